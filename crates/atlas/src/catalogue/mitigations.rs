@@ -1,0 +1,42 @@
+//! The mitigations of ATLAS 5.6.0: id, name, the techniques that each counters.
+
+use super::Mitigation;
+
+#[rustfmt::skip]
+pub(super) const MITIGATIONS: &[Mitigation] = &[
+    Mitigation { id: "AML.M0000", name: "Limit Public Release of Information", techniques: &["AML.T0000", "AML.T0002", "AML.T0003", "AML.T0004", "AML.T0005", "AML.T0005.000", "AML.T0005.002"] },
+    Mitigation { id: "AML.M0001", name: "Limit Model Artifact Release", techniques: &["AML.T0002.000", "AML.T0002.001", "AML.T0005", "AML.T0005.000", "AML.T0020", "AML.T0035"] },
+    Mitigation { id: "AML.M0002", name: "Passive AI Output Obfuscation", techniques: &["AML.T0005", "AML.T0005.001", "AML.T0013", "AML.T0014", "AML.T0024.000", "AML.T0024.001", "AML.T0024.002", "AML.T0042", "AML.T0043", "AML.T0043.001", "AML.T0063"] },
+    Mitigation { id: "AML.M0003", name: "Model Hardening", techniques: &["AML.T0015", "AML.T0031", "AML.T0043", "AML.T0043.000", "AML.T0043.001", "AML.T0043.002", "AML.T0043.003", "AML.T0043.004"] },
+    Mitigation { id: "AML.M0004", name: "Restrict Number of AI Model Queries", techniques: &["AML.T0005", "AML.T0005.001", "AML.T0013", "AML.T0014", "AML.T0024", "AML.T0024.000", "AML.T0024.001", "AML.T0024.002", "AML.T0029", "AML.T0034", "AML.T0042", "AML.T0043", "AML.T0043.001", "AML.T0043.003", "AML.T0046", "AML.T0062"] },
+    Mitigation { id: "AML.M0005", name: "Control Access to AI Models and Data at Rest", techniques: &["AML.T0007", "AML.T0010.002", "AML.T0010.003", "AML.T0018", "AML.T0018.000", "AML.T0018.001", "AML.T0020", "AML.T0025", "AML.T0035", "AML.T0042", "AML.T0043.000", "AML.T0044", "AML.T0048.004"] },
+    Mitigation { id: "AML.M0006", name: "Use Ensemble Methods", techniques: &["AML.T0010.001", "AML.T0010.003", "AML.T0014", "AML.T0015", "AML.T0031", "AML.T0043", "AML.T0043.000", "AML.T0043.001", "AML.T0043.002", "AML.T0043.003", "AML.T0043.004"] },
+    Mitigation { id: "AML.M0007", name: "Sanitize Training Data", techniques: &["AML.T0010.002", "AML.T0018.000", "AML.T0020", "AML.T0059"] },
+    Mitigation { id: "AML.M0008", name: "Validate AI Model", techniques: &["AML.T0010.003", "AML.T0018", "AML.T0018.000", "AML.T0018.001", "AML.T0020", "AML.T0043", "AML.T0043.004", "AML.T0057"] },
+    Mitigation { id: "AML.M0009", name: "Use Multi-Modal Sensors", techniques: &["AML.T0015", "AML.T0041", "AML.T0088"] },
+    Mitigation { id: "AML.M0010", name: "Input Restoration", techniques: &["AML.T0015", "AML.T0031", "AML.T0043", "AML.T0043.000", "AML.T0043.001", "AML.T0043.002", "AML.T0043.003", "AML.T0043.004"] },
+    Mitigation { id: "AML.M0011", name: "Restrict Library Loading", techniques: &["AML.T0011", "AML.T0011.000", "AML.T0011.001"] },
+    Mitigation { id: "AML.M0012", name: "Encrypt Sensitive Information", techniques: &["AML.T0007", "AML.T0035", "AML.T0048.004", "AML.T0063"] },
+    Mitigation { id: "AML.M0013", name: "Code Signing", techniques: &["AML.T0010.001", "AML.T0010.003", "AML.T0011.000", "AML.T0011.001", "AML.T0018", "AML.T0018.000", "AML.T0018.001", "AML.T0018.002"] },
+    Mitigation { id: "AML.M0014", name: "Verify AI Artifacts", techniques: &["AML.T0002.001", "AML.T0010", "AML.T0010.002", "AML.T0011", "AML.T0011.000", "AML.T0019"] },
+    Mitigation { id: "AML.M0015", name: "Adversarial Input Detection", techniques: &["AML.T0015", "AML.T0029", "AML.T0031", "AML.T0043", "AML.T0043.000", "AML.T0043.001", "AML.T0043.002", "AML.T0043.003", "AML.T0043.004"] },
+    Mitigation { id: "AML.M0016", name: "Vulnerability Scanning", techniques: &["AML.T0011", "AML.T0011.000", "AML.T0011.001"] },
+    Mitigation { id: "AML.M0017", name: "AI Model Distribution Methods", techniques: &["AML.T0010.003", "AML.T0035", "AML.T0043.000", "AML.T0044", "AML.T0048.004", "AML.T0063"] },
+    Mitigation { id: "AML.M0018", name: "User Training", techniques: &["AML.T0011", "AML.T0011.000", "AML.T0011.001", "AML.T0052", "AML.T0052.000"] },
+    Mitigation { id: "AML.M0019", name: "Control Access to AI Models and Data in Production", techniques: &["AML.T0005", "AML.T0024", "AML.T0029", "AML.T0034", "AML.T0040", "AML.T0042", "AML.T0043", "AML.T0043.001", "AML.T0046", "AML.T0051", "AML.T0063"] },
+    Mitigation { id: "AML.M0020", name: "Generative AI Guardrails", techniques: &["AML.T0010", "AML.T0051", "AML.T0053", "AML.T0054", "AML.T0056", "AML.T0057", "AML.T0061", "AML.T0062"] },
+    Mitigation { id: "AML.M0021", name: "Generative AI Guidelines", techniques: &["AML.T0051", "AML.T0053", "AML.T0054", "AML.T0056", "AML.T0057", "AML.T0061", "AML.T0062"] },
+    Mitigation { id: "AML.M0022", name: "Generative AI Model Alignment", techniques: &["AML.T0051", "AML.T0053", "AML.T0054", "AML.T0056", "AML.T0057", "AML.T0061", "AML.T0062"] },
+    Mitigation { id: "AML.M0023", name: "AI Bill of Materials", techniques: &["AML.T0010", "AML.T0011", "AML.T0011.000", "AML.T0011.001", "AML.T0019", "AML.T0020", "AML.T0058"] },
+    Mitigation { id: "AML.M0024", name: "AI Telemetry Logging", techniques: &["AML.T0005.001", "AML.T0024", "AML.T0024.000", "AML.T0024.001", "AML.T0024.002", "AML.T0040", "AML.T0047", "AML.T0051", "AML.T0051.000", "AML.T0051.001", "AML.T0051.002", "AML.T0053", "AML.T0085", "AML.T0085.000", "AML.T0085.001", "AML.T0086", "AML.T0101"] },
+    Mitigation { id: "AML.M0025", name: "Maintain AI Dataset Provenance", techniques: &["AML.T0010.002", "AML.T0018.000", "AML.T0019", "AML.T0020", "AML.T0059"] },
+    Mitigation { id: "AML.M0026", name: "Privileged AI Agent Permissions Configuration", techniques: &["AML.T0053", "AML.T0082", "AML.T0085", "AML.T0085.000", "AML.T0085.001", "AML.T0086", "AML.T0101"] },
+    Mitigation { id: "AML.M0027", name: "Single-User AI Agent Permissions Configuration", techniques: &["AML.T0053", "AML.T0082", "AML.T0085", "AML.T0085.000", "AML.T0085.001", "AML.T0086", "AML.T0101"] },
+    Mitigation { id: "AML.M0028", name: "AI Agent Tools Permissions Configuration", techniques: &["AML.T0053", "AML.T0085", "AML.T0085.001", "AML.T0086", "AML.T0101"] },
+    Mitigation { id: "AML.M0029", name: "Human In-the-Loop for AI Agent Actions", techniques: &["AML.T0053", "AML.T0086", "AML.T0101"] },
+    Mitigation { id: "AML.M0030", name: "Restrict AI Agent Tool Invocation on Untrusted Data", techniques: &["AML.T0053", "AML.T0086", "AML.T0101"] },
+    Mitigation { id: "AML.M0031", name: "Memory Hardening", techniques: &["AML.T0080", "AML.T0080.000"] },
+    Mitigation { id: "AML.M0032", name: "Segmentation of AI Agent Components", techniques: &["AML.T0053", "AML.T0085", "AML.T0085.000", "AML.T0085.001", "AML.T0086", "AML.T0098"] },
+    Mitigation { id: "AML.M0033", name: "Input and Output Validation for AI Agent Components", techniques: &["AML.T0051", "AML.T0051.000", "AML.T0051.001", "AML.T0051.002", "AML.T0053", "AML.T0086"] },
+    Mitigation { id: "AML.M0034", name: "Deepfake Detection", techniques: &["AML.T0015", "AML.T0052", "AML.T0052.000", "AML.T0088"] },
+];

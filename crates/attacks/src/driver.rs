@@ -1,0 +1,146 @@
+//! The driver judges, never the attack.
+//!
+//! It gives an attack the running samples, takes its candidates, projects each into the ball in f64, asks the target
+//! about the stored f32 sample, and counts it only when the answer is another class.
+
+use std::sync::atomic::AtomicBool;
+
+use scoville_kernels::{Array, Ball, Image, Loss, Norm, head};
+use scoville_targets::{Gradients, Scores};
+
+use crate::{BlackBox, Error, Search, WhiteBox, projection};
+
+/// Samples to attack at one eps.
+pub struct Problem<'a> {
+    /// Stable ids, one a sample.
+    pub ids: &'a [u32],
+    /// Clean samples in pixel space, row after row.
+    pub x: &'a [f32],
+    /// Labels.
+    pub y: &'a [u32],
+    pub norm: Norm,
+    /// Radius of the ball.
+    pub eps: f64,
+    /// The valid range of an input value.
+    pub bounds: (f32, f32),
+    pub seed: u64,
+    /// Set by whoever wants to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// A verified adversarial example.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Success {
+    /// Which sample of the problem.
+    pub row: usize,
+    /// The adversarial sample as stored and verified.
+    pub x: Vec<f32>,
+    /// What the target says of it.
+    pub predicted: u32,
+}
+
+/// Runs a gradient attack and verifies what it finds.
+pub fn white_box(
+    attack: &dyn WhiteBox,
+    target: &dyn Gradients,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    judge(target, problem, |search| attack.run(search, target))
+}
+
+/// Runs a score attack and verifies what it finds.
+pub fn black_box(
+    attack: &dyn BlackBox,
+    target: &dyn Scores,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    judge(target, problem, |search| attack.run(search, target))
+}
+
+fn judge(
+    target: &dyn Scores,
+    problem: &Problem<'_>,
+    attack: impl FnOnce(&mut Search<'_>) -> Result<(), Error>,
+) -> Result<Vec<Success>, Error> {
+    if problem.ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (device, n) = (target.device(), problem.ids.len());
+    let cols = problem.x.len() / n;
+    let arrays = (
+        Array::from_vec(device, n, cols, problem.x.to_vec())?,
+        Array::from_vec(device, n, 1, problem.y.to_vec())?,
+        Array::from_vec(device, n, 1, problem.ids.to_vec())?,
+    );
+    let ball = Ball {
+        norm: problem.norm,
+        eps: round_down(problem.eps),
+        lo: problem.bounds.0,
+        hi: problem.bounds.1,
+    };
+    let image = image(target.sample_shape());
+    let mut search = Search::new(arrays, ball, problem.seed, image, problem.stop)?;
+    attack(&mut search)?;
+    verify(target, problem, search.into_candidates()?)
+}
+
+/// Projects the candidates exactly and keeps those that the target still gets wrong.
+fn verify(
+    target: &dyn Scores,
+    problem: &Problem<'_>,
+    mut candidates: Vec<(usize, Vec<f32>)>,
+) -> Result<Vec<Success>, Error> {
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cols = problem.x.len() / problem.ids.len();
+    let clean = |row: usize| &problem.x[row * cols..(row + 1) * cols];
+    for (row, x) in &mut candidates {
+        projection::project(problem.norm, problem.eps, problem.bounds, clean(*row), x);
+    }
+    let stored: Vec<f32> = candidates.iter().flat_map(|(_, x)| x).copied().collect();
+    let labels: Vec<u32> = candidates.iter().map(|(row, _)| problem.y[*row]).collect();
+    let (device, n) = (target.device(), labels.len());
+    let scores = target.scores(&Array::from_vec(device, n, cols, stored)?)?;
+    let y = Array::from_vec(device, n, 1, labels.clone())?;
+    let predicted = head(&scores, &y, Loss::Margin)?.predicted.to_vec()?;
+    let verdicts = candidates.into_iter().zip(predicted).zip(labels);
+    Ok(verdicts
+        .filter(|((_, predicted), label)| predicted != label && *predicted != u32::MAX)
+        .map(|(((row, x), predicted), _)| Success { row, x, predicted })
+        .collect())
+}
+
+/// The largest f32 not above `eps`, so that the kernels' ball is inside the one asked for.
+fn round_down(eps: f64) -> f32 {
+    let near = eps as f32;
+    if f64::from(near) > eps { near.next_down() } else { near }
+}
+
+/// How a sample of `shape` is laid out; what is not an image is one row of features.
+fn image(shape: &[usize]) -> Image {
+    match *shape {
+        [channels, height, width] => Image { channels, height, width },
+        _ => Image { channels: 1, height: 1, width: shape.iter().product() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eps_is_never_rounded_up() {
+        for k in 1..=255 {
+            let eps = f64::from(k) / 255.0;
+            let rounded = f64::from(round_down(eps));
+            assert!(rounded <= eps && eps - rounded < 1e-7);
+        }
+    }
+
+    #[test]
+    fn flat_data_is_one_row_of_features() {
+        let flat = image(&[14]);
+        assert_eq!((flat.channels, flat.height, flat.width), (1, 1, 14));
+    }
+}

@@ -1,0 +1,18 @@
+//! Fast gradient sign method: one step of length eps from the clean sample.
+//!
+//! Goodfellow, Shlens & Szegedy 2015, <https://arxiv.org/abs/1412.6572>.
+
+use scoville_kernels::Loss;
+
+use crate::parts::{Descent, Rule, Start};
+
+/// FGSM. In L2 the step follows the normalised gradient.
+pub fn fgsm() -> Descent {
+    Descent {
+        loss: Loss::CrossEntropy,
+        start: Start::Clean,
+        rule: Rule::Steepest { step: 1.0 },
+        steps: 1,
+        restarts: 1,
+    }
+}

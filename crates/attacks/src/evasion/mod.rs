@@ -1,0 +1,8 @@
+//! Evasion: inputs that a model gets wrong (ATLAS AML.T0015, AML.T0043).
+
+pub mod apgd;
+pub mod bim;
+pub mod fgsm;
+pub mod mi_fgsm;
+pub mod pgd;
+pub mod square;

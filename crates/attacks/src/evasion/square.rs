@@ -1,0 +1,114 @@
+//! Square attack: a random search from scores alone. Each query changes one square window of the best point so far and
+//! keeps the change if the margin falls; windows shrink as the budget is spent.
+//!
+//! Andriushchenko et al. 2020, <https://arxiv.org/abs/1912.00049>.
+
+use scoville_kernels::{
+    Array, Image, Loss, Norm, head, keep_lower, select, square_l2_propose, square_l2_start,
+    square_linf_propose, square_linf_start,
+};
+use scoville_targets::Scores;
+
+use crate::{BlackBox, Error, Search, search::gather_in_place};
+
+/// The share of the image that the first window covers.
+const FIRST_SHARE: f64 = 0.8;
+
+/// The share halves when this part of the budget, in ten-thousandths, is spent.
+const HALVE_AT: [usize; 9] = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
+
+/// Square with `queries` queries a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Square {
+    pub queries: usize,
+}
+
+impl BlackBox for Square {
+    fn run(&self, search: &mut Search<'_>, target: &dyn Scores) -> Result<(), Error> {
+        let mut best = first(search)?;
+        let mut margin = ask(&best, search, target)?;
+        for query in 1..self.queries {
+            if let Some(rows) = search.compact()? {
+                if search.is_done() {
+                    return Ok(());
+                }
+                gather_in_place(&mut best, &rows)?;
+                gather_in_place(&mut margin, &rows)?;
+            }
+            let side = self.side(query, search);
+            let candidate = propose(&best, side, query, search)?;
+            let new = ask(&candidate, search, target)?;
+            let better = keep_lower(&mut margin, &new)?;
+            select(&mut best, &candidate, &better)?;
+        }
+        search.compact()?;
+        Ok(())
+    }
+}
+
+impl Square {
+    /// The window's side at `query`, in pixels.
+    fn side(&self, query: usize, search: &Search<'_>) -> u32 {
+        let Image { height, width, .. } = search.image;
+        let share = share(query, self.queries);
+        // Flat data have no second dimension for a square: the window is a run of features.
+        let side = if height == 1 || width == 1 {
+            share * (height * width) as f64
+        } else {
+            (share * (height * width) as f64).sqrt()
+        };
+        let side = (side.round() as u32).max(1);
+        match search.ball.norm {
+            Norm::Linf => side,
+            Norm::L2 => side.max(3) | 1,
+        }
+    }
+}
+
+/// The share of the image that the window at `query` of `queries` covers.
+fn share(query: usize, queries: usize) -> f64 {
+    let spent = query * 10_000 / queries.max(1);
+    let halvings = HALVE_AT.iter().filter(|&&at| spent > at).count();
+    FIRST_SHARE / f64::from(1u32 << halvings)
+}
+
+fn first(search: &Search<'_>) -> Result<Array, Error> {
+    let Search { x0, ids, image, seed, ball, .. } = search;
+    Ok(match ball.norm {
+        Norm::Linf => square_linf_start(x0, ids, *image, *seed, ball)?,
+        Norm::L2 => square_l2_start(x0, ids, *image, *seed, ball)?,
+    })
+}
+
+fn propose(best: &Array, side: u32, query: usize, search: &Search<'_>) -> Result<Array, Error> {
+    let Search { x0, ids, image, seed, ball, .. } = search;
+    let query = query as u32;
+    Ok(match ball.norm {
+        Norm::Linf => square_linf_propose(best, x0, ids, *image, side, *seed, query, ball)?,
+        Norm::L2 => square_l2_propose(best, x0, ids, *image, side, *seed, query, ball)?,
+    })
+}
+
+/// Queries the target at `x`, offers it, and returns the margins.
+fn ask(x: &Array, search: &mut Search<'_>, target: &dyn Scores) -> Result<Array, Error> {
+    let answer = head(&target.scores(x)?, &search.y, Loss::Margin)?;
+    search.offer(x, &answer.predicted)?;
+    Ok(answer.margin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_shrink_as_in_the_paper() {
+        // (query of 10,000, halvings of 0.8)
+        for (query, halvings) in
+            [(0, 0), (10, 0), (11, 1), (51, 2), (201, 3), (501, 4), (1001, 5), (2001, 6), (8001, 9)]
+        {
+            assert_eq!(share(query, 10_000), 0.8 / f64::from(1 << halvings), "query {query}");
+        }
+        // The schedule is scaled to the budget.
+        assert_eq!(share(3, 1000), share(30, 10_000));
+    }
+}

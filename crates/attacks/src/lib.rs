@@ -1,0 +1,42 @@
+//! The attacks, one a file, and the driver that judges them.
+//!
+//! An attack proposes; the [`driver`] projects what it proposes into the ball, asks the target again about the stored
+//! f32 sample, and only then counts a success. Gradient attacks are values of a few [`parts`] (loss x start x rule x
+//! schedule), not copies of one loop. To add an attack: one file, one row in the [`registry`].
+
+pub mod driver;
+pub mod evasion;
+pub mod parts;
+pub mod projection;
+pub mod registry;
+mod search;
+
+pub use driver::{Problem, Success, black_box, white_box};
+pub use registry::{Access, Algorithm, Attack, AttackError, Row, parse, rows};
+pub use search::Search;
+
+use scoville_targets::{Gradients, Scores};
+
+/// An attack did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Target(#[from] scoville_targets::Error),
+    #[error(transparent)]
+    Kernel(#[from] scoville_kernels::Error),
+    /// Somebody asked to stop; the batch in hand is discarded.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// An attack that needs input gradients (ATLAS AML.T0044, full model access).
+pub trait WhiteBox: Send + Sync {
+    /// Proposes candidates to `search` until its budget is spent or every sample is finished.
+    fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error>;
+}
+
+/// An attack that needs scores alone (ATLAS AML.T0040, inference API access).
+pub trait BlackBox: Send + Sync {
+    /// Proposes candidates to `search` until its budget is spent or every sample is finished.
+    fn run(&self, search: &mut Search<'_>, target: &dyn Scores) -> Result<(), Error>;
+}

@@ -1,0 +1,170 @@
+//! How a point moves, given the gradient where it is.
+
+use scoville_kernels::{Array, ApgdState, apgd_step, apgd_track, momentum, select, step};
+use scoville_targets::Evaluation;
+
+use crate::{Error, Search, search::gather_in_place};
+
+/// The step rule of a gradient attack. Step lengths are fractions of eps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// Steepest ascent in the ball's norm: the sign for Linf, the normalised gradient for L2.
+    Steepest { step: f32 },
+    /// Steepest ascent along accumulated gradients (MI-FGSM, Dong et al. 2018).
+    Momentum { step: f32, decay: f32 },
+    /// APGD's momentum step with its own schedule (Croce & Hein 2020b), over so many iterations.
+    Auto { iterations: usize },
+}
+
+impl Rule {
+    /// The state of a walk that begins.
+    pub fn begin(self, search: &Search<'_>) -> Result<Walk, Error> {
+        let (n, cols, device) = (search.x0.rows(), search.x0.cols(), search.device());
+        Ok(match self {
+            Rule::Steepest { step } => Walk::Steepest { step },
+            Rule::Momentum { step, decay } => {
+                Walk::Momentum { step, decay, velocity: Array::zeros(&device, n, cols)? }
+            }
+            Rule::Auto { iterations } => Walk::Auto { checkpoints: checkpoints(iterations), state: None },
+        })
+    }
+}
+
+/// A walk under way.
+pub enum Walk {
+    Steepest { step: f32 },
+    Momentum { step: f32, decay: f32, velocity: Array },
+    Auto { checkpoints: Vec<usize>, state: Option<Box<Auto>> },
+}
+
+/// What APGD remembers of every running sample.
+pub struct Auto {
+    previous: Array,
+    best: Array,
+    best_gradient: Array,
+    schedule: ApgdState,
+    last_checkpoint: usize,
+}
+
+impl Walk {
+    /// Moves `x` on from where `seen` was evaluated; `iteration` counts from 0.
+    pub fn advance(
+        &mut self,
+        iteration: usize,
+        x: &mut Array,
+        seen: Evaluation,
+        search: &Search<'_>,
+    ) -> Result<(), Error> {
+        let ball = &search.ball;
+        match self {
+            Walk::Steepest { step: fraction } => {
+                step(x, &search.x0, &seen.gradient, *fraction * ball.eps, ball)?;
+            }
+            Walk::Momentum { step: fraction, decay, velocity } => {
+                momentum(velocity, &seen.gradient, *decay)?;
+                step(x, &search.x0, velocity, *fraction * ball.eps, ball)?;
+            }
+            Walk::Auto { state: state @ None, .. } => {
+                let mut auto = Auto::begin(x, &seen, search)?;
+                auto.advance(1.0, x, &seen.gradient, search)?;
+                *state = Some(Box::new(auto));
+            }
+            Walk::Auto { checkpoints, state: Some(auto) } => {
+                let gradient = auto.track(iteration, checkpoints, x, seen)?;
+                auto.advance(0.75, x, &gradient, search)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps only `rows` of the state.
+    pub fn gather(&mut self, rows: &Array<u32>) -> Result<(), Error> {
+        match self {
+            Walk::Steepest { .. } | Walk::Auto { state: None, .. } => Ok(()),
+            Walk::Momentum { velocity, .. } => gather_in_place(velocity, rows),
+            Walk::Auto { state: Some(auto), .. } => auto.gather(rows),
+        }
+    }
+}
+
+impl Auto {
+    fn begin(x: &Array, seen: &Evaluation, search: &Search<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            previous: x.copy()?,
+            best: x.copy()?,
+            best_gradient: seen.gradient.copy()?,
+            schedule: ApgdState::new(&search.device(), &seen.loss, 2.0 * search.ball.eps)?,
+            last_checkpoint: 0,
+        })
+    }
+
+    fn advance(
+        &mut self,
+        keep: f32,
+        x: &mut Array,
+        gradient: &Array,
+        search: &Search<'_>,
+    ) -> Result<(), Error> {
+        let alpha = &self.schedule.alpha;
+        Ok(apgd_step(x, &mut self.previous, &search.x0, gradient, alpha, keep, &search.ball)?)
+    }
+
+    /// Notes the loss at `x`, keeps the best point, and at a checkpoint sends samples that stalled back to it with half
+    /// the step. Returns the gradient to go on with.
+    fn track(
+        &mut self,
+        iteration: usize,
+        checkpoints: &[usize],
+        x: &mut Array,
+        seen: Evaluation,
+    ) -> Result<Array, Error> {
+        let checkpoint = checkpoints.binary_search(&iteration).is_ok();
+        let since = checkpoint.then(|| (iteration - self.last_checkpoint) as u32);
+        let masks = apgd_track(&seen.loss, &mut self.schedule, since)?;
+        let mut gradient = seen.gradient;
+        select(&mut self.best, x, &masks.improved)?;
+        select(&mut self.best_gradient, &gradient, &masks.improved)?;
+        if checkpoint {
+            self.last_checkpoint = iteration;
+            select(x, &self.best, &masks.restart)?;
+            select(&mut gradient, &self.best_gradient, &masks.restart)?;
+        }
+        Ok(gradient)
+    }
+
+    fn gather(&mut self, rows: &Array<u32>) -> Result<(), Error> {
+        gather_in_place(&mut self.previous, rows)?;
+        gather_in_place(&mut self.best, rows)?;
+        gather_in_place(&mut self.best_gradient, rows)?;
+        self.schedule = self.schedule.gather(rows)?;
+        Ok(())
+    }
+}
+
+/// The iterations at which APGD looks back, as in the reference: the first interval is 22 % of all iterations, each next
+/// one 3 % shorter, none below 6 %.
+fn checkpoints(iterations: usize) -> Vec<usize> {
+    let share = |percent: usize| (percent * iterations / 100).max(1);
+    let (mut interval, shortest, decrease) = (share(22), share(6), share(3));
+    let mut at = 0;
+    let mut all = Vec::new();
+    while at + interval <= iterations {
+        at += interval;
+        all.push(at);
+        interval = interval.saturating_sub(decrease).max(shortest);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_are_those_of_the_reference() {
+        // For 100 iterations the reference's intervals are 22, 19, 16, 13, 10, 7, 6, 6, ...
+        assert_eq!(checkpoints(100), [22, 41, 57, 70, 80, 87, 93, 99]);
+        assert_eq!(checkpoints(1), [1]);
+        assert_eq!(checkpoints(10), [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    }
+}

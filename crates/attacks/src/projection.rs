@@ -1,0 +1,120 @@
+//! The last word on whether a stored sample is inside its ball: f64 arithmetic on the f32 values that are stored.
+//!
+//! Kernels project in f32, where `x0 + eps` may round outward. The driver passes every candidate through [`project`],
+//! so what is reported lies inside the ball as a reader with f64 would check it.
+
+use scoville_kernels::Norm;
+
+/// The distance of `x` from `x0`, in f64.
+pub fn distance(norm: Norm, x0: &[f32], x: &[f32]) -> f64 {
+    let differences = x0.iter().zip(x).map(|(&a, &b)| f64::from(b) - f64::from(a));
+    match norm {
+        Norm::Linf => differences.fold(0.0, |worst, d| worst.max(d.abs())),
+        Norm::L2 => differences.map(|d| d * d).sum::<f64>().sqrt(),
+    }
+}
+
+/// Moves `x` the least way into the ball of radius `eps` round `x0` and into `[lo, hi]`. Values that are not finite
+/// return to `x0`.
+pub fn project(norm: Norm, eps: f64, (lo, hi): (f32, f32), x0: &[f32], x: &mut [f32]) {
+    for (value, &centre) in x.iter_mut().zip(x0) {
+        *value = if value.is_finite() { value.clamp(lo, hi) } else { centre };
+    }
+    match norm {
+        Norm::Linf => project_linf(eps, x0, x),
+        Norm::L2 => project_l2(eps, x0, x),
+    }
+}
+
+fn project_linf(eps: f64, x0: &[f32], x: &mut [f32]) {
+    for (value, &centre) in x.iter_mut().zip(x0) {
+        let c = f64::from(centre);
+        if (f64::from(*value) - c).abs() > eps {
+            let side = (f64::from(*value) - c).signum();
+            *value = (c + side * eps) as f32;
+            while (f64::from(*value) - c).abs() > eps {
+                *value = if side > 0.0 { value.next_down() } else { value.next_up() };
+            }
+        }
+    }
+}
+
+fn project_l2(eps: f64, x0: &[f32], x: &mut [f32]) {
+    let mut shrink = 1.0;
+    loop {
+        let length = distance(Norm::L2, x0, x);
+        if length <= eps {
+            return;
+        }
+        // Rounding to f32 can leave the point a hair outside: shrink a little more each round.
+        shrink -= 1e-7;
+        let factor = eps / length * shrink;
+        for (value, &centre) in x.iter_mut().zip(x0) {
+            let c = f64::from(centre);
+            *value = (c + (f64::from(*value) - c) * factor) as f32;
+        }
+        if shrink < 0.5 {
+            x.copy_from_slice(x0);
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values in [-0.5, 1.5] from a small generator.
+    fn values(n: usize, mut state: u64) -> Vec<f32> {
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((state >> 40) as f32) / 8_388_608.0 - 0.5
+        };
+        (0..n).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn what_is_projected_is_inside_by_f64_and_within_bounds() {
+        for (norm, eps) in [
+            (Norm::Linf, 2.0 / 255.0),
+            (Norm::Linf, 1.0 / 3.0),
+            (Norm::L2, 0.5),
+            (Norm::L2, 1e-3),
+        ] {
+            for seed in 0..200 {
+                let x0: Vec<f32> = values(97, seed).iter().map(|v| v.clamp(0.0, 1.0)).collect();
+                let mut x = values(97, seed + 1000);
+                project(norm, eps, (0.0, 1.0), &x0, &mut x);
+                assert!(distance(norm, &x0, &x) <= eps, "{norm} {eps} {seed}");
+                assert!(x.iter().all(|v| (0.0..=1.0).contains(v)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_point_inside_stays_where_it_is() {
+        let x0 = [0.5f32, 0.25, 1.0];
+        let mut x = [0.5039f32, 0.2461, 0.9961];
+        let before = x;
+        project(Norm::Linf, 2.0 / 255.0, (0.0, 1.0), &x0, &mut x);
+        assert_eq!(x, before);
+    }
+
+    #[test]
+    fn what_is_not_finite_returns_to_the_clean_value() {
+        let x0 = [0.5f32, 0.25];
+        let mut x = [f32::NAN, f32::INFINITY];
+        project(Norm::L2, 0.5, (0.0, 1.0), &x0, &mut x);
+        assert_eq!(x, x0);
+    }
+
+    #[test]
+    fn a_radius_of_zero_gives_the_clean_sample() {
+        let x0 = values(10, 3).iter().map(|v| v.clamp(0.0, 1.0)).collect::<Vec<_>>();
+        for norm in [Norm::Linf, Norm::L2] {
+            let mut x = values(10, 4);
+            project(norm, 0.0, (0.0, 1.0), &x0, &mut x);
+            assert_eq!(x, x0);
+        }
+    }
+}

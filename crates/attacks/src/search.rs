@@ -1,0 +1,144 @@
+//! The samples that an attack is still working on, on the device.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use scoville_kernels::{Array, Ball, Device, Image, Word, claim, gather, select};
+
+use crate::Error;
+
+/// On a GPU the host looks at the found flags this often; on the CPU looking costs nothing.
+const GPU_CHECK_EVERY: usize = 10;
+
+/// One attack's view of its batch: the clean samples still running, where they lie, and a place to hand in finds.
+///
+/// An attack calls [`offer`](Self::offer) with every answer that it gets and [`compact`](Self::compact) once an
+/// iteration; when `compact` returns rows, the attack gathers its own state with them.
+pub struct Search<'a> {
+    /// The feasible set round each clean sample.
+    pub ball: Ball,
+    /// Seed of this attack's randomness; streams are told apart by sample id.
+    pub seed: u64,
+    /// How a row is laid out, for attacks that use the image's geometry.
+    pub image: Image,
+    /// Clean samples, `running x sample_len`.
+    pub x0: Array,
+    /// Labels, `running x 1`.
+    pub y: Array<u32>,
+    /// Stable sample ids, `running x 1`: random numbers depend on these, never on the place in a batch.
+    pub ids: Array<u32>,
+    /// The place of each running row in the batch that the driver gave.
+    rows: Vec<usize>,
+    found: Array<u32>,
+    adversarial: Array,
+    finished: Vec<(usize, Vec<f32>)>,
+    calls: usize,
+    stop: &'a AtomicBool,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(
+        (x0, y, ids): (Array, Array<u32>, Array<u32>),
+        ball: Ball,
+        seed: u64,
+        image: Image,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Error> {
+        let (n, cols, device) = (x0.rows(), x0.cols(), x0.device());
+        Ok(Self {
+            ball,
+            seed,
+            image,
+            rows: (0..n).collect(),
+            found: Array::zeros(&device, n, 1)?,
+            adversarial: Array::zeros(&device, n, cols)?,
+            finished: Vec::new(),
+            calls: 0,
+            x0,
+            y,
+            ids,
+            stop,
+        })
+    }
+
+    /// The device that the samples lie on.
+    pub fn device(&self) -> Device {
+        self.x0.device()
+    }
+
+    /// Samples still in the batch.
+    pub fn running(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether every sample is finished.
+    pub fn is_done(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Hands in the target's answers at `x`: rows that are misclassified for the first time are kept. Nothing is read
+    /// back.
+    pub fn offer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<(), Error> {
+        let first = claim(&mut self.found, predicted, &self.y)?;
+        Ok(select(&mut self.adversarial, x, &first)?)
+    }
+
+    /// Takes finished samples out of the batch, when it is worth it. Returns the rows that stay, for the attack to
+    /// [`gather`] its own state; `None` when nothing changed.
+    pub fn compact(&mut self) -> Result<Option<Array<u32>>, Error> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        self.calls += 1;
+        let gpu = self.device().is_gpu();
+        if gpu && self.calls % GPU_CHECK_EVERY != 0 {
+            return Ok(None);
+        }
+        let found = self.found.to_vec()?;
+        let hits = found.iter().filter(|&&f| f != 0).count();
+        // On a GPU a slightly smaller batch is no faster: wait until a quarter is finished.
+        let worth = hits > 0 && (!gpu || hits * 4 >= found.len());
+        if worth { self.retire(&found).map(Some) } else { Ok(None) }
+    }
+
+    fn retire(&mut self, found: &[u32]) -> Result<Array<u32>, Error> {
+        self.collect(found)?;
+        let keep: Vec<usize> = (0..found.len()).filter(|&i| found[i] == 0).collect();
+        self.rows = keep.iter().map(|&i| self.rows[i]).collect();
+        let keep: Vec<u32> = keep.into_iter().map(|i| i as u32).collect();
+        let keep = Array::from_vec(&self.device(), keep.len(), 1, keep)?;
+        gather_in_place(&mut self.x0, &keep)?;
+        gather_in_place(&mut self.y, &keep)?;
+        gather_in_place(&mut self.ids, &keep)?;
+        gather_in_place(&mut self.adversarial, &keep)?;
+        self.found = Array::zeros(&self.device(), keep.rows(), 1)?;
+        Ok(keep)
+    }
+
+    fn collect(&mut self, found: &[u32]) -> Result<(), Error> {
+        if found.iter().all(|&f| f == 0) {
+            return Ok(());
+        }
+        let cols = self.adversarial.cols();
+        let candidates = self.adversarial.to_vec()?;
+        for (row, candidate) in candidates.chunks_exact(cols).enumerate() {
+            if found[row] != 0 {
+                self.finished.push((self.rows[row], candidate.to_vec()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every candidate handed in, with its row in the driver's batch.
+    pub(crate) fn into_candidates(mut self) -> Result<Vec<(usize, Vec<f32>)>, Error> {
+        let found = self.found.to_vec()?;
+        self.collect(&found)?;
+        self.finished.sort_unstable_by_key(|(row, _)| *row);
+        Ok(self.finished)
+    }
+}
+
+/// Replaces `array` by its `rows`.
+pub(crate) fn gather_in_place<T: Word>(array: &mut Array<T>, rows: &Array<u32>) -> Result<(), Error> {
+    *array = gather(array, rows)?;
+    Ok(())
+}

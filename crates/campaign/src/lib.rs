@@ -1,0 +1,41 @@
+//! Plan a run, run it, and say what happens.
+//!
+//! [`Plan`] groups attacks by ATLAS technique over a ladder of budgets. [`run`](run::run) takes the samples batch by
+//! batch through every technique and rung, so that all rates sharpen together and a reader may stop at any moment.
+
+mod evidence;
+mod gate;
+mod order;
+mod plan;
+mod run;
+mod tally;
+
+pub use gate::{FailOn, FailOnError};
+pub use plan::{EVASION, Plan, PlanError, TechniquePlan};
+pub use run::{Emit, Finished, Manifest, run};
+
+/// A run that could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Attack(#[from] scoville_attacks::Error),
+    #[error("cannot write the results: {0}")]
+    Output(#[from] std::io::Error),
+    #[error(
+        "the model's weights changed during the run (SHA-256 {before} before, {after} after): the results are void; \
+         please report this as a bug"
+    )]
+    WeightsChanged { before: String, after: String },
+}
+
+impl From<scoville_targets::Error> for Error {
+    fn from(error: scoville_targets::Error) -> Self {
+        Error::Attack(error.into())
+    }
+}
+
+impl From<scoville_kernels::Error> for Error {
+    fn from(error: scoville_kernels::Error) -> Self {
+        Error::Attack(error.into())
+    }
+}

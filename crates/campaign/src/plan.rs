@@ -1,0 +1,185 @@
+//! What a run will do.
+
+use scoville_atlas::catalogue;
+use scoville_atlas::score::{Exposure, Impact};
+use scoville_attacks::Attack;
+use scoville_kernels::Norm;
+use scoville_report::event::{PlanInfo, PlannedTechnique};
+
+use crate::FailOn;
+
+/// AML.T0015, Evade AI Model: the worst of every evasion technique that ran.
+pub const EVASION: &str = "AML.T0015";
+
+/// A plan that cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("no attack to run: name at least one, for example --attacks apgd-ce,square")]
+    NoAttacks,
+    #[error("eps {0}: every eps must be a number above 0 and at most {1}")]
+    Eps(f64, f64),
+    #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
+    NoEps,
+    #[error("{attack} cannot run in {norm}")]
+    Norm { attack: String, norm: Norm },
+    #[error("--fail-on names {technique}, which this run does not measure; it measures {measured}")]
+    FailOn { technique: String, measured: String },
+    #[error("--until-width {0}: give a width above 0 and below 1, for example 0.05")]
+    Width(f64),
+}
+
+/// A technique and the attacks that emulate it.
+pub struct TechniquePlan {
+    pub id: &'static str,
+    /// In the order in which they run, each on what the ones before left. Empty for the union of the others.
+    pub attacks: Vec<Attack>,
+}
+
+impl TechniquePlan {
+    /// The technique's name in the ATLAS catalogue.
+    pub fn name(&self) -> &'static str {
+        catalogue::technique(self.id).map_or("", |t| t.name)
+    }
+
+    /// The attacks in words.
+    pub fn describe(&self) -> Vec<String> {
+        self.attacks.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// What a run will do, checked.
+pub struct Plan {
+    pub norm: Norm,
+    /// Budgets, ascending and distinct.
+    pub ladder: Vec<f64>,
+    /// Techniques that run attacks, in the order of the first attack of each.
+    pub techniques: Vec<TechniquePlan>,
+    pub seed: u64,
+    /// Samples a batch.
+    pub batch: usize,
+    /// Stop when no interval is wider.
+    pub until_width: Option<f64>,
+    pub exposure: Option<Exposure>,
+    pub impact: Option<Impact>,
+    pub fail_on: Vec<FailOn>,
+}
+
+impl Plan {
+    /// A plan of `attacks` over `ladder`, grouped by technique.
+    pub fn new(attacks: Vec<Attack>, norm: Norm, mut ladder: Vec<f64>) -> Result<Self, PlanError> {
+        if attacks.is_empty() {
+            return Err(PlanError::NoAttacks);
+        }
+        // Pixels lie in [0,1], so no Linf ball above 1 means anything; L2 distances can be longer.
+        let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
+        if let Some(&bad) = ladder.iter().find(|e| !(**e > 0.0 && **e <= most)) {
+            return Err(PlanError::Eps(bad, most));
+        }
+        ladder.sort_by(f64::total_cmp);
+        ladder.dedup();
+        if ladder.is_empty() {
+            return Err(PlanError::NoEps);
+        }
+        let mut techniques: Vec<TechniquePlan> = Vec::new();
+        for attack in attacks {
+            if !attack.row.norms.contains(&norm) {
+                return Err(PlanError::Norm { attack: attack.row.name.into(), norm });
+            }
+            match techniques.iter_mut().find(|t| t.id == attack.row.technique) {
+                Some(technique) => technique.attacks.push(attack),
+                None => techniques
+                    .push(TechniquePlan { id: attack.row.technique, attacks: vec![attack] }),
+            }
+        }
+        Ok(Self {
+            norm,
+            ladder,
+            techniques,
+            seed: 0,
+            batch: 128,
+            until_width: None,
+            exposure: None,
+            impact: None,
+            fail_on: Vec::new(),
+        })
+    }
+
+    /// Refuses thresholds for techniques that this plan does not measure, and widths that can never be reached.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let measured: Vec<&str> =
+            self.techniques.iter().map(|t| t.id).chain([EVASION]).collect();
+        for id in self.fail_on.iter().filter_map(FailOn::technique) {
+            if !measured.contains(&id) {
+                return Err(PlanError::FailOn {
+                    technique: id.into(),
+                    measured: measured.join(", "),
+                });
+            }
+        }
+        match self.until_width {
+            Some(width) if !(width > 0.0 && width < 1.0) => Err(PlanError::Width(width)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The plan in the words of `run.started`.
+    pub fn info(&self) -> PlanInfo {
+        let union = TechniquePlan { id: EVASION, attacks: Vec::new() };
+        let techniques = self.techniques.iter().chain([&union]);
+        PlanInfo {
+            norm: self.norm.to_string(),
+            eps_ladder: self.ladder.clone(),
+            techniques: techniques
+                .map(|t| PlannedTechnique {
+                    id: t.id.into(),
+                    name: t.name().into(),
+                    attacks: t.describe(),
+                })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scoville_attacks::{parse, rows};
+
+    fn plan(names: &[&str], ladder: &[f64]) -> Result<Plan, PlanError> {
+        let attacks = names.iter().map(|n| parse(n).unwrap()).collect();
+        Plan::new(attacks, Norm::Linf, ladder.to_vec())
+    }
+
+    #[test]
+    fn every_registered_attack_names_a_technique_of_the_catalogue() {
+        for row in rows() {
+            assert!(catalogue::technique(row.technique).is_some(), "{}", row.name);
+        }
+        assert!(catalogue::technique(EVASION).is_some());
+    }
+
+    #[test]
+    fn attacks_are_grouped_by_technique_and_the_ladder_is_sorted() {
+        let plan = plan(&["pgd", "square", "apgd-ce"], &[0.1, 0.02, 0.1]).unwrap();
+        assert_eq!(plan.ladder, [0.02, 0.1]);
+        let ids: Vec<_> = plan.techniques.iter().map(|t| (t.id, t.attacks.len())).collect();
+        assert_eq!(ids, [("AML.T0043.000", 2), ("AML.T0043.001", 1)]);
+        assert_eq!(plan.info().techniques.len(), 3);
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused() {
+        assert!(matches!(plan(&[], &[0.1]), Err(PlanError::NoAttacks)));
+        assert!(matches!(plan(&["pgd"], &[]), Err(PlanError::NoEps)));
+        for eps in [0.0, -1.0, f64::NAN, f64::INFINITY, 1.5] {
+            assert!(matches!(plan(&["pgd"], &[eps]), Err(PlanError::Eps(..))), "{eps}");
+        }
+        let mut gated = plan(&["pgd"], &[0.1]).unwrap();
+        gated.fail_on = vec!["AML.T0043.001=5".parse().unwrap()];
+        assert!(matches!(gated.check(), Err(PlanError::FailOn { .. })));
+        gated.fail_on = vec!["AML.T0015=5".parse().unwrap(), "high".parse().unwrap()];
+        assert!(gated.check().is_ok());
+        gated.until_width = Some(0.0);
+        assert!(matches!(gated.check(), Err(PlanError::Width(_))));
+    }
+}

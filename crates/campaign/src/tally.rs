@@ -1,0 +1,205 @@
+//! What is known of one technique so far.
+
+use std::collections::BTreeMap;
+
+use scoville_atlas::score::{Rate, Score, likelihood, score};
+use scoville_atlas::stats::{ConfidenceSequence, LEVEL, clopper_pearson};
+use scoville_report::event::{AttackShare, CurvePoint};
+use scoville_targets::Spent;
+
+use crate::Plan;
+
+/// How a sample was broken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Broken {
+    /// The lowest rung of the ladder at which it was.
+    pub rung: usize,
+    /// The attack that did it.
+    pub attack: String,
+}
+
+/// Counts at one eps.
+pub struct Rung {
+    pub eps: f64,
+    /// Samples finished here.
+    pub done: usize,
+    /// Of those, correctly classified before.
+    pub correct: usize,
+    /// Of those, misclassified after.
+    pub successes: usize,
+    sequence: ConfidenceSequence,
+    by_attack: BTreeMap<String, usize>,
+}
+
+impl Rung {
+    fn new(eps: f64) -> Self {
+        Self {
+            eps,
+            done: 0,
+            correct: 0,
+            successes: 0,
+            sequence: ConfidenceSequence::new(LEVEL),
+            by_attack: BTreeMap::new(),
+        }
+    }
+
+    /// `successes / correct`, 0 before the first.
+    pub fn rate(&self) -> f64 {
+        ratio(self.successes, self.correct)
+    }
+
+    /// Valid at any moment, however the decision to stop was made.
+    pub fn anytime(&self) -> [f64; 2] {
+        self.sequence.interval()
+    }
+}
+
+/// Counts of one technique over the ladder.
+pub struct Tally {
+    pub rungs: Vec<Rung>,
+    pub spent: Spent,
+    pub seconds: f64,
+}
+
+impl Tally {
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            rungs: plan.ladder.iter().map(|&eps| Rung::new(eps)).collect(),
+            spent: Spent::default(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Books a finished batch at rung `at`: `batch` samples, of which those in `broken` were correct before; each says
+    /// how it was broken, if it was.
+    pub fn book(&mut self, at: usize, batch: usize, broken: &[Option<Broken>]) {
+        let rung = &mut self.rungs[at];
+        rung.done += batch;
+        for sample in broken {
+            let hit = sample.as_ref().filter(|b| b.rung <= at);
+            rung.correct += 1;
+            rung.successes += usize::from(hit.is_some());
+            rung.sequence.push(hit.is_some());
+            if let Some(broken) = hit {
+                *rung.by_attack.entry(broken.attack.clone()).or_default() += 1;
+            }
+        }
+    }
+
+    pub fn spend(&mut self, spent: Spent, seconds: f64) {
+        self.spent.queries += spent.queries;
+        self.spent.gradients += spent.gradients;
+        self.seconds += seconds;
+    }
+
+    /// Correct samples finished on every rung.
+    pub fn correct(&self) -> usize {
+        self.rungs.iter().map(|r| r.correct).min().unwrap_or(0)
+    }
+
+    /// The widest anytime-valid interval.
+    pub fn width(&self) -> f64 {
+        self.rungs.iter().map(|r| width(r.anytime())).fold(0.0, f64::max)
+    }
+
+    /// The widest interval of the finished sample.
+    pub fn final_width(&self) -> f64 {
+        let interval = |r: &Rung| clopper_pearson(r.successes, r.correct, LEVEL);
+        self.rungs.iter().map(|r| width(interval(r))).fold(0.0, f64::max)
+    }
+
+    /// The score so far, with anytime-valid intervals; `None` while a rung is empty.
+    pub fn score_so_far(&self, plan: &Plan) -> Option<Score> {
+        self.score_with(plan, Rung::anytime)
+    }
+
+    /// The score of the finished sample, with Clopper-Pearson intervals.
+    pub fn final_score(&self, plan: &Plan) -> Option<Score> {
+        self.score_with(plan, |r| clopper_pearson(r.successes, r.correct, LEVEL))
+    }
+
+    fn score_with(&self, plan: &Plan, interval: impl Fn(&Rung) -> [f64; 2]) -> Option<Score> {
+        if self.correct() == 0 {
+            return None;
+        }
+        let rates: Vec<Rate> = self
+            .rungs
+            .iter()
+            .map(|r| Rate { rate: r.rate(), interval: interval(r) })
+            .collect();
+        Some(score(&likelihood(&rates), plan.exposure, plan.impact))
+    }
+
+    /// The security curve.
+    pub fn curve(&self) -> Vec<CurvePoint> {
+        self.rungs
+            .iter()
+            .map(|r| CurvePoint {
+                eps: r.eps,
+                samples: r.done,
+                correct: r.correct,
+                successes: r.successes,
+                rate: r.rate(),
+                rate_interval: clopper_pearson(r.successes, r.correct, LEVEL),
+                robust_accuracy: ratio(r.correct - r.successes, r.done),
+                robust_interval: clopper_pearson(r.correct - r.successes, r.done, LEVEL),
+                by_attack: shares(&r.by_attack),
+            })
+            .collect()
+    }
+}
+
+fn shares(by_attack: &BTreeMap<String, usize>) -> Vec<AttackShare> {
+    let share = |(attack, &successes): (&String, &usize)| AttackShare {
+        attack: attack.clone(),
+        successes,
+    };
+    by_attack.iter().map(share).collect()
+}
+
+fn ratio(part: usize, all: usize) -> f64 {
+    if all == 0 { 0.0 } else { part as f64 / all as f64 }
+}
+
+fn width([low, high]: [f64; 2]) -> f64 {
+    high - low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scoville_attacks::parse;
+    use scoville_kernels::Norm;
+
+    fn broken(rung: usize) -> Option<Broken> {
+        Some(Broken { rung, attack: "pgd".into() })
+    }
+
+    #[test]
+    fn a_sample_broken_at_a_small_eps_counts_at_every_larger_one() {
+        let plan =
+            Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02, 0.04]).unwrap();
+        let mut tally = Tally::new(&plan);
+        let batch = [broken(0), broken(2), None];
+        for rung in 0..3 {
+            tally.book(rung, 4, &batch);
+        }
+        let curve = tally.curve();
+        let successes: Vec<_> = curve.iter().map(|p| p.successes).collect();
+        assert_eq!(successes, [1, 1, 2]);
+        assert!(curve.iter().all(|p| p.samples == 4 && p.correct == 3));
+        assert_eq!(curve[2].robust_accuracy, 0.25);
+        assert_eq!(tally.correct(), 3);
+        // Weights 4/7, 2/7, 1/7 of the rates 1/3, 1/3, 2/3, times ten.
+        let score = tally.final_score(&plan).unwrap().value;
+        assert!((score - 10.0 * (4.0 / 21.0 + 2.0 / 21.0 + 2.0 / 21.0)).abs() < 1e-12, "{score}");
+    }
+
+    #[test]
+    fn nothing_done_is_no_score() {
+        let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01]).unwrap();
+        let tally = Tally::new(&plan);
+        assert!(tally.final_score(&plan).is_none() && tally.score_so_far(&plan).is_none());
+        assert_eq!(tally.final_width(), 1.0);
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line. Every flag of a run can also be set as `SCOVILLE_<FLAG>` in the environment; flags win.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use scoville_atlas::score::{Exposure, Impact};
+use scoville_campaign::FailOn;
+use scoville_data::Source;
+use scoville_kernels::{DeviceSpec, Norm};
+
+use crate::parse;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, within every threshold
+  1    internal error
+  2    wrong command line
+  3    the model or the data cannot be used
+  4    the target or device cannot be reached
+  5    the evidence is inconclusive
+  100  a --fail-on threshold is breached";
+
+/// Measures how much heat a machine-learning model can take: emulates the attacks that MITRE ATLAS names against a model
+/// that you own or are authorised to test, and scores the risk of each technique from what really happened.
+#[derive(Parser)]
+#[command(name = "scoville", version, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Attack a model and score its risk per ATLAS technique
+    ///
+    /// Without a model, runs on the built-in digits classifier, to see what Scoville does. On a terminal a live table is
+    /// shown; piped, one JSON event a line. Ctrl-C ends the run with the scores so far.
+    #[command(after_help = EXIT_CODES)]
+    Assess(Box<AssessArgs>),
+    /// Print a model's answers, or write its outputs and input gradients
+    Predict(Box<PredictArgs>),
+    /// List the devices that Scoville can compute on
+    Devices(JsonArgs),
+    /// Check driver, kernels, forward pass and gradient of each device, and say what to do
+    Doctor(DoctorArgs),
+    /// List the ATLAS techniques, and by what each can be measured
+    Techniques(TechniquesArgs),
+    /// List the attacks with their parameters
+    Attacks(JsonArgs),
+    /// Print the JSON Schema of the events
+    Schema,
+}
+
+/// What to load, and how the model wants its input.
+#[derive(ClapArgs)]
+pub struct TargetArgs {
+    /// An .onnx file, or a target.toml that names one; the built-in digits classifier if left out
+    #[arg(env = "SCOVILLE_MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, glyphs:test
+    #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
+    pub data: Option<Source>,
+
+    /// Use only the first N samples
+    #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
+    pub limit: Option<usize>,
+
+    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
+    #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
+    pub device: DeviceSpec,
+
+    /// Samples that go through the model at once
+    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::at_least_one, default_value = "128")]
+    pub batch: usize,
+
+    /// Mean of each channel that the model wants subtracted, in units of the pixel range
+    #[arg(long, env = "SCOVILLE_MEAN", value_delimiter = ',', value_name = "M,..", allow_hyphen_values = true)]
+    pub mean: Vec<f32>,
+
+    /// Standard deviation of each channel that the model wants divided by
+    #[arg(long, env = "SCOVILLE_STD", value_delimiter = ',', value_name = "S,..")]
+    pub std: Vec<f32>,
+
+    /// What the model wants black and white to be, before mean and std [default: 0..1]
+    #[arg(long, env = "SCOVILLE_PIXEL_RANGE", value_name = "LOW..HIGH", allow_hyphen_values = true)]
+    pub pixel_range: Option<String>,
+
+    /// Order of the axes that the model wants: nchw or nhwc [default: nchw]
+    #[arg(long, env = "SCOVILLE_LAYOUT")]
+    pub layout: Option<String>,
+
+    /// The model wants height and width swapped
+    #[arg(long, env = "SCOVILLE_TRANSPOSE")]
+    pub transpose: bool,
+
+    /// The data are the model's input as they stand
+    #[arg(long, env = "SCOVILLE_RAW", conflicts_with_all = ["mean", "std", "pixel_range", "transpose"])]
+    pub raw: bool,
+
+    /// Class names, in the order of the model's outputs
+    #[arg(long, env = "SCOVILLE_CLASSES", value_delimiter = ',', value_name = "NAME,..")]
+    pub classes: Vec<String>,
+}
+
+#[derive(ClapArgs)]
+pub struct AssessArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// The norm that budgets are measured in: linf or l2
+    #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
+    pub norm: Norm,
+
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2]
+    #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
+          value_parser = parse::eps, allow_hyphen_values = true)]
+    pub eps_ladder: Vec<f64>,
+
+    /// Attacks, each NAME[:KEY=VALUE].. (see `scoville attacks`)
+    #[arg(long, env = "SCOVILLE_ATTACKS", value_delimiter = ',', value_name = "ATTACK,..",
+          default_value = "apgd-ce,square")]
+    pub attacks: Vec<String>,
+
+    /// Seed of the order of samples and of every attack
+    #[arg(long, env = "SCOVILLE_SEED", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Stop when no 95 % interval of a rate is wider than this
+    #[arg(long, env = "SCOVILLE_UNTIL_WIDTH", value_name = "WIDTH")]
+    pub until_width: Option<f64>,
+
+    /// Who can reach the model: public, authenticated, internal or none. Without it the score is a susceptibility
+    #[arg(long, env = "SCOVILLE_EXPOSURE")]
+    pub exposure: Option<Exposure>,
+
+    /// What is at stake: low, medium, high or critical [default: critical]
+    #[arg(long, env = "SCOVILLE_IMPACT")]
+    pub impact: Option<Impact>,
+
+    /// Exit with 100 at this band or above (low, medium, high, critical), or at TECHNIQUE=SCORE; may be repeated
+    #[arg(long, env = "SCOVILLE_FAIL_ON", value_delimiter = ',', value_name = "THRESHOLD")]
+    pub fail_on: Vec<FailOn>,
+
+    /// What goes to stdout [default: table on a terminal, ndjson otherwise]
+    #[arg(long, env = "SCOVILLE_FORMAT")]
+    pub format: Option<Format>,
+
+    /// Write the whole result as one JSON object
+    #[arg(long, env = "SCOVILLE_REPORT_JSON", value_name = "FILE")]
+    pub report_json: Option<PathBuf>,
+
+    /// Write a self-contained HTML page
+    #[arg(long, env = "SCOVILLE_REPORT_HTML", value_name = "FILE")]
+    pub report_html: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub struct PredictArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// Write the first output, as exported, as little-endian f32 in row order
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Write the input gradient of the cross-entropy at the label as little-endian f32 in row order
+    #[arg(long, value_name = "FILE")]
+    pub gradient: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub struct DoctorArgs {
+    /// Check only this device [default: every device there is]
+    #[arg(long, env = "SCOVILLE_DEVICE")]
+    pub device: Option<DeviceSpec>,
+}
+
+#[derive(ClapArgs)]
+pub struct TechniquesArgs {
+    /// Only those that an attack of Scoville measures
+    #[arg(long)]
+    pub measured: bool,
+
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+#[derive(ClapArgs)]
+pub struct JsonArgs {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Ndjson,
+}

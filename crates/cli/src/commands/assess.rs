@@ -1,0 +1,150 @@
+//! `scoville assess`: the main job.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use scoville_attacks::{Attack, parse};
+use scoville_campaign::{Manifest, Plan};
+use scoville_kernels::Norm;
+use scoville_report::event::Event;
+use scoville_report::{Ndjson, Progress, Record, Sink, Style, Table, html, json};
+
+use crate::args::{AssessArgs, Format};
+use crate::exit::{Exit, Failure, OrFail};
+use crate::load::{Loaded, load};
+use crate::terminal::{stderr_style, stdout_style};
+
+const LINF_LADDER: [f64; 5] = [1.0 / 255.0, 2.0 / 255.0, 4.0 / 255.0, 8.0 / 255.0, 16.0 / 255.0];
+const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
+
+pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
+    if args.target.raw {
+        let message = "assess needs pixels in [0,1], because eps is measured in them: say what the model wants with \
+                       --mean, --std and --pixel-range instead of --raw";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let plan = plan(args)?;
+    // Reports are opened first: a path that cannot be written must not cost a run.
+    let mut reports = Reports::open(args)?;
+    let Loaded { target, data, target_info, data_info, device_info } = load(&args.target)?;
+    let stop = stop_on_ctrl_c()?;
+    let manifest = Manifest {
+        version: env!("CARGO_PKG_VERSION").into(),
+        command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
+        target: target_info,
+        data: data_info,
+        device: device_info,
+    };
+    let mut sinks = Sinks::new(args.format);
+    let mut emit = |event: &Event| sinks.event(event);
+    let finished = scoville_campaign::run(&plan, &target, &data, manifest, &stop, &mut emit)
+        .or_fail(Exit::Internal, "")?;
+    reports.write(&sinks.record, &finished.strips)?;
+    Ok(Exit::of_run(finished.exit_code))
+}
+
+fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
+    let attacks: Result<Vec<Attack>, _> = args.attacks.iter().map(|text| parse(text)).collect();
+    let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
+    let ladder = match (args.eps_ladder.as_slice(), args.norm) {
+        ([], Norm::Linf) => LINF_LADDER.to_vec(),
+        ([], Norm::L2) => L2_LADDER.to_vec(),
+        (given, _) => given.to_vec(),
+    };
+    let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;
+    plan.seed = args.seed;
+    plan.batch = args.target.batch;
+    plan.until_width = args.until_width;
+    plan.exposure = args.exposure;
+    plan.impact = args.impact;
+    plan.fail_on.clone_from(&args.fail_on);
+    plan.check().or_fail(Exit::Usage, "")?;
+    Ok(plan)
+}
+
+/// The first Ctrl-C asks the run to end with what it has; a second one ends the process.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(handler).or_fail(Exit::Internal, "cannot listen for Ctrl-C")?;
+    Ok(stop)
+}
+
+/// Where events go: stdout, progress on stderr, and the record for the reports.
+struct Sinks {
+    stdout: Box<dyn Sink>,
+    progress: Option<Progress<io::Stderr>>,
+    record: Record,
+}
+
+impl Sinks {
+    fn new(format: Option<Format>) -> Self {
+        let style = stdout_style();
+        let table = match format {
+            Some(format) => format == Format::Table,
+            None => style.live,
+        };
+        let live = table && style.live;
+        let stdout: Box<dyn Sink> = if table {
+            Box::new(Table::new(io::stdout(), style))
+        } else {
+            Box::new(Ndjson::new(io::stdout()))
+        };
+        // A live table shows the progress itself; a second moving line would tear it.
+        let progress = |style: Style| Progress::new(io::stderr(), style);
+        Self { stdout, progress: (!live).then(|| progress(stderr_style())), record: Record::default() }
+    }
+
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.record.event(event)?;
+        if let Some(progress) = &mut self.progress {
+            progress.event(event)?;
+        }
+        match self.stdout.event(event) {
+            // A reader that closed the pipe has seen enough; the reports are still written.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.stdout = Box::new(Ndjson::new(io::sink()));
+                Ok(())
+            }
+            done => done,
+        }
+    }
+}
+
+/// The report files.
+struct Reports {
+    json: Option<File>,
+    html: Option<File>,
+}
+
+impl Reports {
+    fn open(args: &AssessArgs) -> Result<Self, Failure> {
+        let open = |path: &Path| File::create(path).or_fail(Exit::Usage, &path.display().to_string());
+        Ok(Self {
+            json: args.report_json.as_deref().map(open).transpose()?,
+            html: args.report_html.as_deref().map(open).transpose()?,
+        })
+    }
+
+    fn write(
+        &mut self,
+        record: &Record,
+        strips: &[scoville_report::SampleStrip],
+    ) -> Result<(), Failure> {
+        if let Some(file) = &mut self.json {
+            writeln!(file, "{:#}", json(record)).or_fail(Exit::Internal, "--report-json")?;
+        }
+        if let Some(file) = &mut self.html {
+            file.write_all(html(record, strips).as_bytes()).or_fail(Exit::Internal, "--report-html")?;
+        }
+        Ok(())
+    }
+}

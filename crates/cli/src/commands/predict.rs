@@ -1,0 +1,100 @@
+//! `scoville predict`: what anyone needs to compare with another runtime.
+
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::Path;
+
+use scoville_kernels::{Array, Loss, head};
+use scoville_targets::{Gradients, Labels, Scores};
+use serde_json::json;
+
+use crate::args::PredictArgs;
+use crate::exit::{Exit, Failure, OrFail};
+use crate::load::{Loaded, load};
+
+pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
+    let mut out = args.out.as_deref().map(create).transpose()?;
+    let mut gradient = args.gradient.as_deref().map(create).transpose()?;
+    let loaded = load(&args.target)?;
+    let rows: Vec<usize> = (0..loaded.data.len()).collect();
+    for batch in rows.chunks(args.target.batch) {
+        let x = array(&loaded, batch)?;
+        if let Some(file) = &mut out {
+            let outputs = loaded.target.inner().model().output(&x).or_fail(Exit::Internal, "")?;
+            write(file, &outputs.to_vec().or_fail(Exit::Internal, "")?)?;
+        }
+        if let Some(file) = &mut gradient {
+            let labels = labels(&loaded, batch)?;
+            let seen = loaded.target.gradient(&x, &labels, Loss::CrossEntropy);
+            let seen = seen.or_fail(Exit::Internal, "")?;
+            write(file, &seen.gradient.to_vec().or_fail(Exit::Internal, "")?)?;
+        }
+        if out.is_none() && gradient.is_none() {
+            match print_answers(&loaded, batch, &x)? {
+                Reader::Listens => {}
+                Reader::Left => return Ok(Exit::Done),
+            }
+        }
+    }
+    for file in [&mut out, &mut gradient].into_iter().flatten() {
+        file.flush().or_fail(Exit::Internal, "cannot write")?;
+    }
+    Ok(Exit::Done)
+}
+
+enum Reader {
+    Listens,
+    Left,
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
+    let file = File::create(path).or_fail(Exit::Usage, &path.display().to_string())?;
+    Ok(BufWriter::new(file))
+}
+
+fn write(file: &mut BufWriter<File>, values: &[f32]) -> Result<(), Failure> {
+    for value in values {
+        file.write_all(&value.to_le_bytes()).or_fail(Exit::Internal, "cannot write")?;
+    }
+    Ok(())
+}
+
+fn array(loaded: &Loaded, rows: &[usize]) -> Result<Array, Failure> {
+    let values = rows.iter().flat_map(|&i| loaded.data.sample(i)).copied().collect();
+    let cols = loaded.data.sample_len();
+    Array::from_vec(loaded.target.device(), rows.len(), cols, values).or_fail(Exit::Internal, "")
+}
+
+fn labels(loaded: &Loaded, rows: &[usize]) -> Result<Array<u32>, Failure> {
+    let labels = rows.iter().map(|&i| loaded.data.y[i]).collect();
+    Array::from_vec(loaded.target.device(), rows.len(), 1, labels).or_fail(Exit::Internal, "")
+}
+
+fn print_answers(loaded: &Loaded, rows: &[usize], x: &Array) -> Result<Reader, Failure> {
+    let scores = loaded.target.scores(x).or_fail(Exit::Internal, "")?;
+    let answer = head(&scores, &labels(loaded, rows)?, Loss::CrossEntropy);
+    let predicted = answer.and_then(|a| a.predicted.to_vec()).or_fail(Exit::Internal, "")?;
+    let scores = scores.to_vec().or_fail(Exit::Internal, "")?;
+    let mut out = std::io::stdout().lock();
+    let outputs = scores.chunks_exact(loaded.target.classes());
+    for ((&index, logits), &predicted) in rows.iter().zip(outputs).zip(&predicted) {
+        let line = json!({
+            "index": index,
+            "label": loaded.data.y[index],
+            "predicted": (predicted != u32::MAX).then_some(predicted),
+            "probabilities": softmax(logits),
+        });
+        match writeln!(out, "{line}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Reader::Left),
+            done => done.or_fail(Exit::Internal, "stdout")?,
+        }
+    }
+    Ok(Reader::Listens)
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|z| (z - most).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|p| p / sum).collect()
+}

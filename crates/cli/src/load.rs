@@ -1,0 +1,179 @@
+//! From the command line to a loaded target and its data.
+
+use std::path::Path;
+
+use scoville_data::{Dataset, Source, glyphs};
+use scoville_kernels::Device;
+use scoville_onnx::{Dim, Graph};
+use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
+use scoville_runtime::{InputSpec, Model};
+use scoville_targets::{Metered, ModelTarget, TargetSpec};
+
+use crate::args::TargetArgs;
+use crate::builtin;
+use crate::exit::{Exit, Failure, OrFail};
+
+/// A target that is ready to be asked, and the data to ask it with.
+pub struct Loaded {
+    pub target: Metered<ModelTarget>,
+    pub data: Dataset,
+    pub target_info: TargetInfo,
+    pub data_info: DataInfo,
+    pub device_info: DeviceInfo,
+}
+
+/// Opens the device, loads the model and reads the data.
+pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
+    let spec = spec(args)?;
+    let (graph, name) = graph(&spec)?;
+    let sha256 = graph.sha256.clone();
+    let data = data(args, &spec, &graph)?;
+    let device = Device::open(&args.device).or_fail(Exit::Unreachable, "--device")?;
+    let input = spec.input(Some(data.shape.clone())).or_fail(Exit::Usage, "")?;
+    let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
+    check_labels(&data, model.classes())?;
+    let class_names = class_names(&spec, &data, model.classes())?;
+    Ok(Loaded {
+        target_info: TargetInfo {
+            name,
+            sha256,
+            classes: model.classes(),
+            class_names,
+            input_shape: data.shape.clone(),
+            parameters: model.parameters(),
+            notes: model.notes().to_vec(),
+        },
+        data_info: DataInfo {
+            name: data.name.clone(),
+            sha256: data.sha256(),
+            samples: data.len(),
+        },
+        device_info: DeviceInfo {
+            backend: device.backend().into(),
+            name: device.name(),
+            software: device.is_software(),
+        },
+        target: Metered::new(ModelTarget::new(model)),
+        data,
+    })
+}
+
+/// The built-in model on `device`.
+pub fn builtin_model(device: &Device) -> Result<Model, scoville_runtime::Error> {
+    let graph = scoville_onnx::parse(builtin::MODEL.into(), None)?;
+    let shape = Some(glyphs::generate(glyphs::Split::Test, 1, 0).shape);
+    Model::load(graph, &InputSpec { shape, ..InputSpec::default() }, device)
+}
+
+/// The file's wishes, with the flags over them.
+fn spec(args: &TargetArgs) -> Result<TargetSpec, Failure> {
+    let is_toml = |path: &&Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    let mut spec = match args.model.as_deref().filter(is_toml) {
+        Some(file) => TargetSpec::read(file).or_fail(Exit::BadInput, "")?,
+        None => TargetSpec { path: args.model.clone(), ..TargetSpec::default() },
+    };
+    if args.model.is_some() && spec.path.is_none() {
+        let message = "the target file names no model: add path = \"MODEL.onnx\" under [model]";
+        return Err(Failure::new(Exit::BadInput, message));
+    }
+    override_list(&mut spec.mean, &args.mean);
+    override_list(&mut spec.std, &args.std);
+    override_list(&mut spec.classes, &args.classes);
+    spec.pixel_range = args.pixel_range.clone().or(spec.pixel_range);
+    spec.layout = args.layout.clone().or(spec.layout);
+    spec.transpose = args.transpose.then_some(true).or(spec.transpose);
+    spec.raw = args.raw.then_some(true).or(spec.raw);
+    Ok(spec)
+}
+
+fn override_list<T: Clone>(file: &mut Vec<T>, flag: &[T]) {
+    if !flag.is_empty() {
+        *file = flag.to_vec();
+    }
+}
+
+fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
+    let Some(path) = &spec.path else {
+        let graph = scoville_onnx::parse(builtin::MODEL.into(), None);
+        return Ok((graph.or_fail(Exit::Internal, builtin::NAME)?, builtin::NAME.into()));
+    };
+    let shown = path.display().to_string();
+    let graph = scoville_onnx::load(path).or_fail(Exit::BadInput, &shown)?;
+    let name = path.file_name().map_or(shown, |name| name.to_string_lossy().into_owned());
+    Ok((graph, name))
+}
+
+fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, Failure> {
+    let source = match (&args.data, &spec.path) {
+        (Some(source), _) => source.clone(),
+        (None, None) => default_source()?,
+        (None, Some(_)) => {
+            let message = "--data is missing: say what to test the model on, for example \
+                           --data cifar10:test_batch.bin";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+    };
+    let hint = sample_shape(graph, spec);
+    let data = source.load(hint.as_deref(), args.limit).or_fail(Exit::BadInput, "")?;
+    if !spec.raw.unwrap_or(false) {
+        check_pixels(&data)?;
+    }
+    Ok(data)
+}
+
+fn default_source() -> Result<Source, Failure> {
+    format!("glyphs:test:{}", builtin::SAMPLES).parse().or_fail(Exit::Internal, "")
+}
+
+/// The model's sample in the order in which data come (channels first), when the graph says it.
+fn sample_shape(graph: &Graph, spec: &TargetSpec) -> Option<Vec<usize>> {
+    let port = graph.inputs.first()?;
+    let (_, sample) = port.shape.as_ref()?.split_first()?;
+    let fixed = |dim: &Dim| match dim {
+        Dim::Fixed(n) => Some(*n),
+        _ => None,
+    };
+    let shape: Vec<usize> = sample.iter().map(fixed).collect::<Option<_>>()?;
+    let channels_last = spec.layout.as_deref() == Some("nhwc") && spec.raw != Some(true);
+    Some(match shape.as_slice() {
+        &[h, w, c] if channels_last => vec![c, h, w],
+        _ => shape,
+    })
+}
+
+fn check_pixels(data: &Dataset) -> Result<(), Failure> {
+    match data.x.iter().position(|v| !(0.0..=1.0).contains(v)) {
+        None => Ok(()),
+        Some(at) => Err(Failure::new(
+            Exit::BadInput,
+            format!(
+                "{}: value {} at position {at} is no pixel in [0,1]; give pixels with --mean and --std, or --raw to \
+                 `predict` when the data are the model's input as they stand",
+                data.name, data.x[at]
+            ),
+        )),
+    }
+}
+
+fn check_labels(data: &Dataset, classes: usize) -> Result<(), Failure> {
+    match data.y.iter().position(|&label| label as usize >= classes) {
+        None => Ok(()),
+        Some(at) => Err(Failure::new(
+            Exit::BadInput,
+            format!(
+                "{}: label {} of sample {at} is beyond the model's {classes} classes (labels count from 0); check that \
+                 the labels belong to this model",
+                data.name, data.y[at]
+            ),
+        )),
+    }
+}
+
+fn class_names(spec: &TargetSpec, data: &Dataset, classes: usize) -> Result<Vec<String>, Failure> {
+    let names = if spec.classes.is_empty() { &data.class_names } else { &spec.classes };
+    if !spec.classes.is_empty() && names.len() != classes {
+        let message = format!("{} class names for a model of {classes} classes", names.len());
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(if names.len() == classes { names.clone() } else { Vec::new() })
+}

@@ -1,0 +1,47 @@
+//! Values of flags that are not plain numbers or words.
+
+/// An eps: a fraction `8/255` or a decimal `0.03`, in [0,1] pixel units.
+pub fn eps(text: &str) -> Result<f64, String> {
+    let number = |part: &str| part.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+    let value = match text.split_once('/') {
+        Some((above, below)) => {
+            number(above).zip(number(below)).filter(|(_, b)| *b != 0.0).map(|(a, b)| a / b)
+        }
+        None => number(text),
+    };
+    match value {
+        Some(eps) if eps > 0.0 => Ok(eps),
+        Some(_) => Err(format!("eps {text}: must be above 0")),
+        None => Err(format!("`{text}` is no eps: write a fraction such as 8/255 or a decimal such as 0.03")),
+    }
+}
+
+/// A whole number of at least 1.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(n) => Ok(n),
+        Err(_) => Err(format!("`{text}` is no whole number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eps_as_fraction_or_decimal() {
+        assert_eq!(eps("8/255"), Ok(8.0 / 255.0));
+        assert_eq!(eps("0.5/255"), Ok(0.5 / 255.0));
+        assert_eq!(eps("0.03"), Ok(0.03));
+        for wrong in ["", "x", "1/0", "0", "-1/255", "nan", "inf", "1/2/3"] {
+            assert!(eps(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn counts_start_at_one() {
+        assert_eq!(at_least_one("3"), Ok(3));
+        assert!(at_least_one("0").is_err() && at_least_one("-1").is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! Data set readers and the built-in procedural data.
+//!
+//! A [`Source`] is parsed from the text of `--data` and loads a [`Dataset`]: samples in row order
+//! with their labels. One format, one file; every reader guards its memory before it allocates and
+//! returns a typed [`Error`].
+
+#![forbid(unsafe_code)]
+
+mod cifar10;
+mod dataset;
+mod error;
+pub mod glyphs;
+mod idx;
+mod input;
+mod labels;
+mod philox;
+mod raw_f32;
+mod source;
+
+pub use dataset::Dataset;
+pub use error::Error;
+pub use source::Source;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,331 @@
+//! A classifier's head: from logits to the loss an attack maximises, its gradient, the margin and
+//! the predicted class, in one pass over a batch.
+//!
+//! For a row of logits `z` with label `y`, and `z_(1) >= z_(2) >= ...` its sorted logits:
+//! - cross-entropy `-log softmax(z)_y` (Goodfellow et al. 2015);
+//! - margin `max_{j != y} z_j - z_y` (Carlini and Wagner 2017);
+//! - DLR, the difference of logits ratio, `-(z_y - max_{j != y} z_j) / (z_(1) - z_(3) + 1e-12)`
+//!   (Croce and Hein 2020), which does not change when the logits are shifted or scaled.
+//!
+//! Cross-entropy keeps a confident row's gradient: the label's is computed as the sum of the other
+//! classes' probabilities and not as `p_y - 1`, which rounds to zero.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use crate::launch::{Grid, Shader, launch, shader};
+use crate::{Array, Device, Error};
+
+/// The loss to be maximised. All are untargeted: larger is closer to misclassification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Loss {
+    CrossEntropy,
+    Margin,
+    /// Needs at least three classes.
+    Dlr,
+}
+
+/// What [`head`] gives for `n` rows of `c` logits.
+#[derive(Debug)]
+pub struct Head {
+    /// n x 1: the loss; `f32::MIN` in an invalid row, so that no attack gains by it.
+    pub loss: Array,
+    /// n x 1: `z_y - max_{j != y} z_j`, negative when misclassified; `f32::MAX` in an invalid row.
+    pub margin: Array,
+    /// n x 1: the lowest class among those with the largest logit; [`INVALID`] in an invalid row.
+    pub predicted: Array<u32>,
+    /// n x c: the loss's gradient with respect to the row's logits; zero in an invalid row.
+    pub dlogits: Array,
+}
+
+/// The predicted class of a row with Inf or NaN among its logits, or a label beyond the classes.
+pub const INVALID: u32 = u32::MAX;
+
+const SHADER: Shader = shader!("head");
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    classes: u32,
+    loss: u32,
+}
+
+/// Loss, margin, prediction and gradient of each row of `logits` (n x c, c >= 2) with its label
+/// (n x 1).
+pub fn head(logits: &Array, labels: &Array<u32>, loss: Loss) -> Result<Head, Error> {
+    let (rows, classes) = (logits.rows(), logits.cols());
+    labels.expect_shape("head", "labels", rows, 1)?;
+    let least = if loss == Loss::Dlr { 3 } else { 2 };
+    if classes < least {
+        let expected = format!("at least {least} classes for {loss:?}");
+        return Err(Error::Shape {
+            kernel: "head",
+            expected,
+            got: format!("{classes}"),
+        });
+    }
+    let device = logits.device();
+    let mut head = Head {
+        loss: Array::uninit(&device, rows, 1)?,
+        margin: Array::uninit(&device, rows, 1)?,
+        predicted: Array::uninit(&device, rows, 1)?,
+        dlogits: Array::uninit(&device, rows, classes)?,
+    };
+    match &device {
+        Device::Cpu => twin(logits, labels, loss, &mut head)?,
+        Device::Gpu(gpu) => {
+            let params = Params {
+                rows: rows as u32,
+                classes: classes as u32,
+                loss: loss as u32,
+            };
+            let arrays = [
+                logits.buffer("head", gpu)?,
+                labels.buffer("head", gpu)?,
+                head.loss.buffer("head", gpu)?,
+                head.margin.buffer("head", gpu)?,
+                head.predicted.buffer("head", gpu)?,
+                head.dlogits.buffer("head", gpu)?,
+            ];
+            launch(gpu, &SHADER, &params, &arrays, Grid::Threads(rows))?;
+        }
+    }
+    Ok(head)
+}
+
+fn twin(logits: &Array, labels: &Array<u32>, loss: Loss, head: &mut Head) -> Result<(), Error> {
+    let classes = logits.cols();
+    let (logits, labels) = (logits.host("head")?, labels.host("head")?);
+    let rows = logits
+        .par_chunks(classes)
+        .zip(labels)
+        .zip(head.dlogits.host_mut("head")?.par_chunks_mut(classes));
+    let outputs = head
+        .loss
+        .host_mut("head")?
+        .par_iter_mut()
+        .zip(head.margin.host_mut("head")?)
+        .zip(head.predicted.host_mut("head")?);
+    rows.zip(outputs).with_min_len(64).for_each(
+        |(((z, &y), dz), ((row_loss, margin), predicted))| {
+            (*row_loss, *margin, *predicted) = row(z, y as usize, loss, dz);
+        },
+    );
+    Ok(())
+}
+
+/// One row: (loss, margin, predicted), and the gradient into `dz`.
+fn row(z: &[f32], y: usize, loss: Loss, dz: &mut [f32]) -> (f32, f32, u32) {
+    dz.fill(0.0);
+    if y >= z.len() || z.iter().any(|z| !z.is_finite()) {
+        return (f32::MIN, f32::MAX, INVALID);
+    }
+    let [first, second, third] = top3(z);
+    let rival = if first == y { second } else { first };
+    let lead = z[y] - z[rival];
+    let loss = match loss {
+        Loss::CrossEntropy => cross_entropy(z, y, first, dz),
+        Loss::Margin => {
+            (dz[y], dz[rival]) = (-1.0, 1.0);
+            -lead
+        }
+        Loss::Dlr => {
+            let spread = z[first] - z[third] + 1e-12;
+            let ratio = lead / spread;
+            dz[y] -= 1.0 / spread;
+            dz[rival] += 1.0 / spread;
+            dz[first] += ratio / spread;
+            dz[third] -= ratio / spread;
+            -ratio
+        }
+    };
+    (loss, lead, first as u32)
+}
+
+/// The classes of the three largest logits, the lower class first among equals; with two classes
+/// the third is the second.
+fn top3(z: &[f32]) -> [usize; 3] {
+    let (mut first, mut second, mut third) = (0, None, None);
+    for j in 1..z.len() {
+        if z[j] > z[first] {
+            (first, second, third) = (j, Some(first), second);
+        } else if second.is_none_or(|second: usize| z[j] > z[second]) {
+            (second, third) = (Some(j), second);
+        } else if third.is_none_or(|third: usize| z[j] > z[third]) {
+            third = Some(j);
+        }
+    }
+    let second = second.unwrap_or(first);
+    [first, second, third.unwrap_or(second)]
+}
+
+fn cross_entropy(z: &[f32], y: usize, first: usize, dz: &mut [f32]) -> f32 {
+    let peak = z[first];
+    let mut others = 0.0;
+    for (j, (&z, dz)) in z.iter().zip(dz.iter_mut()).enumerate() {
+        *dz = (z - peak).exp();
+        if j != y {
+            others += *dz;
+        }
+    }
+    let total = dz[y] + others;
+    dz[y] = -others;
+    dz.iter_mut().for_each(|dz| *dz /= total);
+    if y == first {
+        others.ln_1p()
+    } else {
+        total.ln() + (peak - z[y])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Random, assert_close};
+
+    const LOSSES: [Loss; 3] = [Loss::CrossEntropy, Loss::Margin, Loss::Dlr];
+
+    fn on(device: &Device, z: &[f32], y: &[u32], loss: Loss) -> Head {
+        let (rows, classes) = (y.len(), z.len() / y.len());
+        let z = Array::from_vec(device, rows, classes, z.to_vec()).unwrap();
+        let y = Array::from_vec(device, rows, 1, y.to_vec()).unwrap();
+        head(&z, &y, loss).unwrap()
+    }
+
+    /// The loss by its definition, in f64, with nothing shared with the code above.
+    fn naive(z: &[f64], y: usize, loss: Loss) -> f64 {
+        let mut sorted = z.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let others = z
+            .iter()
+            .enumerate()
+            .filter(|&(j, _)| j != y)
+            .map(|(_, &z)| z);
+        let lead = z[y] - others.fold(f64::MIN, f64::max);
+        match loss {
+            Loss::CrossEntropy => z.iter().map(|other| (other - z[y]).exp()).sum::<f64>().ln(),
+            Loss::Margin => -lead,
+            Loss::Dlr => -lead / (sorted[0] - sorted[2] + 1e-12),
+        }
+    }
+
+    #[test]
+    fn the_twin_is_the_formula_and_its_derivative() {
+        let mut random = Random::new(3);
+        for case in 0..300 {
+            let (rows, classes) = (1 + random.below(6), 3 + random.below(12));
+            let loss = LOSSES[case % 3];
+            let z = random.floats(rows * classes, -6.0, 6.0);
+            let y: Vec<u32> = (0..rows).map(|_| random.below(classes) as u32).collect();
+            let head = on(&Device::Cpu, &z, &y, loss);
+            let (losses, gradient) = (head.loss.to_vec().unwrap(), head.dlogits.to_vec().unwrap());
+            for row in 0..rows {
+                let at = row * classes..(row + 1) * classes;
+                let z: Vec<f64> = z[at.clone()].iter().map(|&z| f64::from(z)).collect();
+                let label = y[row] as usize;
+                assert_close(
+                    "loss",
+                    &[losses[row]],
+                    &[naive(&z, label, loss) as f32],
+                    1e-5,
+                );
+                for (j, got) in gradient[at].iter().enumerate() {
+                    let nudged = |by: f64| {
+                        let mut z = z.clone();
+                        z[j] += by;
+                        naive(&z, label, loss)
+                    };
+                    let slope = (nudged(1e-7) - nudged(-1e-7)) / 2e-7;
+                    assert_close("gradient", &[*got], &[slope as f32], 1e-3);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_shader_agrees_with_the_twin() {
+        let Some(gpu) = testing::gpu() else { return };
+        let mut random = Random::new(4);
+        for (case, (rows, classes)) in testing::shapes(5).into_iter().enumerate() {
+            let (loss, classes) = (LOSSES[case % 3], classes.max(3));
+            let reach = [1.0, 10.0, 100.0][case % 7 % 3];
+            let z = random.floats(rows * classes, -reach, reach);
+            let y: Vec<u32> = (0..rows).map(|_| random.below(classes) as u32).collect();
+            let (got, expected) = (on(&gpu, &z, &y, loss), on(&Device::Cpu, &z, &y, loss));
+            let compare = |what: &str, got: &Array, expected: &Array| {
+                let what = format!("{what} of {loss:?}, {rows} x {classes}");
+                assert_close(
+                    &what,
+                    &got.to_vec().unwrap(),
+                    &expected.to_vec().unwrap(),
+                    2e-5,
+                );
+            };
+            compare("loss", &got.loss, &expected.loss);
+            compare("margin", &got.margin, &expected.margin);
+            compare("dlogits", &got.dlogits, &expected.dlogits);
+            assert_eq!(
+                got.predicted.to_vec().unwrap(),
+                expected.predicted.to_vec().unwrap()
+            );
+        }
+    }
+
+    #[test]
+    fn rows_that_are_no_numbers_are_invalid_and_gain_nothing() {
+        for device in testing::devices() {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN] {
+                for loss in LOSSES {
+                    let z = [1.0, 2.0, 3.0, 1.0, bad, 3.0, 1.0, 2.0, 3.0];
+                    let head = on(&device, &z, &[2, 0, 9], loss);
+                    assert_eq!(head.predicted.to_vec().unwrap(), [2, INVALID, INVALID]);
+                    assert_eq!(head.loss.to_vec().unwrap()[1..], [f32::MIN; 2]);
+                    assert_eq!(head.margin.to_vec().unwrap(), [1.0, f32::MAX, f32::MAX]);
+                    assert_eq!(head.dlogits.to_vec().unwrap()[3..], [0.0; 6]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_confident_row_keeps_its_loss_and_gradient_and_ties_go_to_the_lowest_class() {
+        for device in testing::devices() {
+            let head = on(
+                &device,
+                &[30.0, 0.0, 0.0, 0.0, 5.0, 5.0],
+                &[0, 0],
+                Loss::CrossEntropy,
+            );
+            let tiny = 2.0 * (-30.0_f32).exp();
+            let (loss, gradient) = (head.loss.to_vec().unwrap(), head.dlogits.to_vec().unwrap());
+            assert!(
+                (loss[0] / tiny - 1.0).abs() < 1e-5,
+                "{device:?}: {}",
+                loss[0]
+            );
+            assert!(
+                (gradient[0] / -tiny - 1.0).abs() < 1e-5,
+                "{device:?}: {}",
+                gradient[0]
+            );
+            assert_eq!(head.predicted.to_vec().unwrap(), [0, 1]);
+        }
+    }
+
+    #[test]
+    fn shapes_that_make_no_sense_are_refused() {
+        let logits = Array::zeros(&Device::Cpu, 2, 2).unwrap();
+        let labels = Array::zeros(&Device::Cpu, 2, 1).unwrap();
+        assert!(head(&logits, &labels, Loss::CrossEntropy).is_ok());
+        assert!(matches!(
+            head(&logits, &labels, Loss::Dlr),
+            Err(Error::Shape { .. })
+        ));
+        let labels = Array::zeros(&Device::Cpu, 3, 1).unwrap();
+        assert!(matches!(
+            head(&logits, &labels, Loss::Margin),
+            Err(Error::Shape { .. })
+        ));
+    }
+}

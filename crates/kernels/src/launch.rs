@@ -1,0 +1,205 @@
+//! Running a WGSL kernel over buffers that burn allocated, on the queue that burn submits to.
+//!
+//! Conventions of every file in `shaders/`: entry point `main`; binding 0 is a uniform struct of
+//! 32-bit parameters, arrays follow from binding 1 in the order given to [`launch`]; workgroups
+//! of [`WORKGROUP`] threads in a grid of two dimensions, so that the running number is
+//! `id.x + id.y * count.x`; every index is checked against the parameters. Storage is declared
+//! `read_write` even where it is only read: burn cuts tensors from shared wgpu buffers, and
+//! wgpu refuses two kinds of access to one buffer in one dispatch.
+
+use std::sync::PoisonError;
+
+use burn_cubecl::cubecl::future::block_on;
+use burn_cubecl::cubecl::server::Handle;
+use burn_cubecl::cubecl::wgpu::wgpu::{
+    self, BindGroupDescriptor, BindGroupEntry, BufferDescriptor, BufferUsages,
+    CommandEncoderDescriptor, ComputePassDescriptor, ComputePipeline, ComputePipelineDescriptor,
+    ErrorFilter, PipelineCompilationOptions, ShaderModuleDescriptor, ShaderSource,
+};
+use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
+use bytemuck::Pod;
+
+use crate::Error;
+use crate::device::Gpu;
+
+/// Threads a workgroup, in every shader: WebGPU's guaranteed maximum.
+pub(crate) const WORKGROUP: u32 = 256;
+
+/// A kernel's WGSL, the snippets it needs included.
+pub(crate) struct Shader {
+    pub name: &'static str,
+    pub source: &'static str,
+}
+
+/// `shader!("step_linf")`, or `shader!("start_linf", needs "philox")`: a file of `shaders/`, after
+/// the snippets that its first line names (`// needs: philox.wgsl`).
+macro_rules! shader {
+    ($name:literal $(, needs $snippet:literal)*) => {
+        $crate::launch::Shader {
+            name: $name,
+            source: concat!(
+                $(include_str!(concat!(
+                    env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $snippet, ".wgsl"
+                )),)*
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $name, ".wgsl"))
+            ),
+        }
+    };
+}
+pub(crate) use shader;
+
+/// How many threads a kernel needs.
+#[derive(Clone, Copy)]
+pub(crate) enum Grid {
+    /// One thread each.
+    Threads(usize),
+    /// One workgroup each: for reductions over a row.
+    Workgroups(usize),
+}
+
+impl Grid {
+    /// Workgroups along x and y, neither above `max`.
+    fn dimensions(self, max: u32) -> (u32, u32) {
+        let groups = match self {
+            Grid::Threads(threads) => (threads as u64).div_ceil(u64::from(WORKGROUP)),
+            Grid::Workgroups(groups) => groups as u64,
+        };
+        let x = groups.clamp(1, u64::from(max));
+        (x as u32, groups.div_ceil(x) as u32)
+    }
+}
+
+/// Queues `shader` behind all that burn has queued so far. `params` is what the shader declares at
+/// binding 0: 32-bit fields only.
+pub(crate) fn launch<P: Pod>(
+    gpu: &Gpu,
+    shader: &Shader,
+    params: &P,
+    arrays: &[&Handle],
+    grid: Grid,
+) -> Result<(), Error> {
+    let (x, y) = grid.dimensions(gpu.info.limits.max_workgroups_per_dimension);
+    if y == 0 {
+        return Ok(());
+    }
+    let failed = |reason: String| Error::device(format!("running {}", shader.name), reason);
+    let resources = arrays
+        .iter()
+        .map(|&handle| {
+            gpu.client
+                .get_resource::<WgpuServer<AutoCompiler>>(handle.clone())
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| failed(format!("{e:?}")))?;
+    gpu.client.flush().map_err(|e| failed(format!("{e:?}")))?;
+    contain(gpu, || {
+        let pipeline = pipeline(gpu, shader);
+        let uniform = uniform(gpu, bytemuck::bytes_of(params));
+        let bindings = std::iter::once(uniform.as_entire_binding()).chain(
+            resources
+                .iter()
+                .map(|array| array.resource().as_wgpu_bind_resource()),
+        );
+        let entries: Vec<_> = (0..)
+            .zip(bindings)
+            .map(|(binding, resource)| BindGroupEntry { binding, resource })
+            .collect();
+        let group = gpu.device.create_bind_group(&BindGroupDescriptor {
+            label: Some(shader.name),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let mut encoder = gpu
+            .device
+            .create_command_encoder(&CommandEncoderDescriptor {
+                label: Some(shader.name),
+            });
+        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor {
+            label: Some(shader.name),
+            timestamp_writes: None,
+        });
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(x, y, 1);
+        drop(pass);
+        gpu.queue.submit([encoder.finish()]);
+    })
+    .map_err(failed)
+}
+
+/// Copies `words` 32-bit words of `source` to `target`.
+pub(crate) fn copy(gpu: &Gpu, source: &Handle, target: &Handle, words: usize) -> Result<(), Error> {
+    launch(
+        gpu,
+        &shader!("copy"),
+        &(words as u32),
+        &[source, target],
+        Grid::Threads(words),
+    )
+}
+
+/// The compiled pipeline; a shader's name is its whole identity, nothing in it is a template.
+fn pipeline(gpu: &Gpu, shader: &Shader) -> ComputePipeline {
+    let mut pipelines = gpu.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = pipelines.entry(shader.name).or_insert_with(|| {
+        let module = gpu.device.create_shader_module(ShaderModuleDescriptor {
+            label: Some(shader.name),
+            source: ShaderSource::Wgsl(shader.source.into()),
+        });
+        gpu.device
+            .create_compute_pipeline(&ComputePipelineDescriptor {
+                label: Some(shader.name),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: PipelineCompilationOptions::default(),
+                cache: None,
+            })
+    });
+    compiled.clone()
+}
+
+fn uniform(gpu: &Gpu, params: &[u8]) -> wgpu::Buffer {
+    let buffer = gpu.device.create_buffer(&BufferDescriptor {
+        label: Some("parameters"),
+        size: params.len() as u64,
+        usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    gpu.queue.write_buffer(&buffer, 0, params);
+    buffer
+}
+
+/// Runs `work` and turns wgpu's errors, which would otherwise panic, into one message.
+fn contain(gpu: &Gpu, work: impl FnOnce()) -> Result<(), String> {
+    let memory = gpu.device.push_error_scope(ErrorFilter::OutOfMemory);
+    let internal = gpu.device.push_error_scope(ErrorFilter::Internal);
+    let validation = gpu.device.push_error_scope(ErrorFilter::Validation);
+    work();
+    let errors = [validation, internal, memory].map(|scope| block_on(scope.pop()));
+    match errors.into_iter().flatten().next() {
+        Some(error) => Err(error.to_string()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_covers_all_threads_within_the_limits() {
+        let table = [
+            (Grid::Threads(0), (1, 0)),
+            (Grid::Threads(1), (1, 1)),
+            (Grid::Threads(256), (1, 1)),
+            (Grid::Threads(257), (2, 1)),
+            (Grid::Workgroups(65535), (65535, 1)),
+            (Grid::Workgroups(65536), (65535, 2)),
+            (Grid::Threads(65535 * 256 * 2 + 1), (65535, 3)),
+        ];
+        for (grid, expected) in table {
+            assert_eq!(grid.dimensions(65535), expected);
+        }
+    }
+}

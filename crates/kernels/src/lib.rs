@@ -1,0 +1,55 @@
+//! Devices, arrays on them, and the attack kernels.
+//!
+//! Each kernel is one WGSL file in the top-level `shaders/` for GPUs, over burn's buffers without a
+//! copy, and one Rust file here: its contract, the launch, and the CPU twin that does the same on a
+//! machine without a GPU and that the tests hold the shader against.
+
+#[cfg(test)]
+mod apgd_published;
+pub mod apgd_step;
+pub mod apgd_track;
+mod array;
+mod ball;
+pub mod claim;
+mod device;
+mod error;
+pub mod gather;
+pub mod head;
+pub mod keep_lower;
+mod launch;
+pub mod momentum;
+mod normal;
+pub mod philox;
+pub mod select;
+pub mod square;
+pub mod square_l2_propose;
+pub mod square_l2_start;
+pub mod square_linf_propose;
+pub mod square_linf_start;
+mod square_pattern;
+pub mod start;
+pub mod step;
+#[cfg(test)]
+mod shaders;
+#[cfg(test)]
+mod testing;
+
+pub use apgd_step::apgd_step;
+pub use apgd_track::{ApgdMasks, ApgdState, apgd_track};
+pub use array::{Array, Bridge, Word};
+pub use ball::{Ball, Norm};
+pub use claim::claim;
+pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapters};
+pub use error::Error;
+pub use gather::gather;
+pub use head::{Head, INVALID, Loss, head};
+pub use keep_lower::keep_lower;
+pub use momentum::momentum;
+pub use select::select;
+pub use square::Image;
+pub use square_l2_propose::square_l2_propose;
+pub use square_l2_start::square_l2_start;
+pub use square_linf_propose::square_linf_propose;
+pub use square_linf_start::square_linf_start;
+pub use start::start;
+pub use step::step;

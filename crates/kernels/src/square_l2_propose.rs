@@ -1,0 +1,383 @@
+//! Square Attack's proposal in the L2 ball. Two windows are placed at random. The second is
+//! emptied; its share of the length, and what is left of eps, goes to the first, whose new content
+//! is its old direction plus the attack's pattern, turned at random and with a random sign for each
+//! channel. The whole is scaled to length eps, then clipped.
+//!
+//! Andriushchenko et al. 2020, "Square Attack", arXiv 1912.00049, algorithm 3, with the pattern
+//! turned at random as in the authors' code in AutoAttack. Unlike there, a window may touch the
+//! lower and the right edge (as published), each sample draws its own windows, and where the old
+//! direction and the pattern cancel, so that only rounding would be scaled up, the pattern is taken
+//! alone.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use crate::launch::{Grid, Shader, launch, shader};
+use crate::philox::key;
+use crate::square::{Draws, FIRST_SIGN, Image, Window, image_of, window_size};
+use crate::square_pattern::{oriented, patterns};
+use crate::{Array, Ball, Device, Error};
+
+const KERNEL: &str = "square_l2_propose";
+const SHADER: Shader = shader!("square_l2_propose", needs "philox", needs "square", needs "reduce");
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    seed: [u32; 2],
+    iteration: u32,
+    rows: u32,
+    channels: u32,
+    height: u32,
+    width: u32,
+    window_height: u32,
+    window_width: u32,
+    eps: f32,
+    lo: f32,
+    hi: f32,
+}
+
+/// Squared length below which the sum of two directions of length 1 is only rounding.
+const CANCELLED: f64 = 1e-6;
+/// Keeps the quotient by the length of nothing finite.
+const GUARD: f64 = 1e-12;
+
+/// Candidates (n x d) from the best points so far (n x d) about `x0` (n x d) for the samples `ids`
+/// (n x 1). The windows are `side` pixels high and wide, cut to the image.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "five of them say which random windows these are"
+)]
+pub fn square_l2_propose(
+    x_best: &Array,
+    x0: &Array,
+    ids: &Array<u32>,
+    image: Image,
+    side: u32,
+    seed: u64,
+    iteration: u32,
+    ball: &Ball,
+) -> Result<Array, Error> {
+    let image = image_of(KERNEL, x0, ids, image)?;
+    let size = window_size(KERNEL, &image, side)?;
+    let patterns = patterns(size.0, size.1);
+    let (rows, cols) = (x0.rows(), x0.cols());
+    x_best.expect_shape(KERNEL, "x_best", rows, cols)?;
+    let device = x0.device();
+    let mut candidate = Array::uninit(&device, rows, cols)?;
+    match &device {
+        Device::Cpu => {
+            let proposal = Proposal {
+                image,
+                size,
+                patterns: &patterns,
+                ball,
+            };
+            let rows = (
+                x_best.host(KERNEL)?.par_chunks(cols),
+                x0.host(KERNEL)?.par_chunks(cols),
+                ids.host(KERNEL)?.par_iter(),
+                candidate.host_mut(KERNEL)?.par_chunks_mut(cols),
+            );
+            rows.into_par_iter().for_each(|(best, x0, &id, out)| {
+                proposal.row(best, x0, out, &Draws::proposal(seed, id, iteration));
+            });
+        }
+        Device::Gpu(gpu) => {
+            let params = Params {
+                seed: key(seed),
+                iteration,
+                rows: rows as u32,
+                channels: image.channels as u32,
+                height: image.height as u32,
+                width: image.width as u32,
+                window_height: size.0 as u32,
+                window_width: size.1 as u32,
+                eps: ball.eps,
+                lo: ball.lo,
+                hi: ball.hi,
+            };
+            let patterns = Array::from_vec(&device, 1, patterns.len(), patterns)?;
+            let arrays = [
+                x_best.buffer(KERNEL, gpu)?,
+                x0.buffer(KERNEL, gpu)?,
+                ids.buffer(KERNEL, gpu)?,
+                patterns.buffer(KERNEL, gpu)?,
+                candidate.buffer(KERNEL, gpu)?,
+            ];
+            launch(gpu, &SHADER, &params, &arrays, Grid::Workgroups(rows))?;
+        }
+    }
+    Ok(candidate)
+}
+
+/// What makes a proposal for a row.
+struct Proposal<'a> {
+    image: Image,
+    size: (usize, usize),
+    patterns: &'a [f32],
+    ball: &'a Ball,
+}
+
+impl Proposal<'_> {
+    fn row(&self, best: &[f32], x0: &[f32], out: &mut [f32], draws: &Draws) {
+        let Ball { eps, lo, hi, .. } = *self.ball;
+        for ((delta, best), x0) in out.iter_mut().zip(best).zip(x0) {
+            *delta = best - x0;
+        }
+        let unused = (f64::from(eps).powi(2) - squares(out)).max(0.0) / self.image.channels as f64;
+        let windows = draws.windows(&self.image, self.size);
+        let pattern = oriented(self.patterns, draws.bit(FIRST_SIGN));
+        for (channel, delta) in out.chunks_exact_mut(self.image.plane()).enumerate() {
+            let sign = draws.sign(FIRST_SIGN + 1 + channel);
+            let pattern = pattern.iter().map(|bump| sign * bump);
+            move_length(delta, self.image.width, windows, pattern, unused);
+        }
+        let stretch = (f64::from(eps) / (GUARD + squares(out).sqrt())) as f32;
+        for (value, x0) in out.iter_mut().zip(x0) {
+            *value = (x0 + stretch * *value).max(lo).min(hi);
+        }
+    }
+}
+
+/// Empties the second window of one channel and refills the first, with `unused` added to the
+/// squared length of both.
+fn move_length(
+    delta: &mut [f32],
+    stride: usize,
+    [filled, emptied]: [Window; 2],
+    pattern: impl Iterator<Item = f32> + Clone,
+    unused: f64,
+) {
+    let square = |pixel: usize| f64::from(delta[pixel]).powi(2);
+    let filled_squares: f64 = filled.pixels(stride).map(square).sum();
+    let only_emptied = emptied
+        .pixels(stride)
+        .filter(|&pixel| !filled.contains(pixel, stride));
+    let length = (unused + filled_squares + only_emptied.map(square).sum::<f64>()).sqrt();
+
+    let keep = (1.0 / (GUARD + filled_squares.sqrt())) as f32;
+    let old = filled.pixels(stride).map(|pixel| keep * delta[pixel]);
+    let mut direction: Vec<f32> = pattern
+        .clone()
+        .zip(old)
+        .map(|(bump, old)| bump + old)
+        .collect();
+    let mut direction_squares = squares(&direction);
+    if direction_squares < CANCELLED {
+        direction = pattern.collect();
+        direction_squares = 1.0;
+    }
+    let scale = (length / direction_squares.sqrt()) as f32;
+
+    emptied.pixels(stride).for_each(|pixel| delta[pixel] = 0.0);
+    for (pixel, value) in filled.pixels(stride).zip(direction) {
+        delta[pixel] = scale * value;
+    }
+}
+
+fn squares(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::square::testing::{Case, norm};
+    use crate::square_pattern::tests::turned_or_not;
+    use crate::testing::{self, assert_close};
+    use crate::{Norm, square_l2_start};
+
+    const BALL: Ball = Ball {
+        norm: Norm::L2,
+        eps: 0.8,
+        lo: 0.0,
+        hi: 1.0,
+    };
+
+    /// Algorithm 3 with masks, as in the authors' code.
+    fn naive_proposal(case: &Case, best: &[f32], ball: &Ball) -> Vec<f32> {
+        let Image {
+            channels,
+            height,
+            width,
+        } = case.image;
+        let side = case.side as usize;
+        let size = (side.min(height), side.min(width));
+        let rows = (0..case.rows).flat_map(|row| {
+            let draws = Draws::proposal(case.seed, case.ids[row], case.iteration);
+            let [filled, emptied] = draws.windows(&case.image, size);
+            let inside = |w: &Window, y: usize, x: usize| {
+                y >= w.top && y < w.top + size.0 && x >= w.left && x < w.left + size.1
+            };
+            let mut delta = case.perturbation(row, best);
+            let unused = (f64::from(ball.eps).powi(2) - norm(&delta).powi(2)).max(0.0);
+            let pattern = turned_or_not(draws.bit(128), size.0, size.1);
+            for (channel, plane) in delta.iter_mut().enumerate() {
+                let masked = |mask: &dyn Fn(usize, usize) -> bool| -> f64 {
+                    let all = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+                    let kept = all.filter(|&(y, x)| mask(y, x));
+                    kept.map(|(y, x)| plane[y][x].powi(2)).sum::<f64>().sqrt()
+                };
+                let window = masked(&|y, x| inside(&filled, y, x));
+                let windows = masked(&|y, x| inside(&filled, y, x) || inside(&emptied, y, x));
+                let sign = f64::from(draws.sign(129 + channel));
+                let mut new = vec![vec![0.0; size.1]; size.0];
+                for y in 0..size.0 {
+                    for x in 0..size.1 {
+                        let old = plane[filled.top + y][filled.left + x] / (1e-12 + window);
+                        new[y][x] = sign * pattern[y][x] + old;
+                    }
+                }
+                let mut length = norm(&[new.clone()]);
+                if length < 1e-3 {
+                    new = pattern
+                        .iter()
+                        .map(|v| v.iter().map(|v| sign * v).collect())
+                        .collect();
+                    length = 1.0;
+                }
+                let scale = (unused / channels as f64 + windows.powi(2)).sqrt() / length;
+                for y in 0..height {
+                    for x in 0..width {
+                        if inside(&filled, y, x) {
+                            plane[y][x] = scale * new[y - filled.top][x - filled.left];
+                        } else if inside(&emptied, y, x) {
+                            plane[y][x] = 0.0;
+                        }
+                    }
+                }
+            }
+            case.apply(row, &delta, ball)
+        });
+        rows.collect()
+    }
+
+    fn check_proposal(case: &Case, best: &[f32], ball: &Ball, tolerance: f32) {
+        let expected = naive_proposal(case, best, ball);
+        for device in testing::devices() {
+            let (best, x0) = (case.matrix(&device, best), case.matrix(&device, &case.x0));
+            let ids = case.ids(&device);
+            let candidate = square_l2_propose(
+                &best,
+                &x0,
+                &ids,
+                case.image,
+                case.side,
+                case.seed,
+                case.iteration,
+                ball,
+            );
+            let what = format!("{:?}, side {} on {device:?}", case.image, case.side);
+            assert_close(
+                &what,
+                &candidate.unwrap().to_vec().unwrap(),
+                &expected,
+                tolerance,
+            );
+        }
+    }
+
+    /// Well inside of the ball, so that what is left of eps is no difference of near equals.
+    #[test]
+    fn every_device_proposes_the_same_from_inside() {
+        for case in Case::all(4) {
+            let lengths = (0..case.rows).map(|row| norm(&case.perturbation(row, &case.best)));
+            let eps = 1.5 * lengths.fold(0.1, f64::max) as f32;
+            let ball = Ball {
+                eps,
+                lo: -10.0,
+                hi: 10.0,
+                ..BALL
+            };
+            check_proposal(&case, &case.best, &ball, 2e-5);
+        }
+    }
+
+    /// At full length `eps^2 - |delta|^2` is rounding, of order 1e-7 eps^2, and its root is what an
+    /// empty window gets.
+    #[test]
+    fn every_device_proposes_the_same_from_the_surface() {
+        for case in Case::all(5) {
+            let (x0, ids) = (case.matrix(&Device::Cpu, &case.x0), case.ids(&Device::Cpu));
+            let start = square_l2_start(&x0, &ids, case.image, case.seed, &BALL).unwrap();
+            check_proposal(&case, &start.to_vec().unwrap(), &BALL, 1e-3 * BALL.eps);
+        }
+    }
+
+    #[test]
+    fn proposals_have_length_eps() {
+        let ball = Ball {
+            lo: -10.0,
+            hi: 10.0,
+            ..BALL
+        };
+        for case in Case::all(6).take(40) {
+            for device in testing::devices() {
+                let (x0, ids) = (case.matrix(&device, &case.x0), case.ids(&device));
+                let (image, seed) = (case.image, case.seed);
+                let mut x = square_l2_start(&x0, &ids, image, seed, &ball).unwrap();
+                for iteration in 0..4 {
+                    let data = x.to_vec().unwrap();
+                    for row in 0..case.rows {
+                        let length = norm(&case.perturbation(row, &data)) as f32;
+                        assert_close(&format!("{case:?}"), &[length], &[ball.eps], 1e-5);
+                    }
+                    x = square_l2_propose(&x, &x0, &ids, image, case.side, seed, iteration, &ball)
+                        .unwrap();
+                }
+            }
+        }
+    }
+
+    /// One pixel: the old direction is 1 or -1, and so is the pattern. Whether they agree or
+    /// cancel, the pattern's sign wins.
+    #[test]
+    fn a_cancelled_direction_becomes_the_pattern() {
+        let image = Image {
+            channels: 1,
+            height: 1,
+            width: 1,
+        };
+        let ball = Ball {
+            norm: Norm::L2,
+            eps: 0.3,
+            lo: 0.0,
+            hi: 1.0,
+        };
+        for device in testing::devices() {
+            for old in [0.2, 0.8] {
+                let x0 = Array::filled(&device, 30, 1, 0.5).unwrap();
+                let best = Array::filled(&device, 30, 1, old).unwrap();
+                let ids = Array::from_vec(&device, 30, 1, (0..30).collect()).unwrap();
+                let new = square_l2_propose(&best, &x0, &ids, image, 1, 5, 0, &ball).unwrap();
+                let expected = (0..30).map(|id| 0.5 - 0.3 * Draws::proposal(5, id, 0).sign(129));
+                let expected: Vec<_> = expected.collect();
+                assert_close("pixel", &new.to_vec().unwrap(), &expected, 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let image = Image {
+            channels: 1,
+            height: 2,
+            width: 3,
+        };
+        for device in testing::devices() {
+            let array = |rows, cols| Array::<f32>::zeros(&device, rows, cols).unwrap();
+            let ids = |rows| Array::<u32>::zeros(&device, rows, 1).unwrap();
+            let propose = |best: (usize, usize), x0: (usize, usize), n, side| {
+                let (best, x0) = (array(best.0, best.1), array(x0.0, x0.1));
+                square_l2_propose(&best, &x0, &ids(n), image, side, 0, 0, &BALL)
+            };
+            assert!(propose((2, 6), (2, 6), 2, 1).is_ok());
+            assert!(propose((2, 6), (2, 6), 2, 0).is_err());
+            assert!(propose((2, 6), (2, 6), 3, 1).is_err());
+            assert!(propose((1, 6), (2, 6), 2, 1).is_err());
+            assert!(propose((2, 5), (2, 5), 2, 1).is_err());
+            assert_eq!(propose((0, 6), (0, 6), 0, 1).unwrap().rows(), 0);
+        }
+    }
+}

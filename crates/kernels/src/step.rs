@@ -1,0 +1,316 @@
+//! One step of gradient ascent inside the ball, fused with projection and clipping: the inner loop
+//! of FGSM, BIM and PGD (Goodfellow et al. 2015; Kurakin et al. 2017; Madry et al. 2018).
+//!
+//! - Linf: `x <- clip(project(x + alpha * sign(g)))`, and `sign(NaN) = 0`.
+//! - L2: `x <- clip(project(x + alpha * g / |g|))` by row. The gradient is divided by its largest
+//!   magnitude before it is squared, so that a tiny one keeps its direction; a row that is all zero
+//!   (or below the normal floats), or holds Inf or NaN, has no direction and does not move.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use crate::launch::{Grid, Shader, launch, shader};
+use crate::{Array, Ball, Device, Error, Norm};
+
+const LINF: Shader = shader!("step_linf");
+const L2: Shader = shader!("step_l2", needs "reduce");
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct LinfParams {
+    elements: u32,
+    alpha: f32,
+    eps: f32,
+    lo: f32,
+    hi: f32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct L2Params {
+    rows: u32,
+    cols: u32,
+    alpha: f32,
+    eps: f32,
+    lo: f32,
+    hi: f32,
+}
+
+/// Moves `x` by `alpha` along `grad` and back into `ball` round `x0`; all n x d.
+pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) -> Result<(), Error> {
+    let (rows, cols) = (x.rows(), x.cols());
+    x0.expect_shape("step", "x0", rows, cols)?;
+    grad.expect_shape("step", "grad", rows, cols)?;
+    if x.is_empty() {
+        return Ok(());
+    }
+    let Ball { norm, eps, lo, hi } = *ball;
+    match x.device() {
+        Device::Cpu => {
+            let (x0, grad) = (x0.host("step")?, grad.host("step")?);
+            let x = x.host_mut("step")?.par_chunks_mut(cols);
+            let rows = x.zip(x0.par_chunks(cols)).zip(grad.par_chunks(cols));
+            rows.for_each(|((x, x0), grad)| match norm {
+                Norm::Linf => linf_row(x, x0, grad, alpha, ball),
+                Norm::L2 => l2_row(x, x0, grad, alpha, ball),
+            });
+            Ok(())
+        }
+        Device::Gpu(gpu) => {
+            let arrays = [
+                x.buffer("step", &gpu)?,
+                x0.buffer("step", &gpu)?,
+                grad.buffer("step", &gpu)?,
+            ];
+            let (rows32, cols32) = (rows as u32, cols as u32);
+            match norm {
+                Norm::Linf => {
+                    let params = LinfParams {
+                        elements: rows32 * cols32,
+                        alpha,
+                        eps,
+                        lo,
+                        hi,
+                    };
+                    launch(&gpu, &LINF, &params, &arrays, Grid::Threads(rows * cols))
+                }
+                Norm::L2 => {
+                    let params = L2Params {
+                        rows: rows32,
+                        cols: cols32,
+                        alpha,
+                        eps,
+                        lo,
+                        hi,
+                    };
+                    launch(&gpu, &L2, &params, &arrays, Grid::Workgroups(rows))
+                }
+            }
+        }
+    }
+}
+
+fn linf_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
+    for ((x, &x0), &g) in x.iter_mut().zip(x0).zip(grad) {
+        let moved = *x + alpha * sign(g);
+        *x = moved
+            .max(x0 - ball.eps)
+            .min(x0 + ball.eps)
+            .max(ball.lo)
+            .min(ball.hi);
+    }
+}
+
+/// -1, 0 or 1; 0 for NaN.
+pub(crate) fn sign(g: f32) -> f32 {
+    f32::from(u8::from(g > 0.0)) - f32::from(u8::from(g < 0.0))
+}
+
+fn l2_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
+    if let Some(scale) = row_scale(grad) {
+        let norm = l2_norm(grad.iter().map(|g| g / scale));
+        for (x, g) in x.iter_mut().zip(grad) {
+            *x += alpha * (g / scale / norm);
+        }
+    }
+    let distance = l2_norm(x.iter().zip(x0).map(|(x, x0)| x - x0));
+    let shrink = if distance > ball.eps {
+        ball.eps / distance
+    } else {
+        1.0
+    };
+    for (x, &x0) in x.iter_mut().zip(x0) {
+        *x = (x0 + (*x - x0) * shrink).max(ball.lo).min(ball.hi);
+    }
+}
+
+/// What a gradient row is divided by before it is squared or summed, so that neither overflows nor
+/// underflows: its largest magnitude. `None` where the row has no direction.
+pub(crate) fn row_scale(grad: &[f32]) -> Option<f32> {
+    let largest = grad.iter().map(|g| g.abs().to_bits()).max()?;
+    let usable = f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits();
+    usable.contains(&largest).then(|| f32::from_bits(largest))
+}
+
+/// The Euclidean norm, summed in f64.
+pub(crate) fn l2_norm(values: impl Iterator<Item = f32>) -> f32 {
+    values
+        .map(|v| f64::from(v) * f64::from(v))
+        .sum::<f64>()
+        .sqrt() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Random, assert_close};
+
+    const NORMS: [Norm; 2] = [Norm::Linf, Norm::L2];
+
+    struct Case {
+        rows: usize,
+        cols: usize,
+        x: Vec<f32>,
+        x0: Vec<f32>,
+        grad: Vec<f32>,
+        alpha: f32,
+        ball: Ball,
+    }
+
+    impl Case {
+        fn random(random: &mut Random, rows: usize, cols: usize, norm: Norm) -> Self {
+            let eps = [0.01, 0.1, 1.5][random.below(3)];
+            let x0 = random.floats(rows * cols, 0.0, 1.0);
+            let near = x0.iter().map(|x0| x0 + random.within(-eps, eps) * 0.5);
+            let x = near.collect();
+            let size = [1.0, 1e-30, 1e30][random.below(3)];
+            let grad = random.floats(rows * cols, -size, size);
+            let ball = Ball {
+                norm,
+                eps,
+                lo: 0.0,
+                hi: 1.0,
+            };
+            Case {
+                rows,
+                cols,
+                x,
+                x0,
+                grad,
+                alpha: random.within(0.0, 2.0 * eps),
+                ball,
+            }
+        }
+
+        fn run(&self, device: &Device) -> Vec<f32> {
+            let array = |data: &[f32]| {
+                Array::from_vec(device, self.rows, self.cols, data.to_vec()).unwrap()
+            };
+            let (mut x, x0, grad) = (array(&self.x), array(&self.x0), array(&self.grad));
+            step(&mut x, &x0, &grad, self.alpha, &self.ball).unwrap();
+            assert_eq!(x0.to_vec().unwrap(), self.x0);
+            assert_eq!(grad.to_vec().unwrap().len(), self.grad.len());
+            x.to_vec().unwrap()
+        }
+
+        /// The definition, in f64.
+        fn naive(&self) -> Vec<f32> {
+            let Ball { norm, eps, lo, hi } = self.ball;
+            let wide = |data: &[f32]| data.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+            let length = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let mut out = Vec::new();
+            for row in 0..self.rows {
+                let at = row * self.cols..(row + 1) * self.cols;
+                let (x, x0) = (wide(&self.x[at.clone()]), wide(&self.x0[at.clone()]));
+                let g = wide(&self.grad[at]);
+                let direction = |g_i: f64| match norm {
+                    Norm::Linf if g_i == 0.0 => 0.0,
+                    Norm::Linf => g_i.signum(),
+                    Norm::L2 => g_i / length(&g),
+                };
+                let moved = x
+                    .iter()
+                    .zip(&g)
+                    .map(|(x, &g)| x + f64::from(self.alpha) * direction(g));
+                let delta: Vec<_> = moved.zip(&x0).map(|(x, x0)| x - x0).collect();
+                let shrink = (f64::from(eps) / length(&delta)).min(1.0);
+                out.extend(delta.iter().zip(&x0).map(|(delta, x0)| {
+                    let delta = match norm {
+                        Norm::Linf => delta.clamp(-f64::from(eps), f64::from(eps)),
+                        Norm::L2 => delta * shrink,
+                    };
+                    (x0 + delta).clamp(f64::from(lo), f64::from(hi)) as f32
+                }));
+            }
+            out
+        }
+    }
+
+    #[test]
+    fn the_twin_is_the_formula() {
+        let mut random = Random::new(7);
+        for (rows, cols) in testing::shapes(8) {
+            for norm in NORMS {
+                let case = Case::random(&mut random, rows, cols, norm);
+                assert_close("x", &case.run(&Device::Cpu), &case.naive(), 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn the_shaders_agree_with_the_twin() {
+        let Some(gpu) = testing::gpu() else { return };
+        let mut random = Random::new(9);
+        for (rows, cols) in testing::shapes(10) {
+            for norm in NORMS {
+                let case = Case::random(&mut random, rows, cols, norm);
+                let what = format!("{norm}, {rows} x {cols}");
+                assert_close(&what, &case.run(&gpu), &case.run(&Device::Cpu), 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn odd_gradients() {
+        let table: [(Norm, [f32; 3], [f32; 3]); 7] = [
+            (Norm::Linf, [0.0, -0.0, f32::NAN], [0.5, 0.5, 0.5]),
+            (
+                Norm::Linf,
+                [1e-45, -1e-45, f32::NEG_INFINITY],
+                [0.6, 0.4, 0.4],
+            ),
+            (Norm::L2, [0.0, -0.0, 0.0], [0.5, 0.5, 0.5]),
+            (Norm::L2, [1.0, f32::NAN, 0.0], [0.5, 0.5, 0.5]),
+            (Norm::L2, [1.0, 0.0, f32::INFINITY], [0.5, 0.5, 0.5]),
+            (Norm::L2, [3e-38, 0.0, 4e-38], [0.56, 0.5, 0.58]),
+            (
+                Norm::L2,
+                [3e38, 0.0, -3e38],
+                [0.570_710_7, 0.5, 0.429_289_3],
+            ),
+        ];
+        for device in testing::devices() {
+            for (norm, grad, expected) in table {
+                let ball = Ball {
+                    norm,
+                    eps: 0.2,
+                    lo: 0.0,
+                    hi: 1.0,
+                };
+                let (x, x0) = (vec![0.5; 3], vec![0.5; 3]);
+                let case = Case {
+                    rows: 1,
+                    cols: 3,
+                    x,
+                    x0,
+                    grad: grad.to_vec(),
+                    alpha: 0.1,
+                    ball,
+                };
+                let what = format!("{device:?}, {norm}, {grad:?}");
+                assert_close(&what, &case.run(&device), &expected, 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_and_devices_must_fit() {
+        let ball = Ball {
+            norm: Norm::Linf,
+            eps: 0.1,
+            lo: 0.0,
+            hi: 1.0,
+        };
+        let mut x = Array::zeros(&Device::Cpu, 2, 3).unwrap();
+        let same = Array::zeros(&Device::Cpu, 2, 3).unwrap();
+        let other = Array::zeros(&Device::Cpu, 3, 2).unwrap();
+        assert!(matches!(
+            step(&mut x, &same, &other, 0.1, &ball),
+            Err(Error::Shape { .. })
+        ));
+        let Some(gpu) = testing::gpu() else { return };
+        let far = Array::zeros(&gpu, 2, 3).unwrap();
+        let mixed = step(&mut x, &same, &far, 0.1, &ball);
+        assert!(matches!(mixed, Err(Error::DeviceMismatch { .. })));
+    }
+}

@@ -1,0 +1,247 @@
+//! The promise on memory, measured: at most 64 MiB + 4 times the file, whatever the file holds.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use bytes::Bytes;
+use common::{field, model};
+use scoville_onnx::{Error, parse};
+
+/// The system allocator, counting what is held and the most that was.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to `System` as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(held, Relaxed);
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// `count` copies of `unit`, in which `###` is replaced by a number of its own in base 64.
+fn repeat(unit: &[u8], count: usize) -> Vec<u8> {
+    let digits = |index: usize| [2, 1, 0].map(|place| b'0' + (index >> (6 * place) & 63) as u8);
+    let at = unit.windows(3).position(|window| window == b"###").unwrap();
+    let mut bytes = unit.repeat(count);
+    for (index, copy) in bytes.chunks_mut(unit.len()).enumerate() {
+        copy[at..at + 3].copy_from_slice(&digits(index));
+    }
+    bytes
+}
+
+type Build = fn(usize) -> Vec<u8>;
+
+/// Ports `x` and `y`, a node between them, and more of the graph.
+fn sound(more: Vec<u8>) -> Vec<u8> {
+    let kind = field(2, &field(1, &[8, 1]));
+    let port = |number, name: &[u8]| field(number, &[field(1, name), kind.clone()].concat());
+    let node = field(
+        1,
+        &[field(1, b"x"), field(2, b"y"), field(4, b"A")].concat(),
+    );
+    model(&[node, port(11, b"x"), port(12, b"y"), more].concat())
+}
+
+fn in_node(more: Vec<u8>) -> Vec<u8> {
+    sound(field(1, &[field(4, b"A"), more].concat()))
+}
+
+fn initialiser(dtype: u8, data: Vec<u8>, count: usize) -> Vec<u8> {
+    let mut dims = vec![8];
+    let mut rest = count;
+    while rest >= 0x80 {
+        dims.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    dims.push(rest as u8);
+    sound(field(
+        5,
+        &[dims, vec![0x10, dtype], field(8, b"w"), data].concat(),
+    ))
+}
+
+const PATTERNS: &[(&str, Build)] = &[
+    ("empty nodes", |n| sound(field(1, b"").repeat(n))),
+    ("nodes with nothing but an operator", |n| {
+        sound(field(1, &field(4, b"A")).repeat(n))
+    }),
+    ("nodes", |n| {
+        sound(repeat(
+            &field(
+                1,
+                &[field(1, b"x"), field(2, b"###"), field(4, b"A")].concat(),
+            ),
+            n,
+        ))
+    }),
+    ("nodes with an attribute", |n| {
+        let attribute = field(5, &[field(1, b"a"), vec![0x18, 1]].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("Constant nodes", |n| {
+        let attribute = field(5, &[field(1, b"value_int"), vec![0x18, 1]].concat());
+        sound(repeat(
+            &field(
+                1,
+                &[field(2, b"###"), field(4, b"Constant"), attribute].concat(),
+            ),
+            n,
+        ))
+    }),
+    ("nodes with a tensor", |n| {
+        let attribute = field(5, &[field(1, b"t"), field(5, &[0x10, 1, 8, 0])].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("chain of nodes", |n| {
+        let unit = [
+            field(1, b"x"),
+            field(1, b"y"),
+            field(1, b"x"),
+            field(1, b"y"),
+            field(2, b"###"),
+            field(4, b"A"),
+        ];
+        sound(repeat(&field(1, &unit.concat()), n))
+    }),
+    ("external data", |n| {
+        sound(field(
+            5,
+            &[
+                vec![0x10, 1, 0x70, 1],
+                field(8, b"w"),
+                field(13, b"").repeat(n),
+            ]
+            .concat(),
+        ))
+    }),
+    ("attributes", |n| {
+        in_node(repeat(
+            &field(5, &[field(1, b"###"), vec![0x18, 1]].concat()),
+            n,
+        ))
+    }),
+    ("inputs of a node", |n| in_node(field(1, b"x").repeat(n))),
+    ("absent inputs of a node", |n| {
+        in_node(field(1, b"").repeat(n))
+    }),
+    ("outputs of a node", |n| {
+        in_node(repeat(&field(2, b"###"), n))
+    }),
+    ("inputs of the graph", |n| {
+        sound(repeat(
+            &field(
+                11,
+                &[field(1, b"###"), field(2, &field(1, &[8, 1]))].concat(),
+            ),
+            n,
+        ))
+    }),
+    ("scalars", |n| {
+        let tensor = [vec![0x10, 2], field(5, &[1]), field(8, b"###")].concat();
+        sound(repeat(&field(5, &tensor), n))
+    }),
+    ("packed int64", |n| initialiser(7, field(7, &vec![0; n]), n)),
+    ("unpacked int64", |n| initialiser(7, [0x38, 0].repeat(n), n)),
+    ("packed int8", |n| initialiser(3, field(5, &vec![0; n]), n)),
+    ("packed bool", |n| initialiser(9, field(5, &vec![0; n]), n)),
+    ("packed float", |n| {
+        initialiser(1, field(4, &vec![0; 4 * n]), n)
+    }),
+    ("raw float", |n| {
+        initialiser(1, field(9, &vec![0; 4 * n]), n)
+    }),
+    ("raw float16", |n| {
+        initialiser(10, field(9, &vec![0; 2 * n]), n)
+    }),
+    ("strings", |n| initialiser(8, field(6, b"").repeat(n), n)),
+    ("ints", |n| {
+        in_node(field(
+            5,
+            &[field(1, b"a"), field(8, &vec![0; n]), vec![0xa0, 1, 7]].concat(),
+        ))
+    }),
+    ("strings of an attribute", |n| {
+        in_node(field(
+            5,
+            &[field(1, b"a"), field(9, b"").repeat(n), vec![0xa0, 1, 8]].concat(),
+        ))
+    }),
+    ("a long name", |n| in_node(field(3, &vec![b'a'; 10 * n]))),
+    ("opsets", |n| {
+        [
+            repeat(&field(8, &[field(1, b"###"), vec![0x10, 1]].concat()), n),
+            sound(vec![]),
+        ]
+        .concat()
+    }),
+    ("dimensions", |n| {
+        sound(field(
+            11,
+            &field(2, &field(1, &field(2, &field(1, b"").repeat(n)))),
+        ))
+    }),
+];
+
+/// Each pattern grows until the guard refuses it, or to 1 MiB: the worst is just below the guard's limit.
+#[test]
+fn memory_stays_within_the_promise() {
+    for (name, build) in PATTERNS {
+        let mut count = 60_000;
+        while let Some(file_bytes) = measure(name, *build, count)
+            && file_bytes < 1 << 20
+        {
+            count += count / 2;
+        }
+    }
+}
+
+#[test]
+fn large_data_stay_within_the_promise() {
+    let large =
+        |name: &&str| ["packed float", "raw float", "raw float16", "a long name"].contains(name);
+    for (name, build) in PATTERNS.iter().filter(|(name, _)| large(name)) {
+        assert!(measure(name, *build, 4 << 20).is_some_and(|file_bytes| file_bytes >= 8 << 20));
+    }
+}
+
+/// Holds the peak while parsing to the promise. The size of the file, or `None` if the guard refused it.
+fn measure(name: &str, build: Build, count: usize) -> Option<usize> {
+    // The counters are those of the whole process.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock();
+    let file = Bytes::from(build(count));
+    let file_bytes = file.len();
+    let before = HELD.load(Relaxed) - file_bytes;
+    PEAK.store(HELD.load(Relaxed), Relaxed);
+    let result = parse(file, None);
+    let (peak, limit) = (PEAK.load(Relaxed) - before, (64 << 20) + 4 * file_bytes);
+    assert!(
+        peak <= limit,
+        "{name} x {count}: {peak} bytes for a file of {file_bytes}"
+    );
+    let refused = matches!(result, Err(Error::Amplification { .. }));
+    (!refused).then_some(file_bytes)
+}

@@ -1,0 +1,268 @@
+//! What a run says while it goes on: one [`Event`] a line as NDJSON, and the source of every other report.
+//!
+//! This is a format that others rely on (`scoville schema` prints its JSON Schema). Add fields; never rename or
+//! reuse one. The same seed on the same device gives the same events but for `seconds`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// The version of the event format, in `run.started`.
+pub const FORMAT: u32 = 1;
+
+/// One thing that happened. `event` names it in JSON: `run.started`, `technique.progress`, ...
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "event")]
+pub enum Event {
+    #[serde(rename = "run.started")]
+    RunStarted(RunStarted),
+    #[serde(rename = "technique.started")]
+    TechniqueStarted(TechniqueStarted),
+    #[serde(rename = "technique.progress")]
+    TechniqueProgress(TechniqueProgress),
+    #[serde(rename = "technique.scored")]
+    TechniqueScored(TechniqueScored),
+    #[serde(rename = "warning")]
+    Warning(Warning),
+    #[serde(rename = "run.finished")]
+    RunFinished(RunFinished),
+}
+
+/// The first event: all that is needed to run this again.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RunStarted {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Scoville's version.
+    pub version: String,
+    pub seed: u64,
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    pub target: TargetInfo,
+    pub data: DataInfo,
+    pub device: DeviceInfo,
+    pub plan: PlanInfo,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TargetInfo {
+    /// File name, or `built-in glyphs CNN`.
+    pub name: String,
+    /// SHA-256 of the model file, hex.
+    pub sha256: String,
+    pub classes: usize,
+    /// Class names, empty when none were given.
+    pub class_names: Vec<String>,
+    /// Shape of one sample in pixel space, without the batch: `[channels, height, width]` for images.
+    pub input_shape: Vec<usize>,
+    /// Number of trained parameters.
+    pub parameters: u64,
+    /// What the loader changed or assumed, in words ("batch size 1 lifted to any").
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DataInfo {
+    /// As given by `--data`.
+    pub name: String,
+    /// SHA-256 over the decoded samples and labels, hex.
+    pub sha256: String,
+    /// Samples of this run, after `--limit`.
+    pub samples: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DeviceInfo {
+    /// `cpu`, `vulkan`, `metal`, `dx12`, `gl`.
+    pub backend: String,
+    /// Adapter name, or the CPU's.
+    pub name: String,
+    /// True for a software rasteriser such as lavapipe.
+    pub software: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PlanInfo {
+    /// `linf` or `l2`.
+    pub norm: String,
+    /// The budgets, ascending, in `[0,1]` pixel units.
+    pub eps_ladder: Vec<f64>,
+    pub techniques: Vec<PlannedTechnique>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PlannedTechnique {
+    /// ATLAS id, `AML.T0043.000`.
+    pub id: String,
+    /// ATLAS name.
+    pub name: String,
+    /// Attacks in the order in which they run, with their parameters: `apgd-ce (100 steps, 5 restarts)`.
+    pub attacks: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TechniqueStarted {
+    pub technique: String,
+    pub name: String,
+    pub attacks: Vec<String>,
+}
+
+/// How far one technique is at one eps. Sent once a batch, for every eps of the ladder.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TechniqueProgress {
+    pub technique: String,
+    /// The attack that ran last; empty for a technique that is the union of others.
+    pub attack: String,
+    pub norm: String,
+    pub eps: f64,
+    /// Samples finished, and samples in the run.
+    pub done: usize,
+    pub of: usize,
+    /// Of the samples done, those classified correctly before the attack: the denominator of `rate`.
+    pub correct: usize,
+    /// Of the correct, those misclassified after the attack.
+    pub successes: usize,
+    /// Attack success rate, `successes / correct`; 0 when `correct` is 0.
+    pub rate: f64,
+    /// Anytime-valid 95 % confidence interval of the rate.
+    pub interval: [f64; 2],
+    /// The technique's score so far over the whole ladder, with its anytime-valid interval; absent until every
+    /// eps has been tried once.
+    pub score: Option<f64>,
+    pub score_interval: Option<[f64; 2]>,
+    /// Spent on this technique so far, over all eps.
+    pub queries: u64,
+    pub gradients: u64,
+    pub seconds: f64,
+}
+
+/// A technique's verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TechniqueScored {
+    pub technique: String,
+    pub name: String,
+    /// `susceptibility` when no exposure was declared, else `risk`.
+    pub kind: String,
+    /// 0..10; absent when the evidence is inconclusive (grade D).
+    pub score: Option<f64>,
+    pub score_interval: Option<[f64; 2]>,
+    /// `none`, `low`, `medium`, `high`, `critical`, or `inconclusive`.
+    pub band: String,
+    /// True when a check failed, so that the score is a lower bound.
+    pub lower_bound: bool,
+    pub parts: ScoreParts,
+    pub curve: Vec<CurvePoint>,
+    /// `A`..`D`.
+    pub grade: String,
+    /// Why this grade, in one clause: "white-box and black-box attacks ran, all checks passed".
+    pub grade_reason: String,
+    pub checks: Vec<EvidenceCheck>,
+    pub queries: u64,
+    pub gradients: u64,
+    pub seconds: f64,
+}
+
+/// `score = 10 * exposure * likelihood * impact`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ScoreParts {
+    pub exposure: f64,
+    pub likelihood: f64,
+    pub likelihood_interval: [f64; 2],
+    pub impact: f64,
+}
+
+/// One point of a security curve, with Clopper-Pearson 95 % intervals.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CurvePoint {
+    pub eps: f64,
+    pub samples: usize,
+    pub correct: usize,
+    pub successes: usize,
+    /// `successes / correct`.
+    pub rate: f64,
+    pub rate_interval: [f64; 2],
+    /// `(correct - successes) / samples`.
+    pub robust_accuracy: f64,
+    pub robust_interval: [f64; 2],
+    /// Attacks that found something here, each with the number of samples that it was the first to break.
+    pub by_attack: Vec<AttackShare>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AttackShare {
+    pub attack: String,
+    pub successes: usize,
+}
+
+/// One reliability check of the evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EvidenceCheck {
+    /// Stable code, `zero-gradients`.
+    pub code: String,
+    pub outcome: Outcome,
+    /// What was seen, with figures.
+    pub detail: String,
+    /// What to do about it; empty when the check passed.
+    pub advice: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Passed,
+    Warned,
+    NotRun,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Warning {
+    /// Stable code, `softmax-outputs`.
+    pub code: String,
+    pub what: String,
+    pub advice: String,
+    /// The technique that it concerns, if one.
+    pub technique: Option<String>,
+}
+
+/// The last event.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RunFinished {
+    /// One sentence: the worst technique, its score and band.
+    pub verdict: String,
+    /// The worst technique, when one was scored.
+    pub headline: Option<Headline>,
+    /// `completed`, `width reached` or `interrupted`.
+    pub ended: String,
+    /// Accuracy before any attack.
+    pub clean: Accuracy,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// Thresholds of `--fail-on` that were breached, in words.
+    pub breaches: Vec<String>,
+    pub totals: Totals,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Headline {
+    pub technique: String,
+    pub name: String,
+    pub score: f64,
+    pub score_interval: [f64; 2],
+    pub band: String,
+    pub lower_bound: bool,
+    pub grade: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Accuracy {
+    pub correct: usize,
+    pub samples: usize,
+    pub interval: [f64; 2],
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Totals {
+    pub samples: usize,
+    pub queries: u64,
+    pub gradients: u64,
+    pub seconds: f64,
+}

@@ -1,0 +1,245 @@
+//! What a run has said so far, kept for the reports that need more than the last event.
+
+use std::io;
+
+use crate::{
+    Sink,
+    event::{Event, RunFinished, RunStarted, TechniqueProgress, TechniqueScored, Warning},
+};
+
+/// The events of a run, accumulated.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    pub started: Option<RunStarted>,
+    /// In the order of the plan; one that was not planned comes last.
+    pub techniques: Vec<TechniqueRecord>,
+    pub warnings: Vec<Warning>,
+    pub finished: Option<RunFinished>,
+}
+
+/// One technique of a run: planned, then in progress, then scored.
+#[derive(Debug, Clone, Default)]
+pub struct TechniqueRecord {
+    /// ATLAS id.
+    pub id: String,
+    pub name: String,
+    pub attacks: Vec<String>,
+    /// The latest progress at each eps, ascending.
+    pub rungs: Vec<TechniqueProgress>,
+    /// The verdict. `None` before it, and for ever when the run ended first.
+    pub scored: Option<TechniqueScored>,
+}
+
+/// Attack success at one eps, while running or at the end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rung {
+    pub eps: f64,
+    pub correct: usize,
+    pub rate: f64,
+}
+
+/// What a technique has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Spent {
+    pub queries: u64,
+    pub gradients: u64,
+    pub seconds: f64,
+}
+
+impl Sink for Record {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.add(event);
+        Ok(())
+    }
+}
+
+impl Record {
+    /// Takes one event.
+    pub fn add(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted(e) => {
+                for planned in &e.plan.techniques {
+                    let technique = self.technique(&planned.id);
+                    technique.name.clone_from(&planned.name);
+                    technique.attacks.clone_from(&planned.attacks);
+                }
+                self.started = Some(e.clone());
+            }
+            Event::TechniqueStarted(e) => {
+                let technique = self.technique(&e.technique);
+                technique.name.clone_from(&e.name);
+                technique.attacks.clone_from(&e.attacks);
+            }
+            Event::TechniqueProgress(e) => self.technique(&e.technique).progress(e),
+            Event::TechniqueScored(e) => {
+                let technique = self.technique(&e.technique);
+                technique.name.clone_from(&e.name);
+                technique.scored = Some(e.clone());
+            }
+            Event::Warning(e) => self.warnings.push(e.clone()),
+            Event::RunFinished(e) => self.finished = Some(e.clone()),
+        }
+    }
+
+    fn technique(&mut self, id: &str) -> &mut TechniqueRecord {
+        let known = self.techniques.iter().position(|t| t.id == id);
+        let at = known.unwrap_or_else(|| {
+            self.techniques.push(TechniqueRecord {
+                id: id.into(),
+                ..Default::default()
+            });
+            self.techniques.len() - 1
+        });
+        &mut self.techniques[at]
+    }
+
+    /// Every eps that the plan or a technique names, ascending.
+    pub(crate) fn ladder(&self) -> Vec<f64> {
+        let planned = self
+            .started
+            .iter()
+            .flat_map(|s| s.plan.eps_ladder.iter().copied());
+        let tried = self
+            .techniques
+            .iter()
+            .flat_map(|t| t.curve().into_iter().map(|r| r.eps));
+        let mut ladder: Vec<f64> = planned.chain(tried).collect();
+        ladder.sort_by(f64::total_cmp);
+        ladder.dedup();
+        ladder
+    }
+
+    /// The name of a class: as given, else its number.
+    pub(crate) fn class_name(&self, class: u32) -> String {
+        let named = self
+            .started
+            .as_ref()
+            .and_then(|s| s.target.class_names.get(class as usize));
+        named.cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+}
+
+impl TechniqueRecord {
+    fn progress(&mut self, e: &TechniqueProgress) {
+        match self.rungs.binary_search_by(|r| r.eps.total_cmp(&e.eps)) {
+            Ok(at) => self.rungs[at] = e.clone(),
+            Err(at) => self.rungs.insert(at, e.clone()),
+        }
+    }
+
+    /// Success rates by eps, final if there are any.
+    pub(crate) fn curve(&self) -> Vec<Rung> {
+        match &self.scored {
+            Some(scored) => scored
+                .curve
+                .iter()
+                .map(|p| Rung {
+                    eps: p.eps,
+                    correct: p.correct,
+                    rate: p.rate,
+                })
+                .collect(),
+            None => self
+                .rungs
+                .iter()
+                .map(|p| Rung {
+                    eps: p.eps,
+                    correct: p.correct,
+                    rate: p.rate,
+                })
+                .collect(),
+        }
+    }
+
+    /// Samples finished at every eps, and samples in the run. `None` before the first batch.
+    pub(crate) fn samples(&self) -> Option<(usize, usize)> {
+        let done = match &self.scored {
+            Some(scored) => scored.curve.iter().map(|p| p.samples).min(),
+            None => self.rungs.iter().map(|p| p.done).min(),
+        }?;
+        Some((done, self.rungs.iter().map(|p| p.of).max().unwrap_or(done)))
+    }
+
+    pub(crate) fn spent(&self) -> Spent {
+        match &self.scored {
+            Some(e) => Spent {
+                queries: e.queries,
+                gradients: e.gradients,
+                seconds: e.seconds,
+            },
+            None => self.rungs.iter().fold(Spent::default(), |sum, e| Spent {
+                queries: sum.queries.max(e.queries),
+                gradients: sum.gradients.max(e.gradients),
+                seconds: sum.seconds.max(e.seconds),
+            }),
+        }
+    }
+
+    /// The score so far and its interval, while running.
+    pub(crate) fn running_score(&self) -> Option<(f64, [f64; 2])> {
+        let latest = self.rungs.iter().max_by_key(|p| (p.done, p.queries))?;
+        latest.score.zip(latest.score_interval)
+    }
+
+    /// Seconds to go at the pace so far. `None` before the first batch.
+    pub(crate) fn seconds_left(&self) -> Option<f64> {
+        let (done, of) = self.samples()?;
+        seconds_left(done, of, self.spent().seconds)
+    }
+}
+
+/// Seconds to go when `done` of `of` took `seconds`. `None` when nothing is done yet.
+pub(crate) fn seconds_left(done: usize, of: usize, seconds: f64) -> Option<f64> {
+    (done > 0).then(|| seconds / done as f64 * of.saturating_sub(done) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn progress_replaces_and_stays_in_order() {
+        let mut record = Record::default();
+        for (eps, done) in [(0.2, 10), (0.1, 10), (0.2, 20), (0.1, 15)] {
+            let e = TechniqueProgress {
+                eps,
+                done,
+                ..fixture::progress()
+            };
+            record.event(&Event::TechniqueProgress(e)).unwrap();
+        }
+        let rungs = &record.techniques[0].rungs;
+        assert_eq!(
+            rungs.iter().map(|r| (r.eps, r.done)).collect::<Vec<_>>(),
+            [(0.1, 15), (0.2, 20)]
+        );
+        assert_eq!(record.techniques[0].samples(), Some((15, 1000)));
+        assert_eq!(record.ladder(), [0.1, 0.2]);
+    }
+
+    #[test]
+    fn the_whole_run_is_kept_in_the_order_of_the_plan() {
+        let record = fixture::record();
+        let started = record.started.as_ref().unwrap();
+        let planned: Vec<_> = started
+            .plan
+            .techniques
+            .iter()
+            .map(|t| t.id.as_str())
+            .collect();
+        let kept: Vec<_> = record.techniques.iter().map(|t| t.id.as_str()).collect();
+        assert_eq!(kept, planned);
+        assert_eq!(record.warnings.len(), 1);
+        assert!(record.finished.is_some());
+        assert_eq!(record.class_name(1), "automobile");
+        assert_eq!(record.class_name(99), "class 99");
+    }
+
+    #[test]
+    fn time_left_follows_the_pace() {
+        assert_eq!(seconds_left(0, 10, 3.0), None);
+        assert_eq!(seconds_left(5, 20, 3.0), Some(9.0));
+        assert_eq!(seconds_left(20, 20, 3.0), Some(0.0));
+    }
+}

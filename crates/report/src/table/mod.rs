@@ -1,0 +1,96 @@
+//! The table on stdout: one row a technique, redrawn in place while the run goes on, and the verdict at the end.
+
+mod ending;
+mod paint;
+mod rows;
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+use crate::{Record, Sink, event::Event};
+pub(crate) use paint::{Line, Paint};
+
+/// How to draw. The caller knows the terminal, `NO_COLOR` and the locale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Colours, by ANSI escape codes.
+    pub color: bool,
+    /// Columns of the terminal; longer lines are cut.
+    pub width: usize,
+    /// True on a terminal: redraw in place. False: print once, at the end.
+    pub live: bool,
+    /// False: ASCII only.
+    pub unicode: bool,
+}
+
+/// Progress comes once a batch and eps; more frames a second than this nobody sees.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Shows a run as a table.
+pub struct Table<W: Write> {
+    out: W,
+    style: Style,
+    record: Record,
+    /// Lines on the screen that the next frame replaces.
+    drawn: usize,
+    last: Option<Instant>,
+}
+
+impl<W: Write> Table<W> {
+    pub fn new(out: W, style: Style) -> Self {
+        Table {
+            out,
+            style,
+            record: Record::default(),
+            drawn: 0,
+            last: None,
+        }
+    }
+
+    /// Milestones are always drawn, progress when the last frame is old enough.
+    fn due(&self, event: &Event) -> bool {
+        let milestone = !matches!(event, Event::TechniqueProgress(_) | Event::Warning(_));
+        milestone || self.last.is_none_or(|last| last.elapsed() >= FRAME)
+    }
+
+    /// Replaces the frame on the screen, in one write so that it does not flicker.
+    fn draw(&mut self, lines: &[Line]) -> io::Result<()> {
+        let mut frame = String::new();
+        if self.drawn > 0 {
+            // Writing to a String cannot fail.
+            let _ = write!(frame, "\x1b[{}A\r", self.drawn);
+        }
+        for line in lines {
+            // Erase before writing: after a full line some terminals would erase its last character.
+            frame.push_str(if self.style.live { "\x1b[K" } else { "" });
+            frame.push_str(&line.render(&self.style));
+            frame.push('\n');
+        }
+        if self.style.live {
+            frame.push_str("\x1b[J");
+        }
+        self.drawn = lines.len();
+        self.last = Some(Instant::now());
+        self.out.write_all(frame.as_bytes())?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Sink for Table<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.record.add(event);
+        let finished = matches!(event, Event::RunFinished(_));
+        if !(finished || self.style.live && self.due(event)) {
+            return Ok(());
+        }
+        let mut lines = rows::lines(&self.record, &self.style);
+        lines.extend(ending::lines(&self.record, &self.style));
+        self.draw(&lines)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Whole tables as the reader sees them.
+
+use super::*;
+use crate::{
+    event::{RunFinished, TechniqueProgress, TechniqueScored},
+    fixture,
+};
+
+const STYLE: Style = Style {
+    color: false,
+    width: 80,
+    live: false,
+    unicode: true,
+};
+
+fn drawn(style: Style, events: &[Event]) -> String {
+    let mut out = vec![];
+    let mut table = Table::new(&mut out, style);
+    for event in events {
+        table.event(event).unwrap();
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// The events of the fixture without the scores of all but the technique given, which is put in their place.
+fn with_only(scored: TechniqueScored) -> Vec<Event> {
+    let mut events = vec![
+        Event::RunStarted(fixture::started()),
+        Event::TechniqueScored(scored),
+    ];
+    let end = RunFinished {
+        headline: None,
+        breaches: vec![],
+        ..fixture::finished()
+    };
+    events.push(Event::RunFinished(end));
+    events
+}
+
+#[test]
+fn eighty_columns() {
+    let expected = r#"target  it's "mine" & <b>.onnx · 272 474 parameters · 10 classes · input 3x32x32
+data    cifar10:test.bin · 1000 samples · seed 7
+device  vulkan · Radeon 780M
+norm    linf
+note    batch size 1 lifted to any
+
+                                                         ASR % at linf eps /255
+  score                          samples  queries     time    1   2   4   8  16
+AML.T0043.000  White-Box Optimization
+  ██████░░ 7.2 [6.8, 7.6]      1000/1000   149.0k     41 s   54  83  99 100 100
+AML.T0043.001  Black-Box Optimization
+  ██░░░░░░ >= 2.5 [2.2, 2.9]   1000/1000     3.4M     95 s    6  22  56  92 >99
+AML.T0015      Evade AI Model
+  ██████░░ 7.2 [6.8, 7.6]      1000/1000     3.6M     41 s   54  83  99 100 100
+ASR = misclassified after attack / correctly classified before; 95 % intervals
+
+Warnings
+  softmax-outputs (AML.T0043.000)
+    the model's output is probabilities, not logits
+    export the model without its last softmax, so that gradients do not vanish
+
+Evidence
+  AML.T0043.000  susceptibility 7.2 [6.8, 7.6] high · grade A
+    white-box and black-box attacks ran, all checks passed
+  AML.T0043.001  susceptibility >= 2.5 [2.2, 2.9] low · grade C
+    a check raised a warning
+    ! more-iterations-gain: doubling the queries broke 21 more of 912
+      raise --queries until the success rate stops rising
+  AML.T0015      susceptibility 7.2 [6.8, 7.6] high · grade A
+    white-box and black-box attacks ran, all checks passed
+
+clean accuracy 91.2 % [89.3, 92.9] (912 of 1000)
+3 561 000 queries · 912 000 gradient evaluations · 2.3 min · completed
+threshold breached: AML.T0043.000 scored 7.2, the limit is 6
+
+VERDICT  High susceptibility to AML.T0043.000 White-Box Optimization: 7.2 [6.8,
+         7.6], evidence grade A.
+"#;
+    assert_eq!(drawn(STYLE, &fixture::events()), expected);
+}
+
+#[test]
+fn a_hundred_and_twenty_columns_have_one_line_a_technique() {
+    let expected = "
+                                                                                                ASR % at linf eps /255
+technique                              score                            samples  queries     time    1   2   4   8  16
+AML.T0043.000  White-Box Optimization  ███████░░░ 7.2 [6.8, 7.6]      1000/1000   149.0k     41 s   54  83  99 100 100
+AML.T0043.001  Black-Box Optimization  ██▌░░░░░░░ >= 2.5 [2.2, 2.9]   1000/1000     3.4M     95 s    6  22  56  92 >99
+AML.T0015      Evade AI Model          ███████░░░ 7.2 [6.8, 7.6]      1000/1000     3.6M     41 s   54  83  99 100 100
+";
+    let table = drawn(
+        Style {
+            width: 120,
+            ..STYLE
+        },
+        &fixture::events(),
+    );
+    assert!(table.contains(expected), "{table}");
+}
+
+#[test]
+fn ascii_for_a_terminal_that_has_no_more() {
+    let table = drawn(
+        Style {
+            unicode: false,
+            ..STYLE
+        },
+        &fixture::events(),
+    );
+    assert!(table.is_ascii(), "{table}");
+    assert!(
+        table.contains("  ##...... >= 2.5 [2.2, 2.9]   1000/1000"),
+        "{table}"
+    );
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for width in [0, 1, 20, 40, 79, 80, 100, 118, 119, 200] {
+        let table = drawn(Style { width, ..STYLE }, &fixture::events());
+        for line in table.lines() {
+            assert!(paint::columns(line) <= width.max(1), "{width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn an_inconclusive_technique_shows_no_number_and_the_others_were_not_tested() {
+    let table = drawn(STYLE, &with_only(fixture::inconclusive()));
+    assert!(table.contains("  ░░░░░░░░ inconclusive "), "{table}");
+    assert_eq!(
+        table.matches("  ░░░░░░░░ not tested ").count(),
+        2,
+        "{table}"
+    );
+    assert!(
+        table.contains("  AML.T0043.000  inconclusive · grade D\n    25 samples, fewer than 30\n")
+    );
+    assert!(!table.contains("7.2 [6.8, 7.6]      1000"), "{table}");
+}
+
+#[test]
+fn a_technique_that_was_cut_off_has_no_score() {
+    let mut events = with_only(fixture::black_box());
+    events.insert(1, Event::TechniqueProgress(fixture::progress()));
+    let table = drawn(STYLE, &events);
+    let row = table.lines().find(|l| l.contains("interrupted")).unwrap();
+    let expected =
+        "  ░░░░░░░░ interrupted          320/1000     1600    4.0 s    -   -   -  41   -";
+    assert_eq!(row, expected);
+}
+
+#[test]
+fn nothing_is_printed_before_the_end_unless_live() {
+    let events = fixture::events();
+    assert_eq!(drawn(STYLE, &events[..events.len() - 1]), "");
+}
+
+#[test]
+fn a_live_table_is_redrawn_over_itself() {
+    let live = Style {
+        live: true,
+        ..STYLE
+    };
+    let events = [
+        Event::RunStarted(fixture::started()),
+        Event::TechniqueScored(fixture::white_box()),
+        Event::RunFinished(fixture::finished()),
+    ];
+    let table = drawn(live, &events);
+    let frames: Vec<&str> = table.split_inclusive("\x1b[J").collect();
+    assert_eq!(frames.len(), 3);
+    assert!(frames[0].starts_with("\x1b[Ktarget"));
+    let above = frames[0].matches('\n').count();
+    assert_eq!(above, 15);
+    for frame in &frames[1..] {
+        assert!(frame.starts_with("\x1b[15A\r\x1b[Ktarget"), "{frame:?}");
+    }
+    assert!(!frames[1].contains("VERDICT"));
+    assert!(frames[2].ends_with("7.6], evidence grade A.\n\x1b[J"));
+}
+
+#[test]
+fn a_running_technique_shows_score_so_far_and_time_left() {
+    let live = Style {
+        live: true,
+        ..STYLE
+    };
+    let table = drawn(live, &[Event::TechniqueProgress(fixture::progress())]);
+    let expected = "█████▌░░░░ 5.4 [4.6, 6.3]      320/1000     1600    8.5 s   41\n";
+    assert!(table.contains(expected), "{table}");
+}
+
+#[test]
+fn progress_is_not_drawn_more_often_than_a_frame() {
+    let live = Style {
+        live: true,
+        ..STYLE
+    };
+    let event = Event::TechniqueProgress(TechniqueProgress {
+        done: 1,
+        ..fixture::progress()
+    });
+    let table = drawn(live, &vec![event; 50]);
+    assert_eq!(table.matches("\x1b[J").count(), 1);
+}
+
+#[test]
+fn a_hostile_name_cannot_drive_the_terminal() {
+    let mut started = fixture::started();
+    started.target.name = "x\x1b[2J\x1b]0;owned\x07\r\u{9b}31m\u{202e}.onnx".into();
+    let color = Style {
+        color: true,
+        ..STYLE
+    };
+    let mut events = with_only(fixture::white_box());
+    events[0] = Event::RunStarted(started);
+    let table = drawn(color, &events);
+    assert!(table.contains("x\u{fffd}[2J\u{fffd}]0;owned\u{fffd}\u{fffd}\u{fffd}31m\u{fffd}.onnx"));
+    let ours = table.replace("\x1b[0m", "");
+    let ours = ["1", "2", "1;31", "1;36"]
+        .iter()
+        .fold(ours, |t, c| t.replace(&format!("\x1b[{c}m"), ""));
+    assert!(
+        !ours.chars().any(|c| c.is_control() && c != '\n'),
+        "{ours:?}"
+    );
+}
+
+#[test]
+fn a_ladder_of_other_eps_keeps_whole_labels() {
+    let mut started = fixture::started();
+    started.plan.norm = "l2".into();
+    started.plan.eps_ladder = vec![0.25, 0.5, 1.0];
+    let live = Style {
+        live: true,
+        width: 120,
+        ..STYLE
+    };
+    let table = drawn(live, &[Event::RunStarted(started)]);
+    assert!(table.contains("ASR % at l2 eps\n"), "{table}");
+    assert!(table.contains("left  0.25  0.5    1\n"), "{table}");
+}

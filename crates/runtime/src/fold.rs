@@ -1,0 +1,129 @@
+//! Folds BatchNormalization into the convolution before it, when nothing else reads that convolution.
+//!
+//! `scale * (conv(x, w) + b - mean) / sqrt(var + epsilon) + bias` is a convolution with weights `w * f` and bias
+//! `(b - mean) * f + bias`, where `f = scale / sqrt(var + epsilon)` per filter. Computed in f64.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scoville_onnx::{Data, Graph, Node, Tensor};
+
+use crate::ops::batch_normalization as norm;
+
+/// Folds wherever the weights and the statistics are constants; returns how many were folded.
+pub(crate) fn batch_normalizations(graph: &mut Graph) -> usize {
+    let readers = readers(graph);
+    let mut conv_of_output: BTreeMap<String, usize> = BTreeMap::new();
+    let mut folded = BTreeSet::new();
+    for i in 0..graph.nodes.len() {
+        let Some(node) = graph.nodes.get(i).cloned() else {
+            break;
+        };
+        match node.op.as_str() {
+            "Conv" => {
+                conv_of_output.extend(node.outputs.first().map(|name| (name.clone(), i)));
+            }
+            "BatchNormalization" => {
+                let source = node
+                    .inputs
+                    .first()
+                    .filter(|name| readers.get(*name) == Some(&1));
+                if let Some(&conv) = source.and_then(|name| conv_of_output.get(name))
+                    && fold(graph, conv, &node).is_some()
+                {
+                    folded.insert(i);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut index = 0..;
+    graph
+        .nodes
+        .retain(|_| index.next().is_some_and(|i| !folded.contains(&i)));
+    folded.len()
+}
+
+/// How often each value is read, the graph's output being a reader too.
+fn readers(graph: &Graph) -> BTreeMap<String, usize> {
+    let read = graph.nodes.iter().flat_map(|node| &node.inputs);
+    let mut readers = BTreeMap::new();
+    for name in read.chain(graph.outputs.iter().map(|port| &port.name)) {
+        *readers.entry(name.clone()).or_insert(0) += 1;
+    }
+    readers
+}
+
+/// Puts `node` into the convolution at `conv`, or changes nothing.
+fn fold(graph: &mut Graph, conv: usize, node: &Node) -> Option<()> {
+    norm::inference_only(node).ok()?;
+    let epsilon = f64::from(norm::epsilon(node).ok()?);
+    let convolution = graph.nodes.get(conv)?;
+    let weights_name = convolution.inputs.get(1)?;
+    let weights = graph.constants.get(weights_name)?;
+    let filters = *weights.shape.first()?;
+    let floats = |name: &String| {
+        let values: Vec<f64> = graph
+            .constants
+            .get(name)?
+            .to_f32()?
+            .iter()
+            .map(|&v| v.into())
+            .collect();
+        (values.len() == filters).then_some(values)
+    };
+    let [scale, bias, mean, variance] = [1, 2, 3, 4].map(|i| node.inputs.get(i).and_then(floats));
+    let (scale, bias, mean, variance) = (scale?, bias?, mean?, variance?);
+    let own_bias = match convolution.inputs.get(2).filter(|name| !name.is_empty()) {
+        Some(name) => floats(name)?,
+        None => vec![0.0; filters],
+    };
+
+    let factor: Vec<f64> = scale
+        .iter()
+        .zip(&variance)
+        .map(|(s, v)| s / (v + epsilon).sqrt())
+        .collect();
+    let per_filter = weights.len().checked_div(filters)?;
+    let new_weights: Vec<f32> = weights
+        .to_f32()?
+        .chunks_exact(per_filter.max(1))
+        .zip(&factor)
+        .flat_map(|(chunk, f)| chunk.iter().map(move |&w| (f64::from(w) * f) as f32))
+        .collect();
+    let new_bias: Vec<f32> = own_bias
+        .iter()
+        .zip(&factor)
+        .zip(mean.iter().zip(&bias))
+        .map(|((own, f), (mean, bias))| ((own - mean) * f + bias) as f32)
+        .collect();
+    if !new_weights
+        .iter()
+        .chain(&new_bias)
+        .all(|value| value.is_finite())
+    {
+        return None;
+    }
+
+    let shape = weights.shape.clone();
+    // Fresh names: another node may read the same weights.
+    let names = ["weights", "bias"].map(|what| format!("{} folded {what}", node.name));
+    let [weights_name, bias_name] = names.clone();
+    graph.constants.insert(
+        weights_name,
+        Tensor {
+            shape,
+            data: Data::F32(new_weights),
+        },
+    );
+    let bias = Tensor {
+        shape: vec![filters],
+        data: Data::F32(new_bias),
+    };
+    graph.constants.insert(bias_name, bias);
+    let [weights_name, bias_name] = names;
+    let convolution = graph.nodes.get_mut(conv)?;
+    let x = convolution.inputs.first()?.clone();
+    convolution.inputs = vec![x, weights_name, bias_name];
+    convolution.outputs = vec![node.outputs.first()?.clone()];
+    Some(())
+}

@@ -1,0 +1,30 @@
+//! A validated ONNX graph on burn: forward pass and input gradient.
+//!
+//! [`Model::load`] takes a graph through these steps, one module each:
+//!
+//! 1. `prune`: keep what the first output needs, name every unsupported operator.
+//! 2. `fold`: BatchNormalization into the convolution before it.
+//! 3. `program`: parse each node into an operator of `ops`, fold constants, infer every shape.
+//! 4. `prologue`: pixels in \[0,1\] to the model's own input, on the tape.
+//! 5. `network`: both on one backend, for any batch size, with or without the tape.
+//!
+//! Burn panics on shapes that do not fit, so every shape is inferred and checked before burn runs; what
+//! still panics inside burn is contained and becomes [`Error::Backend`].
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod fold;
+mod model;
+mod network;
+mod ops;
+mod program;
+mod prologue;
+mod prune;
+mod spec;
+mod value;
+
+pub use error::{Error, Fault, Unsupported};
+pub use model::Model;
+pub use ops::operators;
+pub use spec::{InputSpec, Layout};

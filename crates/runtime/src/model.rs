@@ -1,0 +1,239 @@
+use std::sync::Arc;
+
+use burn_autodiff::Autodiff;
+use burn_cubecl::CubeBackend;
+use burn_flex::Flex;
+use scoville_kernels::{Array, Device};
+use scoville_onnx::{DType, Dim, Graph, Port};
+use sha2::{Digest, Sha256};
+
+use crate::network::{End, Engine, FinalSoftmax, Network, Recipe};
+use crate::prologue::Prologue;
+use crate::{Error, InputSpec, fold, prune};
+
+/// A classifier, ready to run on one device.
+pub struct Model {
+    engine: Box<dyn Engine>,
+    recipe: Arc<Recipe>,
+    device: Device,
+    classes: usize,
+    parameters: u64,
+    notes: Vec<String>,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model")
+            .field("graph", &self.recipe.graph.name)
+            .field("sample", &self.sample_shape())
+            .field("classes", &self.classes)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Compiles `graph` for `device`; `input` says what the model wants of the pixels.
+    ///
+    /// A batch size of 1 that the export baked in is lifted to any. Where that is not the same function, samples
+    /// run one by one; [`notes`](Self::notes) says so.
+    pub fn load(graph: Graph, input: &InputSpec, device: &Device) -> Result<Model, Error> {
+        let port = only_input(&graph)?;
+        let baked = is_baked(port)?;
+        let sample = port.shape.as_deref().and_then(|dims| dims.get(1..));
+        let prologue = Prologue::new(input, sample)?;
+        let mut notes = Vec::new();
+        if graph.outputs.len() > 1 {
+            notes.push(format!(
+                "only the first of {} outputs is used",
+                graph.outputs.len()
+            ));
+        }
+        let mut graph = prune::prune(graph)?;
+        let parameters = prune::parameters(&graph);
+        let folded = fold::batch_normalizations(&mut graph);
+        if folded > 0 {
+            notes.push(format!(
+                "{folded} BatchNormalization folded into convolutions"
+            ));
+        }
+        let recipe = Arc::new(Recipe {
+            softmax: FinalSoftmax::of(&graph)?,
+            graph,
+            prologue,
+            baked,
+        });
+
+        // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes nothing.
+        let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), &Device::Cpu)?;
+        if baked && cpu.batched {
+            cpu.batched = samples_are_independent(&mut cpu, recipe.prologue.sample())?;
+        }
+        notes.extend(
+            cpu.cut()
+                .map(|op| format!("the final {op} is cut: logits are its input")),
+        );
+        notes.extend(batch_note(baked, cpu.batched).map(str::to_owned));
+        let (batched, classes) = (cpu.batched, cpu.classes());
+        let engine: Box<dyn Engine> = match device {
+            Device::Cpu => Box::new(cpu),
+            Device::Gpu(_) => {
+                drop(cpu);
+                let mut gpu = Network::<Autodiff<CubeBackend>>::load(recipe.clone(), device)?;
+                gpu.batched = batched;
+                Box::new(gpu)
+            }
+        };
+        Ok(Model {
+            engine,
+            recipe,
+            device: device.clone(),
+            classes,
+            parameters,
+            notes,
+        })
+    }
+
+    /// How many classes it tells apart.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// One sample in pixel space, `[C, H, W]` or `[D]`.
+    pub fn sample_shape(&self) -> &[usize] {
+        self.recipe.prologue.sample()
+    }
+
+    /// Elements of one sample.
+    pub fn sample_len(&self) -> usize {
+        self.sample_shape().iter().product()
+    }
+
+    /// Elements of all float constants.
+    pub fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// What was changed on the way from the file to what runs.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// SHA-256 in hex of the weights as they are on the device now.
+    pub fn weights_digest(&self) -> Result<String, Error> {
+        let mut digest = Sha256::new();
+        for (name, values) in self.engine.weights()? {
+            digest.update(name.as_bytes());
+            digest.update((values.len() as u64).to_le_bytes());
+            values
+                .iter()
+                .for_each(|value| digest.update(value.to_le_bytes()));
+        }
+        Ok(format!("{:x}", digest.finalize()))
+    }
+
+    /// `x` is n x [`sample_len`](Self::sample_len) in pixel space; n x classes comes out, before any final softmax.
+    pub fn logits(&self, x: &Array) -> Result<Array, Error> {
+        self.engine.run(x, End::Logits)
+    }
+
+    /// As [`logits`](Self::logits), but the first output as exported, with its final softmax.
+    pub fn output(&self, x: &Array) -> Result<Array, Error> {
+        self.engine.run(x, End::Output)
+    }
+
+    /// Logits (n x classes) and the derivative by `x` (n x sample_len) of what `head` derives by the logits.
+    ///
+    /// `head` gets the logits and returns the derivative of each row's loss by them, n x classes. It must not write
+    /// to the logits.
+    pub fn gradient(
+        &self,
+        x: &Array,
+        head: &mut dyn FnMut(&Array) -> Result<Array, scoville_kernels::Error>,
+    ) -> Result<(Array, Array), Error> {
+        self.engine.gradient(x, head)
+    }
+}
+
+/// The graph's only input, which must be float32.
+fn only_input(graph: &Graph) -> Result<&Port, Error> {
+    let [port] = graph.inputs.as_slice() else {
+        let names: Vec<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
+        let what = format!(
+            "there are {} ({}); one is needed",
+            names.len(),
+            names.join(", ")
+        );
+        return Err(Error::Interface {
+            port: "inputs".into(),
+            what,
+        });
+    };
+    if port.dtype != DType::F32 {
+        let what = format!("it takes {}, float32 is needed", port.dtype);
+        return Err(Error::Interface {
+            port: format!("input {}", port.name),
+            what,
+        });
+    }
+    Ok(port)
+}
+
+/// Whether the export fixed the batch at 1; any other fixed batch is refused.
+fn is_baked(port: &Port) -> Result<bool, Error> {
+    let what = match port.shape.as_deref() {
+        Some([Dim::Fixed(1), ..]) => return Ok(true),
+        None | Some([Dim::Named(_) | Dim::Unknown, ..]) => return Ok(false),
+        Some([Dim::Fixed(n), ..]) => {
+            format!("it fixes the batch at {n}; export with a batch of 1 or a dynamic one")
+        }
+        Some([]) => "it is a scalar; its first axis must be the batch".into(),
+    };
+    Err(Error::Interface {
+        port: format!("input {}", port.name),
+        what,
+    })
+}
+
+fn batch_note(baked: bool, batched: bool) -> Option<&'static str> {
+    match (baked, batched) {
+        (true, true) => {
+            Some("the exported batch of 1 is lifted to any: 3 samples agreed with one by one")
+        }
+        (_, false) => Some("the graph is not the same function on a batch: samples run one by one"),
+        (false, true) => None,
+    }
+}
+
+/// Whether a batch of 3 different samples gives what they give one by one, to 1e-4 of the largest value.
+fn samples_are_independent(
+    network: &mut Network<Autodiff<Flex>>,
+    sample: &[usize],
+) -> Result<bool, Error> {
+    let len: usize = sample.iter().product();
+    let pixels: Vec<f32> = (0..3 * len as u64).map(pixel).collect();
+    let x = Array::from_vec(&Device::Cpu, 3, len, pixels)?;
+    let together = network.run(&x, End::Output)?.to_vec()?;
+    network.batched = false;
+    let apart = network.run(&x, End::Output)?.to_vec()?;
+    let scale = apart
+        .iter()
+        .fold(f32::MIN_POSITIVE, |max, value| max.max(value.abs()));
+    Ok(together
+        .iter()
+        .zip(&apart)
+        .all(|(t, a)| (t - a).abs() <= 1e-4 * scale))
+}
+
+/// A number in [0, 1) for each index: SplitMix64 (Steele, Lea and Flood 2014).
+fn pixel(index: u64) -> f32 {
+    let mut z = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+}

@@ -1,0 +1,319 @@
+//! A program behind its prologue on one backend: any batch size, with or without the tape.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use burn_backend::tensor::FloatTensor;
+use burn_backend::{AutodiffBackend, Shape, Slice, TensorMetadata};
+use scoville_kernels::{Array, Bridge, Device};
+use scoville_onnx::{Graph, Node};
+
+use crate::Error;
+use crate::ops::softmax::Normalised;
+use crate::program::{Plan, Program};
+use crate::prologue::Prologue;
+
+/// What every backend needs to know of a model.
+pub(crate) struct Recipe {
+    /// Pruned and folded; one input, one output.
+    pub graph: Graph,
+    pub prologue: Prologue,
+    pub softmax: Option<FinalSoftmax>,
+    /// The export fixed the batch at 1.
+    pub baked: bool,
+}
+
+impl Recipe {
+    fn output(&self) -> &str {
+        self.graph.outputs.first().map_or("", |port| &port.name)
+    }
+}
+
+/// A Softmax or LogSoftmax that makes the output.
+pub(crate) struct FinalSoftmax {
+    op: String,
+    /// Name of what it normalises.
+    input: String,
+    normalised: Normalised,
+}
+
+impl FinalSoftmax {
+    /// The one that makes the graph's output, if any.
+    pub fn of(graph: &Graph) -> Result<Option<FinalSoftmax>, Error> {
+        let output = graph.outputs.first().map(|port| &port.name);
+        let makes_output = |node: &&Node| node.outputs.first() == output;
+        let Some(node) = graph.nodes.iter().find(makes_output) else {
+            return Ok(None);
+        };
+        if !matches!(node.op.as_str(), "Softmax" | "LogSoftmax") {
+            return Ok(None);
+        }
+        let opset = graph.opsets.get("").copied().unwrap_or(1);
+        let normalised = Normalised::parse(node, opset).map_err(|fault| Error::Node {
+            node: node.name.clone(),
+            op: node.op.clone(),
+            inputs: "its attributes".into(),
+            fault: Box::new(fault),
+        })?;
+        let input = node.inputs.first().cloned().unwrap_or_default();
+        Ok(Some(FinalSoftmax {
+            op: node.op.clone(),
+            input,
+            normalised,
+        }))
+    }
+}
+
+/// Where a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Logits,
+    Output,
+}
+
+/// The head of a gradient: logits in, the derivative of the loss by them out.
+pub(crate) type Head<'a> = &'a mut dyn FnMut(&Array) -> Result<Array, scoville_kernels::Error>;
+
+/// A network on whatever backend.
+pub(crate) trait Engine: Send + Sync {
+    /// Values at `end`, n x classes.
+    fn run(&self, x: &Array, end: End) -> Result<Array, Error>;
+    /// Logits, and the derivative of the loss by `x`.
+    fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
+    /// The weights as they are on the device now, by name.
+    fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error>;
+}
+
+/// One model on one backend.
+pub(crate) struct Network<B: AutodiffBackend> {
+    recipe: Arc<Recipe>,
+    program: Program<B>,
+    /// Whether the graph takes a batch; otherwise its samples run one by one.
+    pub batched: bool,
+    /// Whether logits are the input of the final softmax.
+    cut: bool,
+    device: Device,
+    classes: usize,
+}
+
+impl<B> Network<B>
+where
+    B: AutodiffBackend,
+    B::InnerBackend: Bridge,
+{
+    /// Compiles the recipe for `device`, and lifts a baked batch.
+    pub fn load(recipe: Arc<Recipe>, device: &Device) -> Result<Self, Error> {
+        let burn_device = <B::InnerBackend as Bridge>::device(device)?;
+        let limit = device.memory_limit();
+        let mut program = contained("load", || {
+            Program::<B>::compile(&recipe.graph, &burn_device, limit)
+        })?;
+        let exported = program.plan(recipe.prologue.model_shape(1), recipe.output())?;
+        let classes = classes(exported.shape())?;
+        if recipe.baked {
+            program.lift_reshapes(&exported);
+        }
+        let device = device.clone();
+        let mut network = Network {
+            recipe,
+            program,
+            batched: false,
+            cut: false,
+            device,
+            classes,
+        };
+        network.cut = network.softmax_covers_classes();
+        network.batched = network.plans_batches();
+        Ok(network)
+    }
+
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The operator that was cut after the logits.
+    pub fn cut(&self) -> Option<&str> {
+        self.recipe
+            .softmax
+            .as_ref()
+            .filter(|_| self.cut)
+            .map(|softmax| softmax.op.as_str())
+    }
+
+    /// Whether the final softmax is over the classes and nothing else.
+    fn softmax_covers_classes(&self) -> bool {
+        let Some(softmax) = &self.recipe.softmax else {
+            return false;
+        };
+        let plan = self
+            .program
+            .plan(self.recipe.prologue.model_shape(1), &softmax.input);
+        plan.is_ok_and(|plan| softmax.normalised.covers_samples(plan.shape(), 1))
+    }
+
+    /// Whether every shape works out for a batch, one row a sample.
+    fn plans_batches(&self) -> bool {
+        let rows = |n: usize| match self.plan(n, End::Output) {
+            Ok(plan) => {
+                plan.shape().first() == Some(&n)
+                    && plan.shape().iter().product::<usize>() == n * self.classes
+            }
+            Err(_) => false,
+        };
+        rows(2) && rows(3)
+    }
+
+    fn plan(&self, n: usize, end: End) -> Result<Plan, Error> {
+        let target = match (end, &self.recipe.softmax) {
+            (End::Logits, Some(softmax)) if self.cut => &softmax.input,
+            _ => self.recipe.output(),
+        };
+        self.program
+            .plan(self.recipe.prologue.model_shape(n), target)
+    }
+
+    /// `x` is n x sample, on the tape or not; n x classes comes out.
+    fn forward(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
+        let x = self.recipe.prologue.apply::<B>(x);
+        let out = if self.batched {
+            self.program.run(&self.plan(n, end)?, x)?
+        } else {
+            let plan = self.plan(1, end)?;
+            let sizes = x.shape();
+            let row = |i: usize| {
+                let rest = sizes.iter().skip(1).map(|&size| Slice::from(0..size));
+                let slices: Vec<Slice> =
+                    std::iter::once(Slice::from(i..i + 1)).chain(rest).collect();
+                let out = self
+                    .program
+                    .run(&plan, B::float_slice(x.clone(), &slices))?;
+                Ok(B::float_reshape(out, Shape::from([1, self.classes])))
+            };
+            B::float_cat((0..n).map(row).collect::<Result<_, Error>>()?, 0)
+        };
+        Ok(B::float_reshape(out, Shape::from([n, self.classes])))
+    }
+
+    fn import(&self, x: &Array) -> Result<FloatTensor<B>, Error> {
+        let sample = self.recipe.prologue.sample().iter().product();
+        self.expect("the input", x, x.rows().max(1), sample)?;
+        let tensor = <B::InnerBackend as Bridge>::import(x, &[x.rows(), sample])?;
+        Ok(B::from_inner(tensor))
+    }
+
+    fn export(&self, tensor: FloatTensor<B>, rows: usize) -> Result<Array, Error> {
+        Ok(<B::InnerBackend as Bridge>::export(
+            B::inner(tensor),
+            rows,
+            self.classes,
+        )?)
+    }
+
+    fn expect(
+        &self,
+        what: &'static str,
+        array: &Array,
+        rows: usize,
+        cols: usize,
+    ) -> Result<(), Error> {
+        if array.device() != self.device {
+            return Err(scoville_kernels::Error::DeviceMismatch { kernel: what }.into());
+        }
+        if (array.rows(), array.cols()) == (rows, cols) {
+            return Ok(());
+        }
+        let expected = format!("{rows} x {cols}");
+        Err(Error::Array {
+            what,
+            rows: array.rows(),
+            cols: array.cols(),
+            expected,
+        })
+    }
+}
+
+impl<B> Engine for Network<B>
+where
+    B: AutodiffBackend,
+    B::InnerBackend: Bridge,
+{
+    fn run(&self, x: &Array, end: End) -> Result<Array, Error> {
+        let n = x.rows();
+        contained("the forward pass", || {
+            self.export(self.forward(self.import(x)?, n, end)?, n)
+        })
+    }
+
+    fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error> {
+        let n = x.rows();
+        let (leaf, logits, exported) = contained("the forward pass", || {
+            let leaf = B::float_set_require_grad(self.import(x)?, true);
+            let logits = self.forward(leaf.clone(), n, End::Logits)?;
+            let exported = self.export(logits.clone(), n)?;
+            Ok((leaf, logits, exported))
+        })?;
+        let by_logits = head(&exported)?;
+        self.expect(
+            "the derivative of the loss by the logits",
+            &by_logits,
+            n,
+            self.classes,
+        )?;
+        let by_input = contained("the backward pass", || {
+            let by_logits = <B::InnerBackend as Bridge>::import(&by_logits, &[n, self.classes])?;
+            // Backward seeds ones of the root's shape, so that this root's gradient by the logits is
+            // `by_logits`: a vector-Jacobian product without a sum.
+            let root = B::float_mul(logits, B::from_inner(by_logits));
+            let mut gradients = B::backward(root);
+            let gradient = B::grad_remove(&leaf, &mut gradients).ok_or_else(|| Error::Backend {
+                during: "the backward pass",
+                message: "no gradient reached the input".into(),
+            })?;
+            Ok(<B::InnerBackend as Bridge>::export(gradient, n, x.cols())?)
+        })?;
+        Ok((exported, by_input))
+    }
+
+    fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error> {
+        contained("reading the weights", || {
+            let weights = self.program.weights().map(|(name, tensor)| {
+                let inner = B::inner(tensor.clone());
+                let len = inner.shape().iter().product();
+                let array = <B::InnerBackend as Bridge>::export(inner, 1, len)?;
+                Ok((name.to_owned(), array.to_vec()?))
+            });
+            weights.collect()
+        })
+    }
+}
+
+/// The classes of a classifier whose output for one sample has `shape`: at most one axis longer than 1.
+fn classes(shape: &[usize]) -> Result<usize, Error> {
+    let classes = shape.iter().product();
+    if classes > 0 && shape.iter().filter(|&&size| size > 1).count() <= 1 {
+        return Ok(classes);
+    }
+    let what =
+        format!("it has shape {shape:?} for one sample; one score a class is needed, [n, classes]");
+    Err(Error::Interface {
+        port: "first output".into(),
+        what,
+    })
+}
+
+/// Turns a panic inside burn into an error: its own checks are assertions.
+fn contained<T>(during: &'static str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        Err(Error::Backend {
+            during,
+            message: panic_text(&*panic),
+        })
+    })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it panicked".into())
+}

@@ -1,0 +1,343 @@
+//! From pixels to the model's input: range, mean and standard deviation, axes, shape. Runs on the tape.
+
+use burn_backend::{Backend, Shape, TensorData, TensorMetadata, tensor::FloatTensor};
+use scoville_onnx::Dim;
+
+use crate::{Error, InputSpec, Layout, ops};
+
+/// An [`InputSpec`] that fits the graph.
+#[derive(Debug)]
+pub(crate) struct Prologue {
+    /// One sample in pixel space.
+    sample: Vec<usize>,
+    /// One sample as the model takes it.
+    model: Vec<usize>,
+    /// How the axes of a batch of samples are permuted.
+    axes: Option<[usize; 4]>,
+    /// Per channel (the sample's first axis): factor and offset.
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Prologue {
+    /// `model` is the graph's input without its batch axis; `None` where not even the rank is known.
+    pub fn new(spec: &InputSpec, model: Option<&[Dim]>) -> Result<Prologue, Error> {
+        check_raw(spec)?;
+        let axes = permutation(spec);
+        let (sample, model) = shapes(spec, axes, model)?;
+        if axes.is_some() && sample.len() != 3 {
+            let what = format!("layout and transpose need a sample of [C, H, W], not {sample:?}");
+            return Err(Error::Spec(what));
+        }
+        let (scale, shift) = affine(spec, sample.first().copied().unwrap_or(1))?;
+        Ok(Prologue {
+            sample,
+            model,
+            axes,
+            scale,
+            shift,
+        })
+    }
+
+    /// One sample in pixel space.
+    pub fn sample(&self) -> &[usize] {
+        &self.sample
+    }
+
+    /// The model's input for a batch of `n`.
+    pub fn model_shape(&self, n: usize) -> Vec<usize> {
+        [&[n], self.model.as_slice()].concat()
+    }
+
+    /// `x` is n x (elements of a sample); the result has [`model_shape`](Self::model_shape).
+    pub fn apply<B: Backend>(&self, x: FloatTensor<B>) -> FloatTensor<B> {
+        let n = x.shape().first().copied().unwrap_or(0);
+        let device = x.device();
+        let mut x = x;
+        if self.scale.iter().any(|&s| s != 1.0) || self.shift.iter().any(|&s| s != 0.0) {
+            let channels = self.scale.len();
+            let rest = self.sample.iter().skip(1).product::<usize>();
+            x = B::float_reshape(x, Shape::from([n, channels, rest]));
+            let per_channel = |values: &[f32]| {
+                let data = TensorData::new(values.to_vec(), [1, channels, 1]);
+                B::float_from_data(data, &device)
+            };
+            x = B::float_add(
+                B::float_mul(x, per_channel(&self.scale)),
+                per_channel(&self.shift),
+            );
+        }
+        if let Some(axes) = self.axes {
+            let image = [&[n], self.sample.as_slice()].concat();
+            x = B::float_permute(B::float_reshape(x, Shape::from(image)), &axes);
+        }
+        B::float_reshape(x, Shape::from(self.model_shape(n)))
+    }
+}
+
+fn check_raw(spec: &InputSpec) -> Result<(), Error> {
+    let plain = InputSpec {
+        shape: spec.shape.clone(),
+        ..InputSpec::raw()
+    };
+    if spec.raw && *spec != plain {
+        let what = "raw data go to the model as they stand: mean, std, pixel range, layout and \
+                    transpose cannot be given with it";
+        return Err(Error::Spec(what.into()));
+    }
+    Ok(())
+}
+
+fn permutation(spec: &InputSpec) -> Option<[usize; 4]> {
+    match (spec.layout, spec.transpose) {
+        (Layout::Nchw, false) => None,
+        (Layout::Nchw, true) => Some([0, 1, 3, 2]),
+        (Layout::Nhwc, false) => Some([0, 2, 3, 1]),
+        (Layout::Nhwc, true) => Some([0, 3, 2, 1]),
+    }
+}
+
+/// One sample in pixel space, and as the model takes it.
+fn shapes(
+    spec: &InputSpec,
+    axes: Option<[usize; 4]>,
+    model: Option<&[Dim]>,
+) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    let fixed: Option<Vec<usize>> = model.and_then(|dims| {
+        dims.iter()
+            .map(|dim| {
+                if let Dim::Fixed(size) = dim {
+                    Some(*size)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    });
+    let (sample, model) = match (&spec.shape, fixed) {
+        (Some(sample), Some(model)) => (sample.clone(), model),
+        (None, Some(model)) => (unpermuted(&model, axes), model),
+        (Some(sample), None) => {
+            let wanted = permuted(sample, axes);
+            match model {
+                Some(dims) if !fits(dims, &wanted) => {
+                    return Err(Error::Spec(format!(
+                        "{wanted:?} does not fit the model's {dims:?}"
+                    )));
+                }
+                _ => (sample.clone(), wanted),
+            }
+        }
+        (None, None) => {
+            let what = "the graph leaves its input's shape open: give the shape of a sample";
+            return Err(Error::Spec(what.into()));
+        }
+    };
+    let elements = |shape: &[usize]| ops::count(shape).ok().filter(|&count| count > 0);
+    if elements(&sample).is_none() || elements(&sample) != elements(&model) {
+        let what = format!("a sample of {sample:?} does not fill the model's input of {model:?}");
+        return Err(Error::Spec(what));
+    }
+    Ok((sample, model))
+}
+
+fn fits(dims: &[Dim], shape: &[usize]) -> bool {
+    let fits = |(dim, size): (&Dim, &usize)| !matches!(dim, Dim::Fixed(fixed) if fixed != size);
+    dims.len() == shape.len() && dims.iter().zip(shape).all(fits)
+}
+
+fn permuted(sample: &[usize], axes: Option<[usize; 4]>) -> Vec<usize> {
+    match (axes, sample) {
+        (Some([_, a, b, c]), [_, _, _]) => [a, b, c]
+            .iter()
+            .filter_map(|&axis| sample.get(axis - 1).copied())
+            .collect(),
+        _ => sample.to_vec(),
+    }
+}
+
+fn unpermuted(model: &[usize], axes: Option<[usize; 4]>) -> Vec<usize> {
+    let (Some([_, a, b, c]), [first, second, third]) = (axes, model) else {
+        return model.to_vec();
+    };
+    let mut sizes = [(a, *first), (b, *second), (c, *third)];
+    sizes.sort_unstable();
+    sizes.iter().map(|&(_, size)| size).collect()
+}
+
+/// `((lo + p (hi - lo)) - mean) / std` as `p * scale + shift`, per channel.
+fn affine(spec: &InputSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
+    let (lo, hi) = spec.pixel_range;
+    if !(lo.is_finite() && hi.is_finite() && lo < hi) {
+        return Err(Error::Spec(format!(
+            "pixel range {lo}..{hi} is not a range"
+        )));
+    }
+    let per_channel = |name: &str, values: &[f32], default: f32| match values {
+        [] => Ok(vec![default; channels]),
+        [one] => Ok(vec![*one; channels]),
+        many if many.len() == channels => Ok(many.to_vec()),
+        many => Err(Error::Spec(format!(
+            "{} values of {name} for {channels} channels",
+            many.len()
+        ))),
+    };
+    let mean = per_channel("mean", &spec.mean, 0.0)?;
+    let std = per_channel("std", &spec.std, 1.0)?;
+    if let Some(bad) = std.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
+        return Err(Error::Spec(format!("std {bad} is not a positive number")));
+    }
+    if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
+        return Err(Error::Spec(format!("mean {bad} is not a number")));
+    }
+    // In f64, so that the two roundings are those of the results alone.
+    let scale = std
+        .iter()
+        .map(|&s| ((f64::from(hi) - f64::from(lo)) / f64::from(s)) as f32);
+    let shift = mean
+        .iter()
+        .zip(&std)
+        .map(|(&m, &s)| ((f64::from(lo) - f64::from(m)) / f64::from(s)) as f32);
+    Ok((scale.collect(), shift.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_flex::{Flex, FlexTensor};
+
+    use super::*;
+
+    fn fixed(shape: &[usize]) -> Vec<Dim> {
+        shape.iter().map(|&size| Dim::Fixed(size)).collect()
+    }
+
+    fn image(shape: &[usize]) -> InputSpec {
+        InputSpec {
+            shape: Some(shape.to_vec()),
+            ..InputSpec::default()
+        }
+    }
+
+    /// Two samples of 2 x 2 x 3, counting up, through the prologue.
+    fn run(prologue: &Prologue) -> (Vec<usize>, Vec<f32>) {
+        let values: Vec<f32> = (0..24).map(|i| i as f32).collect();
+        let out = prologue.apply::<Flex>(FlexTensor::from_data(TensorData::new(values, [2, 12])));
+        let shape = out.shape().to_vec();
+        (
+            shape,
+            out.into_data().try_into_vec::<f32>().expect("floats"),
+        )
+    }
+
+    #[test]
+    fn plain_samples_are_only_reshaped() {
+        let prologue = Prologue::new(&image(&[2, 2, 3]), Some(&fixed(&[12, 1]))).expect("fits");
+        let (shape, values) = run(&prologue);
+        assert_eq!(shape, [2, 12, 1]);
+        assert_eq!(values, (0..24).map(|i| i as f32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn channels_are_normalised_in_the_models_range() {
+        let spec = InputSpec {
+            mean: vec![10.0, 20.0],
+            std: vec![2.0, 4.0],
+            pixel_range: (0.0, 100.0),
+            ..image(&[2, 2, 3])
+        };
+        let (_, values) = run(&Prologue::new(&spec, Some(&fixed(&[2, 2, 3]))).expect("fits"));
+        assert_eq!(values.get(1), Some(&((100.0 - 10.0) / 2.0)));
+        assert_eq!(values.get(6), Some(&((600.0 - 20.0) / 4.0)));
+    }
+
+    #[test]
+    fn axes_follow_layout_and_transpose() {
+        for (layout, transpose, model, at_1) in [
+            (Layout::Nchw, true, [2, 3, 2], 3.0),
+            (Layout::Nhwc, false, [2, 3, 2], 6.0),
+            (Layout::Nhwc, true, [3, 2, 2], 6.0),
+        ] {
+            let spec = InputSpec {
+                layout,
+                transpose,
+                ..InputSpec::default()
+            };
+            let prologue = Prologue::new(&spec, Some(&fixed(&model))).expect("fits");
+            assert_eq!(prologue.sample(), [2, 2, 3], "{layout:?} {transpose}");
+            let (shape, values) = run(&prologue);
+            assert_eq!(shape.get(1..), Some(model.as_slice()));
+            assert_eq!(values.get(1), Some(&at_1), "{layout:?} {transpose}");
+        }
+    }
+
+    #[test]
+    fn open_shapes_are_filled_from_the_specification() {
+        let open = [Dim::Unknown, Dim::Named("w".into()), Dim::Fixed(2)];
+        let nhwc = InputSpec {
+            layout: Layout::Nhwc,
+            ..image(&[2, 2, 3])
+        };
+        let prologue = Prologue::new(&nhwc, Some(&open)).expect("fits");
+        assert_eq!(prologue.model_shape(5), [5, 2, 3, 2]);
+        assert_eq!(
+            Prologue::new(&nhwc, None).expect("fits").model_shape(1),
+            [1, 2, 3, 2]
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let normalised = |mean: &[f32], std: &[f32]| InputSpec {
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+            ..InputSpec::default()
+        };
+        for (spec, model, what) in [
+            (image(&[3, 4]), fixed(&[13]), "does not fill"),
+            (image(&[]), fixed(&[0]), "does not fill"),
+            (image(&[usize::MAX, 2]), fixed(&[4]), "does not fill"),
+            (InputSpec::default(), vec![Dim::Unknown], "give the shape"),
+            (
+                image(&[3, 4]),
+                vec![Dim::Unknown, Dim::Fixed(5)],
+                "does not fit",
+            ),
+            (
+                normalised(&[0.0; 2], &[]),
+                fixed(&[3, 1, 1]),
+                "2 values of mean for 3 channels",
+            ),
+            (normalised(&[], &[0.0]), fixed(&[3]), "std 0"),
+            (normalised(&[f32::NAN], &[]), fixed(&[3]), "mean NaN"),
+            (
+                InputSpec {
+                    pixel_range: (1.0, 0.0),
+                    ..InputSpec::default()
+                },
+                fixed(&[3]),
+                "range",
+            ),
+            (
+                InputSpec {
+                    transpose: true,
+                    ..InputSpec::default()
+                },
+                fixed(&[784]),
+                "[C, H, W]",
+            ),
+            (
+                InputSpec {
+                    mean: vec![0.5],
+                    ..InputSpec::raw()
+                },
+                fixed(&[3]),
+                "raw",
+            ),
+        ] {
+            let error = Prologue::new(&spec, Some(&model))
+                .expect_err(what)
+                .to_string();
+            assert!(error.contains(what), "{error:?} does not say {what:?}");
+        }
+    }
+}

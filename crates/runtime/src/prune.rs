@@ -1,0 +1,59 @@
+//! Keeps what the first output needs, and names every operator that cannot run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scoville_onnx::{Graph, Node};
+
+use crate::{Error, Unsupported, ops};
+
+/// Drops the nodes and constants that no path leads from to the first output.
+pub(crate) fn prune(mut graph: Graph) -> Result<Graph, Error> {
+    graph.outputs.truncate(1);
+    let mut needed: BTreeSet<String> = graph.outputs.iter().map(|port| port.name.clone()).collect();
+    // Nodes stand in an order in which they can run, so backwards every reader comes before its source.
+    let mut kept: Vec<Node> = Vec::new();
+    for node in graph.nodes.into_iter().rev() {
+        if node.outputs.iter().any(|name| needed.contains(name)) {
+            needed.extend(node.inputs.iter().cloned());
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.nodes = kept;
+    graph.constants.retain(|name, _| needed.contains(name));
+    check_supported(&graph)?;
+    Ok(graph)
+}
+
+fn check_supported(graph: &Graph) -> Result<(), Error> {
+    let mut unsupported: BTreeMap<String, Unsupported> = BTreeMap::new();
+    for node in graph.nodes.iter().filter(|node| !ops::is_supported(node)) {
+        let op = match node.domain.as_str() {
+            "" | "ai.onnx" => node.op.clone(),
+            domain => format!("{domain}.{}", node.op),
+        };
+        unsupported
+            .entry(op.clone())
+            .or_insert_with(|| Unsupported {
+                op,
+                count: 0,
+                node: node.name.clone(),
+            })
+            .count += 1;
+    }
+    if unsupported.is_empty() {
+        return Ok(());
+    }
+    Err(Error::UnsupportedOperators(
+        unsupported.into_values().collect(),
+    ))
+}
+
+/// Elements of all float constants: the model's parameters.
+pub(crate) fn parameters(graph: &Graph) -> u64 {
+    let floats = graph
+        .constants
+        .values()
+        .filter_map(|tensor| tensor.to_f32());
+    floats.map(|values| values.len() as u64).sum()
+}

@@ -1,0 +1,54 @@
+/// How the axes of the model's image input are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Channels before height and width (PyTorch).
+    #[default]
+    Nchw,
+    /// Channels last (TensorFlow).
+    Nhwc,
+}
+
+/// From pixels as the attacks see them, `[0, 1]` in `[C, H, W]`, to what the model wants.
+///
+/// Pixel `p` of channel `c` reaches the model as `((lo + p * (hi - lo)) - mean[c]) / std[c]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputSpec {
+    /// The sample in pixel space, `[C, H, W]` or `[D]`; `None` takes it from the graph.
+    pub shape: Option<Vec<usize>>,
+    /// Mean of each channel in units of `pixel_range`; empty is 0, one value holds for all.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel in units of `pixel_range`; empty is 1.
+    pub std: Vec<f32>,
+    /// What black and white are before mean and standard deviation: `(0, 1)` or `(0, 255)`.
+    pub pixel_range: (f32, f32),
+    /// The axes that the model wants.
+    pub layout: Layout,
+    /// Swap height and width (models trained on column-major images).
+    pub transpose: bool,
+    /// The data are the model's input as they stand; nothing else may be set but `shape`.
+    pub raw: bool,
+}
+
+impl Default for InputSpec {
+    fn default() -> Self {
+        InputSpec {
+            shape: None,
+            mean: Vec::new(),
+            std: Vec::new(),
+            pixel_range: (0.0, 1.0),
+            layout: Layout::default(),
+            transpose: false,
+            raw: false,
+        }
+    }
+}
+
+impl InputSpec {
+    /// The model's input as it stands.
+    pub fn raw() -> Self {
+        InputSpec {
+            raw: true,
+            ..InputSpec::default()
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Any batch size, whatever the export fixed.
+
+use scoville_kernels::{Array, Device};
+use scoville_onnx::{Attribute, Dim, Graph};
+use scoville_runtime::{InputSpec, Model};
+
+use crate::graphs::{Builder, cnn, random};
+use crate::shared::{self, relative_error};
+
+fn load(graph: Graph) -> Model {
+    Model::load(graph, &InputSpec::raw(), &Device::Cpu).expect("loads")
+}
+
+fn noted(model: &Model, text: &str) -> bool {
+    model.notes().iter().any(|note| note.contains(text))
+}
+
+/// Five samples together and one by one.
+fn assert_rows_are_independent(model: &Model) {
+    let x = random(3, 5 * model.sample_len());
+    let together = shared::run(model, &x, Model::output);
+    let apart: Vec<f32> = x
+        .chunks_exact(model.sample_len())
+        .flat_map(|sample| shared::run(model, sample, Model::output))
+        .collect();
+    let error = relative_error(&together, &apart);
+    assert!(error <= 1e-5, "off by {error}");
+}
+
+#[test]
+fn a_baked_reshape_is_lifted() {
+    let model = load(cnn());
+    assert!(noted(&model, "lifted to any"), "{:?}", model.notes());
+    assert!(noted(&model, "Softmax is cut") && noted(&model, "1 BatchNormalization"));
+    assert_eq!(
+        (model.classes(), model.sample_shape()),
+        (5, [2, 8, 8].as_slice())
+    );
+    assert_eq!(model.parameters(), 72 + 4 + 16 + 144 + 320 + 5);
+    assert_rows_are_independent(&model);
+}
+
+#[test]
+fn softmax_is_cut_from_the_logits_only() {
+    let model = load(cnn());
+    let x = random(5, 2 * model.sample_len());
+    let probabilities = shared::run(&model, &x, Model::output);
+    for (logits, expected) in shared::run(&model, &x, Model::logits)
+        .chunks(5)
+        .zip(probabilities.chunks(5))
+    {
+        let exponentials: Vec<f32> = logits.iter().map(|logit| logit.exp()).collect();
+        let sum: f32 = exponentials.iter().sum();
+        let softmax: Vec<f32> = exponentials.iter().map(|e| e / sum).collect();
+        assert!(relative_error(&softmax, expected) <= 1e-5);
+    }
+}
+
+/// What follows is the same function only for one sample at a time.
+#[test]
+fn graphs_that_take_no_batch_run_one_by_one() {
+    let squeezed = Builder::fixed(&[1, 6])
+        .ints("axes", &[0])
+        .node("Squeeze", &["x", "axes"], "s")
+        .weights("w", &[6, 3])
+        .node("MatMul", &["s", "w"], "y")
+        .build();
+    // A softmax over the batch axis is 1 for one sample, and less in a batch.
+    let mixing = Builder::fixed(&[1, 6])
+        .node_with("Softmax", &["x"], "s", &[("axis", Attribute::Int(0))])
+        .node("Add", &["s", "x"], "y")
+        .build();
+    let centred = Builder::fixed(&[1, 6])
+        .node_with(
+            "ReduceMean",
+            &["x"],
+            "m",
+            &[("axes", Attribute::Ints(vec![0]))],
+        )
+        .node("Sub", &["x", "m"], "d")
+        .node("Add", &["d", "x"], "y")
+        .build();
+    for graph in [squeezed, mixing, centred] {
+        let model = load(graph);
+        assert!(noted(&model, "one by one"), "{:?}", model.notes());
+        assert_rows_are_independent(&model);
+    }
+}
+
+#[test]
+fn a_dynamic_batch_needs_no_note() {
+    let model = load(
+        Builder::new(&[Dim::Named("n".into()), Dim::Fixed(6)])
+            .weights("w", &[6, 3])
+            .node("MatMul", &["x", "w"], "y")
+            .build(),
+    );
+    assert!(model.notes().is_empty(), "{:?}", model.notes());
+    assert_rows_are_independent(&model);
+}
+
+#[test]
+fn the_digest_is_of_the_weights() {
+    let digest = |graph: Graph| load(graph).weights_digest().expect("reads");
+    let model = load(cnn());
+    let before = model.weights_digest().expect("reads");
+    assert_eq!(before.len(), 64);
+    let x = Array::filled(&Device::Cpu, 2, model.sample_len(), 0.5f32).expect("fits");
+    let mut head = |logits: &Array| Array::filled(&Device::Cpu, logits.rows(), logits.cols(), 1.0);
+    model.gradient(&x, &mut head).expect("runs");
+    assert_eq!(model.weights_digest().expect("reads"), before);
+    assert_eq!(digest(cnn()), before);
+    let mut changed = cnn();
+    if let Some(scoville_onnx::Data::F32(values)) = changed
+        .constants
+        .get_mut("b3")
+        .map(|tensor| &mut tensor.data)
+    {
+        values[0] += 1e-3;
+    }
+    assert_ne!(digest(changed), before);
+}

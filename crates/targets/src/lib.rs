@@ -1,0 +1,58 @@
+//! What an attacker can reach. Access is a type: [`Labels`] (top-1 only), [`Scores`] (logits) and [`Gradients`]
+//! (input gradient of a loss), each adding to the last. An attack asks for the least that it needs, so what the
+//! attacker can reach decides by the type which attacks run.
+//!
+//! Every call goes through [`Metered`], which counts samples, not calls: a batch of 128 is 128 queries.
+
+mod meter;
+mod model;
+mod spec;
+
+use scoville_kernels::{Array, Device, Loss};
+
+pub use meter::{Metered, Spent};
+pub use model::ModelTarget;
+pub use spec::{SpecError, TargetSpec};
+
+/// A target did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Runtime(#[from] scoville_runtime::Error),
+    #[error(transparent)]
+    Kernel(#[from] scoville_kernels::Error),
+}
+
+/// Top-1 labels: what an API that names only the winner gives away.
+pub trait Labels {
+    /// Number of classes.
+    fn classes(&self) -> usize;
+    /// Shape of one sample in pixel space, `[channels, height, width]` or `[features]`.
+    fn sample_shape(&self) -> &[usize];
+    /// Where arrays given to this target must lie.
+    fn device(&self) -> &Device;
+    /// The predicted class of each row of `x` (`n x sample_len`), as `n x 1`; `u32::MAX` where an output was not finite.
+    fn labels(&self, x: &Array) -> Result<Array<u32>, Error>;
+}
+
+/// Logits, or probabilities where the model ends in them.
+pub trait Scores: Labels {
+    /// The scores of each row of `x`, as `n x classes`.
+    fn scores(&self, x: &Array) -> Result<Array, Error>;
+}
+
+/// The gradient of a loss with respect to the input.
+pub trait Gradients: Scores {
+    /// `loss` at the labels `y` (`n x 1`) and its gradient with respect to each row of `x`.
+    fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error>;
+}
+
+/// One evaluation of a loss and its gradient on a batch.
+pub struct Evaluation {
+    /// The loss of each sample, `n x 1`.
+    pub loss: Array,
+    /// The predicted class of each sample, `n x 1`.
+    pub predicted: Array<u32>,
+    /// d loss / d x, `n x sample_len`.
+    pub gradient: Array,
+}

@@ -1,0 +1,131 @@
+//! The query meter: an exact account of what a target was asked.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use scoville_kernels::{Array, Device, Loss};
+
+use crate::{Error, Evaluation, Gradients, Labels, Scores};
+
+/// What was spent on a target so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Samples sent through the model forward, for labels or scores.
+    pub queries: u64,
+    /// Samples sent forward and backward. Not counted among the queries.
+    pub gradients: u64,
+}
+
+impl Spent {
+    /// What was spent between `earlier` and now.
+    pub fn since(self, earlier: Spent) -> Spent {
+        Spent {
+            queries: self.queries - earlier.queries,
+            gradients: self.gradients - earlier.gradients,
+        }
+    }
+}
+
+/// A target that counts every sample that it is asked about.
+pub struct Metered<T> {
+    inner: T,
+    queries: AtomicU64,
+    gradients: AtomicU64,
+}
+
+impl<T> Metered<T> {
+    pub fn new(inner: T) -> Self {
+        Self {
+            inner,
+            queries: AtomicU64::new(0),
+            gradients: AtomicU64::new(0),
+        }
+    }
+
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    pub fn spent(&self) -> Spent {
+        Spent {
+            queries: self.queries.load(Ordering::Relaxed),
+            gradients: self.gradients.load(Ordering::Relaxed),
+        }
+    }
+
+    fn count(counter: &AtomicU64, x: &Array) {
+        counter.fetch_add(x.rows() as u64, Ordering::Relaxed);
+    }
+}
+
+impl<T: Labels> Labels for Metered<T> {
+    fn classes(&self) -> usize {
+        self.inner.classes()
+    }
+
+    fn sample_shape(&self) -> &[usize] {
+        self.inner.sample_shape()
+    }
+
+    fn device(&self) -> &Device {
+        self.inner.device()
+    }
+
+    fn labels(&self, x: &Array) -> Result<Array<u32>, Error> {
+        Self::count(&self.queries, x);
+        self.inner.labels(x)
+    }
+}
+
+impl<T: Scores> Scores for Metered<T> {
+    fn scores(&self, x: &Array) -> Result<Array, Error> {
+        Self::count(&self.queries, x);
+        self.inner.scores(x)
+    }
+}
+
+impl<T: Gradients> Gradients for Metered<T> {
+    fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
+        Self::count(&self.gradients, x);
+        self.inner.gradient(x, y, loss)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers class 0 with a fixed score, whatever it is asked.
+    struct Constant(Device);
+
+    impl Labels for Constant {
+        fn classes(&self) -> usize {
+            2
+        }
+        fn sample_shape(&self) -> &[usize] {
+            &[3]
+        }
+        fn device(&self) -> &Device {
+            &self.0
+        }
+        fn labels(&self, x: &Array) -> Result<Array<u32>, Error> {
+            Ok(Array::zeros(&self.0, x.rows(), 1)?)
+        }
+    }
+
+    impl Scores for Constant {
+        fn scores(&self, x: &Array) -> Result<Array, Error> {
+            Ok(Array::zeros(&self.0, x.rows(), 2)?)
+        }
+    }
+
+    #[test]
+    fn counts_samples_not_calls() {
+        let target = Metered::new(Constant(Device::Cpu));
+        let x = |rows| Array::zeros(&Device::Cpu, rows, 3).unwrap();
+        target.labels(&x(5)).unwrap();
+        let before = target.spent();
+        target.scores(&x(7)).unwrap();
+        assert_eq!(before, Spent { queries: 5, gradients: 0 });
+        assert_eq!(target.spent().since(before), Spent { queries: 7, gradients: 0 });
+    }
+}

@@ -1,0 +1,150 @@
+//! `target.toml`: where the model is and what it wants its input to look like.
+//!
+//! ```toml
+//! [model]
+//! path = "resnet_2b.onnx"          # beside this file, or absolute
+//! mean = [0.4914, 0.4822, 0.4465]  # one value, or one a channel
+//! std = [0.2471, 0.2435, 0.2616]
+//! pixel_range = "0..1"             # what pixels are scaled to before mean and std
+//! layout = "nchw"                  # or "nhwc"
+//! transpose = false                # swap height and width
+//! classes = ["airplane", "automobile"]
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use scoville_runtime::{InputSpec, Layout};
+use serde::Deserialize;
+
+/// A `target.toml` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {message}")]
+    Parse { path: PathBuf, message: String },
+    #[error("pixel range `{0}`: write LOW..HIGH with LOW below HIGH, for example 0..255")]
+    PixelRange(String),
+    #[error("layout `{0}`: the layouts are nchw and nhwc")]
+    Layout(String),
+    #[error("std contains {0}: every value must be a positive number")]
+    Std(f32),
+    #[error("mean contains {0}: every value must be a finite number")]
+    Mean(f32),
+}
+
+/// How a model is to be loaded. Fields left out take the model's and the data's own wishes.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSpec {
+    /// The model file.
+    pub path: Option<PathBuf>,
+    /// Subtracted from each channel after scaling to the pixel range.
+    #[serde(default)]
+    pub mean: Vec<f32>,
+    /// Divides each channel after the mean.
+    #[serde(default)]
+    pub std: Vec<f32>,
+    /// `LOW..HIGH`: what pixels in [0,1] are scaled to first.
+    pub pixel_range: Option<String>,
+    /// `nchw` or `nhwc`: the order that the model wants.
+    pub layout: Option<String>,
+    /// Whether the model wants height and width swapped.
+    pub transpose: Option<bool>,
+    /// The data are the model's input as they stand.
+    pub raw: Option<bool>,
+    /// Class names, in the order of the outputs.
+    #[serde(default)]
+    pub classes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    model: TargetSpec,
+}
+
+impl TargetSpec {
+    /// Reads a `target.toml`; a relative model path is taken from the file's own folder.
+    pub fn read(path: &Path) -> Result<Self, SpecError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SpecError::Read { path: path.into(), source })?;
+        let File { mut model } = toml::from_str(&text)
+            .map_err(|e| SpecError::Parse { path: path.into(), message: e.to_string() })?;
+        if let (Some(file), Some(folder)) = (&model.path, path.parent()) {
+            model.path = Some(folder.join(file));
+        }
+        Ok(model)
+    }
+
+    /// The runtime's view of this, for samples of `shape`.
+    pub fn input(&self, shape: Option<Vec<usize>>) -> Result<InputSpec, SpecError> {
+        if let Some(&bad) = self.std.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
+            return Err(SpecError::Std(bad));
+        }
+        if let Some(&bad) = self.mean.iter().find(|m| !m.is_finite()) {
+            return Err(SpecError::Mean(bad));
+        }
+        Ok(InputSpec {
+            shape,
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            pixel_range: self.pixel_range.as_deref().map_or(Ok((0.0, 1.0)), pixel_range)?,
+            layout: self.layout.as_deref().map_or(Ok(Layout::Nchw), layout)?,
+            transpose: self.transpose.unwrap_or(false),
+            raw: self.raw.unwrap_or(false),
+        })
+    }
+}
+
+fn pixel_range(text: &str) -> Result<(f32, f32), SpecError> {
+    let bounds = text.split_once("..").and_then(|(low, high)| {
+        let (low, high) = (low.trim().parse::<f32>().ok()?, high.trim().parse::<f32>().ok()?);
+        (low.is_finite() && high.is_finite() && low < high).then_some((low, high))
+    });
+    bounds.ok_or_else(|| SpecError::PixelRange(text.into()))
+}
+
+fn layout(text: &str) -> Result<Layout, SpecError> {
+    match text {
+        "nchw" => Ok(Layout::Nchw),
+        "nhwc" => Ok(Layout::Nhwc),
+        _ => Err(SpecError::Layout(text.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_file_and_resolves_the_model_beside_it() {
+        let folder = std::env::temp_dir().join(format!("scoville-spec-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("target.toml");
+        std::fs::write(
+            &file,
+            "[model]\npath = \"m.onnx\"\nstd = [0.5]\npixel_range = \"0..255\"\nlayout = \"nhwc\"\n",
+        )
+        .unwrap();
+        let spec = TargetSpec::read(&file).unwrap();
+        assert_eq!(spec.path, Some(folder.join("m.onnx")));
+        let input = spec.input(None).unwrap();
+        assert_eq!(input.pixel_range, (0.0, 255.0));
+        assert_eq!(input.layout, Layout::Nhwc);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        let wrong: Result<File, _> = toml::from_str("[model]\npath = \"m\"\nmeen = [1.0]\n");
+        assert!(wrong.is_err_and(|e| e.to_string().contains("meen")));
+        for range in ["1..0", "a..b", "0-1", "0..inf", ""] {
+            assert!(matches!(pixel_range(range), Err(SpecError::PixelRange(_))), "{range}");
+        }
+        let spec = TargetSpec { std: vec![0.0], ..Default::default() };
+        assert!(matches!(spec.input(None), Err(SpecError::Std(_))));
+        let spec = TargetSpec { layout: Some("chwn".into()), ..Default::default() };
+        assert!(matches!(spec.input(None), Err(SpecError::Layout(_))));
+    }
+}

@@ -1,0 +1,127 @@
+//! Devices: what is listed, and that CPU and wgpu agree sample by sample.
+
+use std::sync::atomic::AtomicBool;
+
+use scoville_attacks::evasion::{apgd::apgd, fgsm::fgsm, pgd::pgd, square::Square};
+use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, white_box};
+use scoville_data::glyphs::{Split, generate};
+use scoville_kernels::{Array, Device, Loss, Norm, adapters};
+use scoville_runtime::{InputSpec, Model};
+use scoville_targets::{Labels, ModelTarget, Scores};
+
+use crate::support::{scoville, stdout};
+
+const MODEL: &[u8] = include_bytes!("../datasets/glyphs-cnn.onnx");
+
+/// The first adapter of this machine, software or not. Without one the test fails, unless it is told that there is none.
+fn gpu() -> Option<Device> {
+    if let Some(adapter) = adapters().first() {
+        let spec = format!("{}:{}", adapter.api, adapter.index).parse().unwrap();
+        return Some(Device::open(&spec).unwrap());
+    }
+    assert!(
+        std::env::var_os("SCOVILLE_NO_GPU_TESTS").is_some(),
+        "no adapter: install mesa-vulkan-drivers, or set SCOVILLE_NO_GPU_TESTS=1"
+    );
+    println!("skipped: no adapter");
+    None
+}
+
+fn target(device: &Device) -> ModelTarget {
+    let graph = scoville_onnx::parse(MODEL.into(), None).unwrap();
+    let spec = InputSpec { shape: Some(vec![1, 28, 28]), ..InputSpec::default() };
+    ModelTarget::new(Model::load(graph, &spec, device).unwrap())
+}
+
+/// Which of the samples an attack breaks on a device.
+fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> {
+    let data = generate(Split::Test, 24, 0);
+    let ids: Vec<u32> = (0..24).collect();
+    let stop = AtomicBool::new(false);
+    let problem =
+        Problem { ids: &ids, x: &data.x, y: &data.y, norm, eps, bounds: (0.0, 1.0), seed: 5, stop: &stop };
+    let target = target(device);
+    let found = match attack {
+        Attack::White(attack) => white_box(attack.as_ref(), &target, &problem),
+        Attack::Black(attack) => black_box(attack.as_ref(), &target, &problem),
+    };
+    let mut rows: Vec<usize> = found.unwrap().into_iter().map(|s| s.row).collect();
+    rows.sort_unstable();
+    rows
+}
+
+enum Attack {
+    White(Box<dyn WhiteBox>),
+    Black(Box<dyn BlackBox>),
+}
+
+#[test]
+fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
+    let Some(gpu) = gpu() else { return };
+    let data = generate(Split::Test, 24, 0);
+    let clean = |device: &Device| {
+        let x = Array::from_vec(device, 24, 784, data.x.clone()).unwrap();
+        target(device).labels(&x).unwrap().to_vec().unwrap()
+    };
+    assert_eq!(clean(&Device::Cpu), clean(&gpu));
+    let attacks = [
+        Attack::White(Box::new(fgsm())),
+        Attack::White(Box::new(pgd(8, 0.25, 1))),
+        Attack::White(Box::new(apgd(Loss::CrossEntropy, 8, 1))),
+        Attack::Black(Box::new(Square { queries: 30 })),
+    ];
+    for (norm, eps) in [(Norm::Linf, 12.0 / 255.0), (Norm::L2, 1.0)] {
+        for (i, attack) in attacks.iter().enumerate() {
+            let (cpu, wgpu) =
+                (broken(&Device::Cpu, norm, eps, attack), broken(&gpu, norm, eps, attack));
+            assert_eq!(cpu, wgpu, "attack {i} in {norm}");
+        }
+    }
+}
+
+#[test]
+fn scores_are_logits_and_labels_their_arg_max() {
+    let target = target(&Device::Cpu);
+    let data = generate(Split::Test, 50, 0);
+    let x = Array::from_vec(&Device::Cpu, 50, 784, data.x.clone()).unwrap();
+    let scores = target.scores(&x).unwrap().to_vec().unwrap();
+    let labels = target.labels(&x).unwrap().to_vec().unwrap();
+    for (row, label) in scores.chunks_exact(10).zip(labels) {
+        assert!(row.iter().all(|v| *v <= row[label as usize]));
+    }
+}
+
+#[test]
+fn devices_are_listed_and_auto_is_never_software() {
+    let output = scoville(&["devices", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<serde_json::Value> =
+        stdout(&output).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines[0]["device"], "cpu");
+    let auto: Vec<_> = lines.iter().filter(|l| l["auto"] == true).collect();
+    assert_eq!(auto.len(), 1, "{lines:?}");
+    assert_eq!(auto[0]["software"], false);
+    assert!(stdout(&scoville(&["devices"])).contains("--device auto takes"));
+}
+
+#[test]
+fn doctor_finds_the_cpu_in_order() {
+    let output = scoville(&["doctor", "--device", "cpu"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for check in ["kernel", "forward pass", "input gradient"] {
+        assert!(text.contains(check), "{text}");
+    }
+}
+
+#[test]
+fn techniques_and_attacks_are_listed() {
+    let text = stdout(&scoville(&["techniques"]));
+    for id in ["AML.T0015", "AML.T0043.000", "AML.T0043.001", "AML.T0000"] {
+        assert!(text.contains(id));
+    }
+    let measured = stdout(&scoville(&["techniques", "--measured", "--json"]));
+    assert_eq!(measured.lines().count(), 3, "{measured}");
+    let attacks = stdout(&scoville(&["attacks", "--json"]));
+    assert_eq!(attacks.lines().count(), scoville_attacks::rows().len());
+}

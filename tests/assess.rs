@@ -44,23 +44,41 @@ fn the_built_in_model_is_accurate_and_not_robust() {
     }
     // The union breaks at least what each technique does.
     let successes = |technique: &str, at: usize| {
-        scored(&events, technique)["curve"][at]["successes"].as_u64().unwrap()
+        scored(&events, technique)["curve"][at]["successes"]
+            .as_u64()
+            .unwrap()
     };
     for at in [0, 1] {
         let parts = successes("AML.T0043.000", at).max(successes("AML.T0043.001", at));
         assert!(successes("AML.T0015", at) >= parts);
     }
-    assert!(successes("AML.T0043.000", 1) >= 55, "eps 16/255 breaks nearly all");
+    assert!(
+        successes("AML.T0043.000", 1) >= 55,
+        "eps 16/255 breaks nearly all"
+    );
 }
 
 #[test]
 fn the_meter_is_exact() {
     // 64 clean queries; FGSM asks one gradient and one query of each correct sample, and verifies what it found.
-    let args = ["assess", "--device", "cpu", "--limit", "64", "--eps-ladder", "1", "--attacks", "square:queries=1"];
+    let args = [
+        "assess",
+        "--device",
+        "cpu",
+        "--limit",
+        "64",
+        "--eps-ladder",
+        "1",
+        "--attacks",
+        "square:queries=1",
+    ];
     let events = events(&scoville(&args));
     let technique = scored(&events, "AML.T0043.001");
     let point = &technique["curve"][0];
-    let (correct, broken) = (point["correct"].as_u64().unwrap(), point["successes"].as_u64().unwrap());
+    let (correct, broken) = (
+        point["correct"].as_u64().unwrap(),
+        point["successes"].as_u64().unwrap(),
+    );
     assert_eq!(technique["queries"].as_u64().unwrap(), correct + broken);
     assert_eq!(technique["gradients"], 0);
 }
@@ -94,27 +112,57 @@ fn forget_times(value: &mut Value) {
 
 #[test]
 fn a_gate_that_is_breached_exits_with_100_and_says_why() {
-    for (threshold, code) in [("low", 100), ("AML.T0043.000=0.1", 100), ("AML.T0043.000=10", 0)] {
+    for (threshold, code) in [
+        ("low", 100),
+        ("AML.T0043.000=0.1", 100),
+        ("AML.T0043.000=10", 0),
+    ] {
         let output = scoville(&quick(&["--fail-on", threshold]));
         assert_eq!(output.status.code(), Some(code), "{threshold}");
         let finished = events(&output).pop().unwrap();
         assert_eq!(finished["exit_code"], code);
-        assert_eq!(finished["breaches"].as_array().unwrap().is_empty(), code == 0);
+        assert_eq!(
+            finished["breaches"].as_array().unwrap().is_empty(),
+            code == 0
+        );
     }
 }
 
 #[test]
 fn too_few_samples_are_inconclusive() {
-    let args = ["assess", "--device", "cpu", "--limit", "10", "--eps-ladder", "0.1", "--attacks", "fgsm"];
+    let args = [
+        "assess",
+        "--device",
+        "cpu",
+        "--limit",
+        "10",
+        "--eps-ladder",
+        "0.1",
+        "--attacks",
+        "fgsm",
+    ];
     let output = scoville(&args);
     assert_eq!(output.status.code(), Some(5));
     let scored = scored(&events(&output), "AML.T0043.000").clone();
-    assert_eq!((&scored["grade"], &scored["score"]), (&Value::from("D"), &Value::Null));
+    assert_eq!(
+        (&scored["grade"], &scored["score"]),
+        (&Value::from("D"), &Value::Null)
+    );
 }
 
 #[test]
 fn a_wanted_width_ends_the_run() {
-    let args = ["assess", "--device", "cpu", "--batch", "50", "--limit", "1000", "--eps-ladder", "0.5"];
+    let args = [
+        "assess",
+        "--device",
+        "cpu",
+        "--batch",
+        "50",
+        "--limit",
+        "1000",
+        "--eps-ladder",
+        "0.5",
+    ];
     let output = scoville(&[&args[..], &["--attacks", "fgsm", "--until-width", "0.5"]].concat());
     let finished = events(&output).pop().unwrap();
     assert_eq!(finished["ended"], "width reached");
@@ -128,11 +176,28 @@ fn reports_are_written_and_escape_what_users_name() {
     let data = linear_data(&scratch, 90);
     let (html, json) = (scratch.path("r.html"), scratch.path("r.json"));
     let output = scoville(&[
-        "assess", &model, "--data", &data, "--device", "cpu", "--attacks", "pgd:steps=5,square:queries=20",
-        "--eps-ladder", "0.2,0.4", "--classes", "<script>alert(1)</script>,b&b,\"c\"",
-        "--report-html", &html, "--report-json", &json,
+        "assess",
+        &model,
+        "--data",
+        &data,
+        "--device",
+        "cpu",
+        "--attacks",
+        "pgd:steps=5,square:queries=20",
+        "--eps-ladder",
+        "0.2,0.4",
+        "--classes",
+        "<script>alert(1)</script>,b&b,\"c\"",
+        "--report-html",
+        &html,
+        "--report-json",
+        &json,
     ]);
-    assert!(matches!(output.status.code(), Some(0 | 5)), "{}", stderr(&output));
+    assert!(
+        matches!(output.status.code(), Some(0 | 5)),
+        "{}",
+        stderr(&output)
+    );
     let page = std::fs::read_to_string(&html).unwrap();
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"));
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
@@ -142,8 +207,19 @@ fn reports_are_written_and_escape_what_users_name() {
 #[test]
 fn an_interrupt_ends_with_the_scores_so_far() {
     let mut child = command(&[
-        "assess", "--device", "cpu", "--limit", "100000", "--data", "glyphs:test:100000", "--batch", "64",
-        "--attacks", "fgsm", "--eps-ladder", "8/255",
+        "assess",
+        "--device",
+        "cpu",
+        "--limit",
+        "100000",
+        "--data",
+        "glyphs:test:100000",
+        "--batch",
+        "64",
+        "--attacks",
+        "fgsm",
+        "--eps-ladder",
+        "8/255",
     ])
     .stdout(Stdio::piped())
     .stderr(Stdio::null())
@@ -154,9 +230,18 @@ fn an_interrupt_ends_with_the_scores_so_far() {
     while let Some(Ok(line)) = lines.next() {
         let event: Value = serde_json::from_str(&line).unwrap();
         // Three batches in, as a user would: Ctrl-C.
-        if event["event"] == "technique.progress" && event["done"] == 192 && event["technique"] == "AML.T0015" {
+        if event["event"] == "technique.progress"
+            && event["done"] == 192
+            && event["technique"] == "AML.T0015"
+        {
             let id = child.id().to_string();
-            assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+            assert!(
+                std::process::Command::new("kill")
+                    .args(["-INT", &id])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
         seen.push(event);
     }
@@ -170,7 +255,11 @@ fn an_interrupt_ends_with_the_scores_so_far() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    let mut child = command(&quick(&[])).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(&quick(&[]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -180,7 +269,10 @@ fn a_reader_that_leaves_is_no_error() {
 fn a_table_can_be_asked_for() {
     let output = scoville(&quick(&["--format", "table"]));
     let table = stdout(&output);
-    assert!(table.contains("AML.T0043.000") && table.contains("VERDICT"), "{table}");
+    assert!(
+        table.contains("AML.T0043.000") && table.contains("VERDICT"),
+        "{table}"
+    );
     assert!(!table.contains('\u{1b}'), "no escapes when piped");
 }
 
@@ -192,7 +284,12 @@ fn every_event_follows_the_schema() {
         .iter()
         .map(|e| e["event"].as_str().unwrap().to_owned())
         .collect();
-    assert!(kinds.iter().all(|kind| text.contains(&format!("\"{kind}\""))), "{kinds:?}");
+    assert!(
+        kinds
+            .iter()
+            .all(|kind| text.contains(&format!("\"{kind}\""))),
+        "{kinds:?}"
+    );
     assert!(kinds.contains("technique.progress") && kinds.len() >= 5);
 }
 
@@ -202,7 +299,9 @@ fn predict_writes_outputs_and_gradients() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 5);
     let (out, gradient) = (scratch.path("out.f32"), scratch.path("gradient.f32"));
-    let args = ["predict", &model, "--data", &data, "--device", "cpu", "--raw"];
+    let args = [
+        "predict", &model, "--data", &data, "--device", "cpu", "--raw",
+    ];
     let files = scoville(&[&args[..], &["--out", &out, "--gradient", &gradient]].concat());
     assert_eq!(files.status.code(), Some(0), "{}", stderr(&files));
     assert_eq!(std::fs::read(&out).unwrap().len(), 5 * 3 * 4);
@@ -214,7 +313,12 @@ fn predict_writes_outputs_and_gradients() {
     for (line, row) in lines.iter().zip(logits.chunks_exact(3)) {
         let best = (0..3).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
         assert_eq!(line["predicted"], best);
-        let sum: f64 = line["probabilities"].as_array().unwrap().iter().filter_map(Value::as_f64).sum();
+        let sum: f64 = line["probabilities"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_f64)
+            .sum();
         assert!((sum - 1.0).abs() < 1e-5);
     }
     // d cross-entropy / d x of a linear model: (softmax - one-hot) times the weights, checked by central differences.
@@ -224,7 +328,10 @@ fn predict_writes_outputs_and_gradients() {
 
 fn floats(path: &str) -> Vec<f32> {
     let bytes = std::fs::read(path).unwrap();
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
 }
 
 #[test]

@@ -16,7 +16,9 @@ const MODEL: &[u8] = include_bytes!("../datasets/glyphs-cnn.onnx");
 /// The first adapter of this machine, software or not. Without one the test fails, unless it is told that there is none.
 fn gpu() -> Option<Device> {
     if let Some(adapter) = adapters().first() {
-        let spec = format!("{}:{}", adapter.api, adapter.index).parse().unwrap();
+        let spec = format!("{}:{}", adapter.api, adapter.index)
+            .parse()
+            .unwrap();
         return Some(Device::open(&spec).unwrap());
     }
     assert!(
@@ -29,7 +31,10 @@ fn gpu() -> Option<Device> {
 
 fn target(device: &Device) -> ModelTarget {
     let graph = scoville_onnx::parse(MODEL.into(), None).unwrap();
-    let spec = InputSpec { shape: Some(vec![1, 28, 28]), ..InputSpec::default() };
+    let spec = InputSpec {
+        shape: Some(vec![1, 28, 28]),
+        ..InputSpec::default()
+    };
     ModelTarget::new(Model::load(graph, &spec, device).unwrap())
 }
 
@@ -38,8 +43,16 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
     let data = generate(Split::Test, 24, 0);
     let ids: Vec<u32> = (0..24).collect();
     let stop = AtomicBool::new(false);
-    let problem =
-        Problem { ids: &ids, x: &data.x, y: &data.y, norm, eps, bounds: (0.0, 1.0), seed: 5, stop: &stop };
+    let problem = Problem {
+        ids: &ids,
+        x: &data.x,
+        y: &data.y,
+        norm,
+        eps,
+        bounds: (0.0, 1.0),
+        seed: 5,
+        stop: &stop,
+    };
     let target = target(device);
     let found = match attack {
         Attack::White(attack) => white_box(attack.as_ref(), &target, &problem),
@@ -72,8 +85,10 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
     ];
     for (norm, eps) in [(Norm::Linf, 12.0 / 255.0), (Norm::L2, 1.0)] {
         for (i, attack) in attacks.iter().enumerate() {
-            let (cpu, wgpu) =
-                (broken(&Device::Cpu, norm, eps, attack), broken(&gpu, norm, eps, attack));
+            let (cpu, wgpu) = (
+                broken(&Device::Cpu, norm, eps, attack),
+                broken(&gpu, norm, eps, attack),
+            );
             assert_eq!(cpu, wgpu, "attack {i} in {norm}");
         }
     }
@@ -95,8 +110,10 @@ fn scores_are_logits_and_labels_their_arg_max() {
 fn devices_are_listed_and_auto_is_never_software() {
     let output = scoville(&["devices", "--json"]);
     assert_eq!(output.status.code(), Some(0));
-    let lines: Vec<serde_json::Value> =
-        stdout(&output).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = stdout(&output)
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     assert_eq!(lines[0]["device"], "cpu");
     let auto: Vec<_> = lines.iter().filter(|l| l["auto"] == true).collect();
     assert_eq!(auto.len(), 1, "{lines:?}");

@@ -11,7 +11,10 @@ fn fails(args: &[&str], code: i32, says: &[&str]) {
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{message}");
     assert!(message.starts_with("error: "), "{message}");
-    assert!(!message.contains("panicked") && !message.contains("RUST_BACKTRACE"), "{message}");
+    assert!(
+        !message.contains("panicked") && !message.contains("RUST_BACKTRACE"),
+        "{message}"
+    );
     assert_eq!(message.matches("error: ").count(), 1, "{message}");
     for words in says {
         assert!(message.contains(words), "{words:?} is not in: {message}");
@@ -31,10 +34,26 @@ fn models_that_cannot_be_used() {
     fails(&assess("no-such.onnx", &data), 3, &["no-such.onnx"]);
     let cases: [(&str, Vec<u8>, &[&str]); 8] = [
         ("empty.onnx", vec![], &["empty"]),
-        ("truncated.onnx", good[..good.len() / 2].to_vec(), &["truncated.onnx"]),
-        ("text.onnx", b"this is no model at all, only words".to_vec(), &["ONNX"]),
-        ("model.pt", b"PK\x03\x04archive/data.pkl".to_vec(), &["export", "ONNX"]),
-        ("model.pkl", b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00}".to_vec(), &["pickle", "export"]),
+        (
+            "truncated.onnx",
+            good[..good.len() / 2].to_vec(),
+            &["truncated.onnx"],
+        ),
+        (
+            "text.onnx",
+            b"this is no model at all, only words".to_vec(),
+            &["ONNX"],
+        ),
+        (
+            "model.pt",
+            b"PK\x03\x04archive/data.pkl".to_vec(),
+            &["export", "ONNX"],
+        ),
+        (
+            "model.pkl",
+            b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00}".to_vec(),
+            &["pickle", "export"],
+        ),
         (
             "unsupported.onnx",
             linear_model(|g| {
@@ -49,7 +68,9 @@ fn models_that_cannot_be_used() {
         (
             "nan.onnx",
             linear_model(|g| {
-                let Some(Data::F32(w)) = g.constants.get_mut("w").map(|t| &mut t.data) else { panic!() };
+                let Some(Data::F32(w)) = g.constants.get_mut("w").map(|t| &mut t.data) else {
+                    panic!()
+                };
                 w[5] = f32::NAN;
             }),
             &["NaN", "w"],
@@ -77,8 +98,14 @@ fn data_that_cannot_be_used() {
     scratch.file("x.f32", values(3));
     scratch.file("short.f32", &values(3)[..40]);
     scratch.file("none.f32", []);
-    scratch.file("nan.f32", [0.5f32, f32::NAN, 0.5, 0.5].map(f32::to_le_bytes).concat());
-    scratch.file("wide.f32", [0.5f32, 7.0, 0.5, 0.5].map(f32::to_le_bytes).concat());
+    scratch.file(
+        "nan.f32",
+        [0.5f32, f32::NAN, 0.5, 0.5].map(f32::to_le_bytes).concat(),
+    );
+    scratch.file(
+        "wide.f32",
+        [0.5f32, 7.0, 0.5, 0.5].map(f32::to_le_bytes).concat(),
+    );
     scratch.file("y.csv", "0\n1\n2\n");
     scratch.file("one.csv", "0\n");
     scratch.file("none.csv", "");
@@ -88,7 +115,7 @@ fn data_that_cannot_be_used() {
         ("missing.f32", "y.csv", &["missing.f32"]),
         ("x.f32", "missing.csv", &["missing.csv"]),
         ("short.f32", "y.csv", &["short.f32"]),
-        ("none.f32", "none.csv", &["none.f32"]),
+        ("none.f32", "none.csv", &["no samples"]),
         ("x.f32", "one.csv", &["3 samples", "1 label"]),
         ("x.f32", "beyond.csv", &["label 3", "3 classes"]),
         ("x.f32", "words.csv", &["cat"]),
@@ -97,7 +124,11 @@ fn data_that_cannot_be_used() {
     for (x, y, says) in cases {
         fails(&assess(&model, &source(x, y)), 3, says);
     }
-    fails(&assess(&model, &source("wide.f32", "one.csv")), 3, &["7", "[0,1]"]);
+    fails(
+        &assess(&model, &source("wide.f32", "one.csv")),
+        3,
+        &["7", "[0,1]"],
+    );
     // 784 values a sample for a model of 4.
     fails(&assess(&model, "glyphs:test:10"), 3, &["784"]);
 }
@@ -126,12 +157,24 @@ fn command_lines_that_are_wrong() {
     for (extra, says) in cases {
         fails(&with(extra), 2, says);
     }
-    fails(&with(&["--report-html", "/no/such/folder/report.html"]), 2, &["/no/such/folder"]);
+    fails(
+        &with(&["--report-html", "/no/such/folder/report.html"]),
+        2,
+        &["/no/such/folder"],
+    );
     fails(&with(&["--raw"]), 2, &["--mean"]);
     fails(&["assess", &model], 2, &["--data"]);
-    fails(&["assess", &model, "--data", "parquet:x"], 2, &["parquet", "cifar10"]);
+    fails(
+        &["assess", &model, "--data", "parquet:x"],
+        2,
+        &["parquet", "cifar10"],
+    );
     fails(&["assess", "--device", "quantum"], 2, &["quantum"]);
-    fails(&["assess", "--device", "vulkan:99", "--limit", "1"], 4, &["vulkan"]);
+    fails(
+        &["assess", "--device", "vulkan:99", "--limit", "1"],
+        4,
+        &["vulkan"],
+    );
 }
 
 #[test]

@@ -56,7 +56,10 @@ pub fn stderr(output: &Output) -> String {
 
 /// The events of a run, parsed; fails where a line is not JSON.
 pub fn events(output: &Output) -> Vec<Value> {
-    stdout(output).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    stdout(output)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
 }
 
 /// Those of one kind.
@@ -67,7 +70,9 @@ pub fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
 /// The `technique.scored` event of a technique.
 pub fn scored<'a>(events: &'a [Value], technique: &str) -> &'a Value {
     let all = of_kind(events, "technique.scored");
-    all.into_iter().find(|e| e["technique"] == technique).expect("the technique is scored")
+    all.into_iter()
+        .find(|e| e["technique"] == technique)
+        .expect("the technique is scored")
 }
 
 /// `../shared`, or `None` with a word where there is none. A file missing inside it fails the test that reads it.
@@ -82,8 +87,14 @@ pub fn shared() -> Option<PathBuf> {
 
 /// A linear classifier of 4 features into 3 classes as ONNX, changed by `change` before it is encoded.
 pub fn linear_model(change: impl FnOnce(&mut Graph)) -> Vec<u8> {
-    let weights = [1.0, -0.5, 0.25, 0.0, 0.5, -1.0, 1.5, 0.1, -0.2, 0.3, 0.7, 0.9].to_vec();
-    let tensor = |shape: &[usize], values| Tensor { shape: shape.to_vec(), data: Data::F32(values) };
+    let weights = [
+        1.0, -0.5, 0.25, 0.0, 0.5, -1.0, 1.5, 0.1, -0.2, 0.3, 0.7, 0.9,
+    ]
+    .to_vec();
+    let tensor = |shape: &[usize], values| Tensor {
+        shape: shape.to_vec(),
+        data: Data::F32(values),
+    };
     let port = |name: &str, cols: usize| Port {
         name: name.into(),
         dtype: DType::F32,

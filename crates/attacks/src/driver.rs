@@ -114,14 +114,26 @@ fn verify(
 /// The largest f32 not above `eps`, so that the kernels' ball is inside the one asked for.
 fn round_down(eps: f64) -> f32 {
     let near = eps as f32;
-    if f64::from(near) > eps { near.next_down() } else { near }
+    if f64::from(near) > eps {
+        near.next_down()
+    } else {
+        near
+    }
 }
 
 /// How a sample of `shape` is laid out; what is not an image is one row of features.
 fn image(shape: &[usize]) -> Image {
     match *shape {
-        [channels, height, width] => Image { channels, height, width },
-        _ => Image { channels: 1, height: 1, width: shape.iter().product() },
+        [channels, height, width] => Image {
+            channels,
+            height,
+            width,
+        },
+        _ => Image {
+            channels: 1,
+            height: 1,
+            width: shape.iter().product(),
+        },
     }
 }
 

@@ -18,7 +18,11 @@ pub fn distance(norm: Norm, x0: &[f32], x: &[f32]) -> f64 {
 /// return to `x0`.
 pub fn project(norm: Norm, eps: f64, (lo, hi): (f32, f32), x0: &[f32], x: &mut [f32]) {
     for (value, &centre) in x.iter_mut().zip(x0) {
-        *value = if value.is_finite() { value.clamp(lo, hi) } else { centre };
+        *value = if value.is_finite() {
+            value.clamp(lo, hi)
+        } else {
+            centre
+        };
     }
     match norm {
         Norm::Linf => project_linf(eps, x0, x),
@@ -33,7 +37,11 @@ fn project_linf(eps: f64, x0: &[f32], x: &mut [f32]) {
             let side = (f64::from(*value) - c).signum();
             *value = (c + side * eps) as f32;
             while (f64::from(*value) - c).abs() > eps {
-                *value = if side > 0.0 { value.next_down() } else { value.next_up() };
+                *value = if side > 0.0 {
+                    value.next_down()
+                } else {
+                    value.next_up()
+                };
             }
         }
     }
@@ -67,7 +75,9 @@ mod tests {
     /// Values in [-0.5, 1.5] from a small generator.
     fn values(n: usize, mut state: u64) -> Vec<f32> {
         let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             ((state >> 40) as f32) / 8_388_608.0 - 0.5
         };
         (0..n).map(|_| next()).collect()
@@ -110,7 +120,10 @@ mod tests {
 
     #[test]
     fn a_radius_of_zero_gives_the_clean_sample() {
-        let x0 = values(10, 3).iter().map(|v| v.clamp(0.0, 1.0)).collect::<Vec<_>>();
+        let x0 = values(10, 3)
+            .iter()
+            .map(|v| v.clamp(0.0, 1.0))
+            .collect::<Vec<_>>();
         for norm in [Norm::Linf, Norm::L2] {
             let mut x = values(10, 4);
             project(norm, 0.0, (0.0, 1.0), &x0, &mut x);

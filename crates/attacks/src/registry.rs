@@ -42,7 +42,11 @@ pub struct Attack {
 
 impl Attack {
     fn new(row: &'static Row, values: Values) -> Self {
-        Self { row, algorithm: (row.build)(&values), values }
+        Self {
+            row,
+            algorithm: (row.build)(&values),
+            values,
+        }
     }
 
     /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged.
@@ -87,11 +91,21 @@ pub struct Parameter {
 }
 
 const fn whole(name: &'static str, default: f64, most: f64) -> Parameter {
-    Parameter { name, default, range: (1.0, most), whole: true }
+    Parameter {
+        name,
+        default,
+        range: (1.0, most),
+        whole: true,
+    }
 }
 
 const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter {
-    Parameter { name, default, range, whole: false }
+    Parameter {
+        name,
+        default,
+        range,
+        whole: false,
+    }
 }
 
 const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
@@ -161,7 +175,11 @@ const ROWS: &[Row] = &[
         norms: BOTH,
         parameters: &[whole("queries", 1000.0, 1e7)],
         paper: "Andriushchenko 2020, arXiv:1912.00049",
-        build: |v| Algorithm::BlackBox(Box::new(Square { queries: v.whole("queries") })),
+        build: |v| {
+            Algorithm::BlackBox(Box::new(Square {
+                queries: v.whole("queries"),
+            }))
+        },
     },
 ];
 
@@ -178,24 +196,37 @@ pub enum AttackError {
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
     Syntax { attack: String, text: String },
     #[error("{attack} has no parameter `{key}`; it has {known}")]
-    Parameter { attack: &'static str, key: String, known: String },
+    Parameter {
+        attack: &'static str,
+        key: String,
+        known: String,
+    },
     #[error("{attack}: {key}={value} must be {wanted}")]
-    Value { attack: &'static str, key: &'static str, value: String, wanted: String },
+    Value {
+        attack: &'static str,
+        key: &'static str,
+        value: String,
+        wanted: String,
+    },
 }
 
 /// Parses `NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
 pub fn parse(text: &str) -> Result<Attack, AttackError> {
     let mut words = text.split(':');
     let name = words.next().unwrap_or_default().trim();
-    let row = ROWS.iter().find(|row| row.name == name).ok_or_else(|| AttackError::Unknown {
-        name: name.into(),
-        known: list(ROWS.iter().map(|row| row.name)),
-    })?;
+    let row = ROWS
+        .iter()
+        .find(|row| row.name == name)
+        .ok_or_else(|| AttackError::Unknown {
+            name: name.into(),
+            known: list(ROWS.iter().map(|row| row.name)),
+        })?;
     let mut values = Values::defaults(row);
     for word in words {
-        let (key, value) = word
-            .split_once('=')
-            .ok_or_else(|| AttackError::Syntax { attack: text.into(), text: word.into() })?;
+        let (key, value) = word.split_once('=').ok_or_else(|| AttackError::Syntax {
+            attack: text.into(),
+            text: word.into(),
+        })?;
         values.set(row, key.trim(), value.trim())?;
     }
     Ok(Attack::new(row, values))
@@ -210,18 +241,27 @@ impl Values {
     }
 
     fn set(&mut self, row: &Row, key: &str, text: &str) -> Result<(), AttackError> {
-        let parameter = row.parameters.iter().find(|p| p.name == key).ok_or_else(|| {
-            let known = list(row.parameters.iter().map(|p| p.name));
-            AttackError::Parameter {
-                attack: row.name,
-                key: key.into(),
-                known: if known.is_empty() { "none".into() } else { known },
-            }
-        })?;
+        let parameter = row
+            .parameters
+            .iter()
+            .find(|p| p.name == key)
+            .ok_or_else(|| {
+                let known = list(row.parameters.iter().map(|p| p.name));
+                AttackError::Parameter {
+                    attack: row.name,
+                    key: key.into(),
+                    known: if known.is_empty() {
+                        "none".into()
+                    } else {
+                        known
+                    },
+                }
+            })?;
         let (least, most) = parameter.range;
-        let value = text.parse::<f64>().ok().filter(|v| {
-            (least..=most).contains(v) && (!parameter.whole || v.fract() == 0.0)
-        });
+        let value = text
+            .parse::<f64>()
+            .ok()
+            .filter(|v| (least..=most).contains(v) && (!parameter.whole || v.fract() == 0.0));
         let value = value.ok_or_else(|| AttackError::Value {
             attack: row.name,
             key: parameter.name,
@@ -278,7 +318,12 @@ mod tests {
             let white = matches!(attack.algorithm, Algorithm::WhiteBox(_));
             assert_eq!(white, row.access == Access::Gradients, "{}", row.name);
             for p in row.parameters {
-                assert!((p.range.0..=p.range.1).contains(&p.default), "{}.{}", row.name, p.name);
+                assert!(
+                    (p.range.0..=p.range.1).contains(&p.default),
+                    "{}.{}",
+                    row.name,
+                    p.name
+                );
             }
         }
     }
@@ -287,9 +332,15 @@ mod tests {
     fn parameters_are_read_and_described() {
         let attack = parse("apgd-ce:steps=50:restarts=5").unwrap();
         assert_eq!(attack.to_string(), "apgd-ce (50 steps, 5 restarts)");
-        assert_eq!(parse("square:queries=1").unwrap().to_string(), "square (1 query)");
+        assert_eq!(
+            parse("square:queries=1").unwrap().to_string(),
+            "square (1 query)"
+        );
         assert_eq!(parse("fgsm").unwrap().to_string(), "fgsm");
-        assert_eq!(attack.doubled().unwrap().to_string(), "apgd-ce (100 steps, 5 restarts)");
+        assert_eq!(
+            attack.doubled().unwrap().to_string(),
+            "apgd-ce (100 steps, 5 restarts)"
+        );
         assert!(parse("fgsm").unwrap().doubled().is_none());
     }
 
@@ -299,7 +350,13 @@ mod tests {
         assert!(message("pgdd").contains("`pgdd`"));
         assert!(message("pgd:steps").contains("KEY=VALUE"));
         assert!(message("pgd:stepz=3").contains("`stepz`"));
-        for text in ["pgd:steps=0", "pgd:steps=1.5", "pgd:steps=x", "pgd:step=nan", "pgd:step=-1"] {
+        for text in [
+            "pgd:steps=0",
+            "pgd:steps=1.5",
+            "pgd:steps=x",
+            "pgd:step=nan",
+            "pgd:step=-1",
+        ] {
             assert!(message(text).contains("must be"), "{text}");
         }
         assert!(message("fgsm:steps=1").contains("none"));

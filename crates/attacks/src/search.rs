@@ -97,7 +97,11 @@ impl<'a> Search<'a> {
         let hits = found.iter().filter(|&&f| f != 0).count();
         // On a GPU a slightly smaller batch is no faster: wait until a quarter is finished.
         let worth = hits > 0 && (!gpu || hits * 4 >= found.len());
-        if worth { self.retire(&found).map(Some) } else { Ok(None) }
+        if worth {
+            self.retire(&found).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn retire(&mut self, found: &[u32]) -> Result<Array<u32>, Error> {
@@ -138,7 +142,10 @@ impl<'a> Search<'a> {
 }
 
 /// Replaces `array` by its `rows`.
-pub(crate) fn gather_in_place<T: Word>(array: &mut Array<T>, rows: &Array<u32>) -> Result<(), Error> {
+pub(crate) fn gather_in_place<T: Word>(
+    array: &mut Array<T>,
+    rows: &Array<u32>,
+) -> Result<(), Error> {
     *array = gather(array, rows)?;
     Ok(())
 }

@@ -51,11 +51,21 @@ impl Probe<'_> {
     }
 
     fn array(&self, values: Vec<f32>) -> Result<Array, Error> {
-        Ok(Array::from_vec(self.target.device(), self.n(), self.x.len() / self.n(), values)?)
+        Ok(Array::from_vec(
+            self.target.device(),
+            self.n(),
+            self.x.len() / self.n(),
+            values,
+        )?)
     }
 
     fn labels(&self) -> Result<Array<u32>, Error> {
-        Ok(Array::from_vec(self.target.device(), self.n(), 1, self.y.clone())?)
+        Ok(Array::from_vec(
+            self.target.device(),
+            self.n(),
+            1,
+            self.y.clone(),
+        )?)
     }
 
     /// The same input twice must give the same output, up to the rounding of a parallel sum.
@@ -64,9 +74,20 @@ impl Probe<'_> {
         let first = self.target.scores(&x)?.to_vec()?;
         let again = self.target.scores(&x)?.to_vec()?;
         let scale = first.iter().fold(1e-6f32, |most, v| most.max(v.abs()));
-        let difference = first.iter().zip(&again).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        let detail = format!("largest difference of two runs {:.1e} of the scores", difference / scale);
-        Ok(finding(Check::RandomisedOutput, difference > 1e-4 * scale, detail))
+        let difference = first
+            .iter()
+            .zip(&again)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        let detail = format!(
+            "largest difference of two runs {:.1e} of the scores",
+            difference / scale
+        );
+        Ok(finding(
+            Check::RandomisedOutput,
+            difference > 1e-4 * scale,
+            detail,
+        ))
     }
 
     fn softmax_outputs(&self) -> Result<Finding, Error> {
@@ -79,15 +100,26 @@ impl Probe<'_> {
             })
             .count();
         let detail = format!("{probabilities} of {} outputs are probabilities", self.n());
-        Ok(finding(Check::SoftmaxOutputs, probabilities == self.n(), detail))
+        Ok(finding(
+            Check::SoftmaxOutputs,
+            probabilities == self.n(),
+            detail,
+        ))
     }
 
     fn zero_gradients(&self) -> Result<Finding, Error> {
         let (_, gradient) = self.margin_gradient()?;
         let cols = self.x.len() / self.n();
-        let zero = gradient.chunks_exact(cols).filter(|row| row.iter().all(|&g| g == 0.0)).count();
+        let zero = gradient
+            .chunks_exact(cols)
+            .filter(|row| row.iter().all(|&g| g == 0.0))
+            .count();
         let detail = format!("zero on {zero} of {} samples", self.n());
-        Ok(finding(Check::ZeroGradients, self.more_than_tolerated(zero), detail))
+        Ok(finding(
+            Check::ZeroGradients,
+            self.more_than_tolerated(zero),
+            detail,
+        ))
     }
 
     /// The derivative along the gradient against a central difference of the margin, which, unlike cross-entropy, does
@@ -101,8 +133,13 @@ impl Probe<'_> {
         // rounding error unless the gradient is tiny.
         let step = 1e-3;
         let moved = |sign: f64| {
-            let direction = |i: usize| sign * step * f64::from(gradient[i]) / norms[i / cols].max(1e-30);
-            let point = self.x.iter().enumerate().map(|(i, &v)| (f64::from(v) + direction(i)) as f32);
+            let direction =
+                |i: usize| sign * step * f64::from(gradient[i]) / norms[i / cols].max(1e-30);
+            let point = self
+                .x
+                .iter()
+                .enumerate()
+                .map(|(i, &v)| (f64::from(v) + direction(i)) as f32);
             self.margin_at(point.collect())
         };
         let (ahead, behind) = (moved(1.0)?, moved(-1.0)?);
@@ -112,16 +149,30 @@ impl Probe<'_> {
                 (difference - norms[i]).abs() > 0.1 * norms[i] + 0.05
             })
             .count();
-        let detail = format!("differs from finite differences on {wrong} of {} samples", self.n());
-        Ok(finding(Check::GradientMismatch, self.more_than_tolerated(wrong), detail))
+        let detail = format!(
+            "differs from finite differences on {wrong} of {} samples",
+            self.n()
+        );
+        Ok(finding(
+            Check::GradientMismatch,
+            self.more_than_tolerated(wrong),
+            detail,
+        ))
     }
 
     /// FGSM must not break what the iterative attacks could not.
     fn single_step(&self, broken: &[Option<usize>]) -> Result<Finding, Error> {
         let rung = self.middle();
         let fgsm = scoville_attacks::evasion::fgsm::fgsm();
-        let found = white_box(&fgsm, self.target, &self.problem("check fgsm", self.plan.ladder[rung]))?;
-        let missed = found.iter().filter(|s| broken[s.row].is_none_or(|r| r > rung)).count();
+        let found = white_box(
+            &fgsm,
+            self.target,
+            &self.problem("check fgsm", self.plan.ladder[rung]),
+        )?;
+        let missed = found
+            .iter()
+            .filter(|s| broken[s.row].is_none_or(|r| r > rung))
+            .count();
         let detail = format!("FGSM alone breaks {missed} of {} samples", self.n());
         Ok(finding(Check::SingleStepBeatsIterative, missed > 0, detail))
     }
@@ -131,7 +182,10 @@ impl Probe<'_> {
         let rung = self.middle();
         let doubled: Vec<Attack> = self.attacks().filter_map(Attack::doubled).collect();
         if doubled.is_empty() {
-            return Ok(not_run(Check::MoreIterationsGain, "no attack of this run iterates"));
+            return Ok(not_run(
+                Check::MoreIterationsGain,
+                "no attack of this run iterates",
+            ));
         }
         let mut gained = vec![false; self.n()];
         for attack in &doubled {
@@ -141,8 +195,15 @@ impl Probe<'_> {
             }
         }
         let gain = gained.iter().filter(|&&g| g).count();
-        let detail = format!("twice the iterations break {gain} more of {} samples", self.n());
-        Ok(finding(Check::MoreIterationsGain, self.more_than_tolerated(gain), detail))
+        let detail = format!(
+            "twice the iterations break {gain} more of {} samples",
+            self.n()
+        );
+        Ok(finding(
+            Check::MoreIterationsGain,
+            self.more_than_tolerated(gain),
+            detail,
+        ))
     }
 
     /// With a ball that holds the whole input range, every sample must fall.
@@ -170,7 +231,9 @@ impl Probe<'_> {
 
     fn margin_at(&self, x: Vec<f32>) -> Result<Vec<f32>, Error> {
         let scores = self.target.scores(&self.array(x)?)?;
-        Ok(head(&scores, &self.labels()?, Loss::Margin)?.loss.to_vec()?)
+        Ok(head(&scores, &self.labels()?, Loss::Margin)?
+            .loss
+            .to_vec()?)
     }
 
     fn attacks(&self) -> impl Iterator<Item = &Attack> {
@@ -214,14 +277,29 @@ pub fn run_attack(
 
 /// A check that was made: `warned` when it found something.
 pub fn finding(check: Check, warned: bool, detail: String) -> Finding {
-    Finding { check, outcome: if warned { Outcome::Warned } else { Outcome::Passed }, detail }
+    Finding {
+        check,
+        outcome: if warned {
+            Outcome::Warned
+        } else {
+            Outcome::Passed
+        },
+        detail,
+    }
 }
 
 /// A check that was not made, and why.
 pub fn not_run(check: Check, why: &str) -> Finding {
-    Finding { check, outcome: Outcome::NotRun, detail: why.into() }
+    Finding {
+        check,
+        outcome: Outcome::NotRun,
+        detail: why.into(),
+    }
 }
 
 fn norm(row: &[f32]) -> f64 {
-    row.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt()
+    row.iter()
+        .map(|&g| f64::from(g) * f64::from(g))
+        .sum::<f64>()
+        .sqrt()
 }

@@ -27,13 +27,20 @@ impl FromStr for FailOn {
         let wrong = || FailOnError(text.into());
         let Some((technique, least)) = text.split_once('=') else {
             let band = text.parse::<Band>().map_err(|_| wrong())?;
-            return if band == Band::None { Err(wrong()) } else { Ok(FailOn::Band(band)) };
+            return if band == Band::None {
+                Err(wrong())
+            } else {
+                Ok(FailOn::Band(band))
+            };
         };
         let least: f64 = least.trim().parse().map_err(|_| wrong())?;
         if !(0.0..=10.0).contains(&least) {
             return Err(wrong());
         }
-        Ok(FailOn::Score { technique: technique.trim().into(), least })
+        Ok(FailOn::Score {
+            technique: technique.trim().into(),
+            least,
+        })
     }
 }
 
@@ -49,10 +56,14 @@ impl FailOn {
     /// The breach in words, if `technique` with `score` is one.
     pub fn breach(&self, technique: &str, score: f64) -> Option<String> {
         match self {
-            FailOn::Band(least) if Band::of(score) >= *least => {
-                Some(format!("{technique} scores {score:.1} ({}), fail-on {least}", Band::of(score)))
-            }
-            FailOn::Score { technique: id, least } if id == technique && score >= *least => {
+            FailOn::Band(least) if Band::of(score) >= *least => Some(format!(
+                "{technique} scores {score:.1} ({}), fail-on {least}",
+                Band::of(score)
+            )),
+            FailOn::Score {
+                technique: id,
+                least,
+            } if id == technique && score >= *least => {
                 Some(format!("{technique} scores {score:.1}, fail-on {least}"))
             }
             _ => None,
@@ -67,9 +78,20 @@ mod tests {
     #[test]
     fn thresholds_are_read() {
         assert_eq!("high".parse(), Ok(FailOn::Band(Band::High)));
-        let score = FailOn::Score { technique: "AML.T0043.000".into(), least: 6.0 };
+        let score = FailOn::Score {
+            technique: "AML.T0043.000".into(),
+            least: 6.0,
+        };
         assert_eq!("AML.T0043.000=6".parse(), Ok(score));
-        for wrong in ["", "none", "severe", "AML.T0015=", "AML.T0015=11", "AML.T0015=nan", "=-1"] {
+        for wrong in [
+            "",
+            "none",
+            "severe",
+            "AML.T0015=",
+            "AML.T0015=11",
+            "AML.T0015=nan",
+            "=-1",
+        ] {
             assert!(wrong.parse::<FailOn>().is_err(), "{wrong}");
         }
     }

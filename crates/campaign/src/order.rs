@@ -52,7 +52,10 @@ mod tests {
         for seed in 0..10_000 {
             places[shuffled(5, seed).iter().position(|&i| i == 0).unwrap()] += 1;
         }
-        assert!(places.iter().all(|&count| (1760..=2240).contains(&count)), "{places:?}");
+        assert!(
+            places.iter().all(|&count| (1760..=2240).contains(&count)),
+            "{places:?}"
+        );
     }
 
     #[test]

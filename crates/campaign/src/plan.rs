@@ -83,12 +83,17 @@ impl Plan {
         let mut techniques: Vec<TechniquePlan> = Vec::new();
         for attack in attacks {
             if !attack.row.norms.contains(&norm) {
-                return Err(PlanError::Norm { attack: attack.row.name.into(), norm });
+                return Err(PlanError::Norm {
+                    attack: attack.row.name.into(),
+                    norm,
+                });
             }
             match techniques.iter_mut().find(|t| t.id == attack.row.technique) {
                 Some(technique) => technique.attacks.push(attack),
-                None => techniques
-                    .push(TechniquePlan { id: attack.row.technique, attacks: vec![attack] }),
+                None => techniques.push(TechniquePlan {
+                    id: attack.row.technique,
+                    attacks: vec![attack],
+                }),
             }
         }
         Ok(Self {
@@ -106,8 +111,12 @@ impl Plan {
 
     /// Refuses thresholds for techniques that this plan does not measure, and widths that can never be reached.
     pub fn check(&self) -> Result<(), PlanError> {
-        let measured: Vec<&str> =
-            self.techniques.iter().map(|t| t.id).chain([EVASION]).collect();
+        let measured: Vec<&str> = self
+            .techniques
+            .iter()
+            .map(|t| t.id)
+            .chain([EVASION])
+            .collect();
         for id in self.fail_on.iter().filter_map(FailOn::technique) {
             if !measured.contains(&id) {
                 return Err(PlanError::FailOn {
@@ -124,7 +133,10 @@ impl Plan {
 
     /// The plan in the words of `run.started`.
     pub fn info(&self) -> PlanInfo {
-        let union = TechniquePlan { id: EVASION, attacks: Vec::new() };
+        let union = TechniquePlan {
+            id: EVASION,
+            attacks: Vec::new(),
+        };
         let techniques = self.techniques.iter().chain([&union]);
         PlanInfo {
             norm: self.norm.to_string(),
@@ -153,7 +165,11 @@ mod tests {
     #[test]
     fn every_registered_attack_names_a_technique_of_the_catalogue() {
         for row in rows() {
-            assert!(catalogue::technique(row.technique).is_some(), "{}", row.name);
+            assert!(
+                catalogue::technique(row.technique).is_some(),
+                "{}",
+                row.name
+            );
         }
         assert!(catalogue::technique(EVASION).is_some());
     }
@@ -162,7 +178,11 @@ mod tests {
     fn attacks_are_grouped_by_technique_and_the_ladder_is_sorted() {
         let plan = plan(&["pgd", "square", "apgd-ce"], &[0.1, 0.02, 0.1]).unwrap();
         assert_eq!(plan.ladder, [0.02, 0.1]);
-        let ids: Vec<_> = plan.techniques.iter().map(|t| (t.id, t.attacks.len())).collect();
+        let ids: Vec<_> = plan
+            .techniques
+            .iter()
+            .map(|t| (t.id, t.attacks.len()))
+            .collect();
         assert_eq!(ids, [("AML.T0043.000", 2), ("AML.T0043.001", 1)]);
         assert_eq!(plan.info().techniques.len(), 3);
     }
@@ -172,7 +192,10 @@ mod tests {
         assert!(matches!(plan(&[], &[0.1]), Err(PlanError::NoAttacks)));
         assert!(matches!(plan(&["pgd"], &[]), Err(PlanError::NoEps)));
         for eps in [0.0, -1.0, f64::NAN, f64::INFINITY, 1.5] {
-            assert!(matches!(plan(&["pgd"], &[eps]), Err(PlanError::Eps(..))), "{eps}");
+            assert!(
+                matches!(plan(&["pgd"], &[eps]), Err(PlanError::Eps(..))),
+                "{eps}"
+            );
         }
         let mut gated = plan(&["pgd"], &[0.1]).unwrap();
         gated.fail_on = vec!["AML.T0043.001=5".parse().unwrap()];

@@ -10,11 +10,12 @@ use scoville_atlas::stats::{LEVEL, clopper_pearson};
 use scoville_attacks::{Access, Problem};
 use scoville_data::Dataset;
 use scoville_kernels::{Array, Loss, head};
-use scoville_report::{SampleStrip, score_text};
 use scoville_report::event::{
-    Accuracy, DataInfo, DeviceInfo, Event, EvidenceCheck, FORMAT, Headline, Outcome, PlannedTechnique, RunFinished,
-    RunStarted, ScoreParts, TargetInfo, TechniqueProgress, TechniqueScored, TechniqueStarted, Totals, Warning,
+    Accuracy, DataInfo, DeviceInfo, Event, EvidenceCheck, FORMAT, Headline, Outcome,
+    PlannedTechnique, RunFinished, RunStarted, ScoreParts, TargetInfo, TechniqueProgress,
+    TechniqueScored, TechniqueStarted, Totals, Warning,
 };
+use scoville_report::{SampleStrip, score_text};
 use scoville_targets::{Labels, Metered, ModelTarget, Scores, Spent};
 
 use crate::evidence::{PROBE, Probe, finding, not_run, run_attack};
@@ -147,7 +148,11 @@ impl<'a, 'e> Run<'a, 'e> {
             plan,
         }))?;
         for PlannedTechnique { id, name, attacks } in started {
-            let event = TechniqueStarted { technique: id, name, attacks };
+            let event = TechniqueStarted {
+                technique: id,
+                name,
+                attacks,
+            };
             (self.emit)(&Event::TechniqueStarted(event))?;
         }
         Ok(())
@@ -159,7 +164,9 @@ impl<'a, 'e> Run<'a, 'e> {
         for (i, rows) in order.chunks(self.plan.batch).enumerate() {
             let done = self.batch(rows, i == 0);
             match done {
-                Err(Error::Attack(scoville_attacks::Error::Interrupted)) => return Ok("interrupted"),
+                Err(Error::Attack(scoville_attacks::Error::Interrupted)) => {
+                    return Ok("interrupted");
+                }
                 other => other?,
             }
             if self.narrow_enough() {
@@ -185,12 +192,20 @@ impl<'a, 'e> Run<'a, 'e> {
                     worst.clone_from(broken);
                 }
             }
-            if self.plan.techniques[t].attacks.iter().any(|a| a.row.access == Access::Gradients) {
+            if self.plan.techniques[t]
+                .attacks
+                .iter()
+                .any(|a| a.row.access == Access::Gradients)
+            {
                 white_box = Some(broken.into_iter().map(|b| b.map(|b| b.rung)).collect());
             }
         }
         self.unite(&batch, &worst)?;
-        if first { self.probe(batch, white_box) } else { Ok(()) }
+        if first {
+            self.probe(batch, white_box)
+        } else {
+            Ok(())
+        }
     }
 
     /// Asks the target about the clean samples and keeps the correct ones.
@@ -199,12 +214,21 @@ impl<'a, 'e> Run<'a, 'e> {
             return Err(scoville_attacks::Error::Interrupted.into());
         }
         let (device, n, cols) = (self.target.device(), rows.len(), self.data.sample_len());
-        let x: Vec<f32> = rows.iter().flat_map(|&i| self.data.sample(i)).copied().collect();
+        let x: Vec<f32> = rows
+            .iter()
+            .flat_map(|&i| self.data.sample(i))
+            .copied()
+            .collect();
         let y: Vec<u32> = rows.iter().map(|&i| self.data.y[i]).collect();
         let scores = self.target.scores(&Array::from_vec(device, n, cols, x)?)?;
         let labels = Array::from_vec(device, n, 1, y.clone())?;
         let predicted = head(&scores, &labels, Loss::Margin)?.predicted.to_vec()?;
-        let mut batch = Batch { size: n, ids: Vec::new(), x: Vec::new(), y: Vec::new() };
+        let mut batch = Batch {
+            size: n,
+            ids: Vec::new(),
+            x: Vec::new(),
+            y: Vec::new(),
+        };
         for ((&row, &label), &answer) in rows.iter().zip(&y).zip(&predicted) {
             if self.clean.note(label, answer) {
                 batch.ids.push(row as u32);
@@ -236,13 +260,19 @@ impl<'a, 'e> Run<'a, 'e> {
                     stop: self.stop,
                 };
                 let found = run_attack(attack, self.target, &problem);
-                self.tallies[t].spend(self.target.spent().since(spent), since.elapsed().as_secs_f64());
+                self.tallies[t].spend(
+                    self.target.spent().since(spent),
+                    since.elapsed().as_secs_f64(),
+                );
                 for success in found? {
                     let name = attack.row.name.to_owned();
                     self.keep_strip(technique.id, &name, eps, &open, &success);
                     let id = open.ids[success.row];
                     if let Some(i) = batch.ids.iter().position(|&other| other == id) {
-                        broken[i] = Some(Broken { rung: at, attack: name });
+                        broken[i] = Some(Broken {
+                            rung: at,
+                            attack: name,
+                        });
                     }
                 }
             }
@@ -271,7 +301,13 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(())
     }
 
-    fn progress(&self, technique: &str, attack: &str, at: usize, tally: &Tally) -> TechniqueProgress {
+    fn progress(
+        &self,
+        technique: &str,
+        attack: &str,
+        at: usize,
+        tally: &Tally,
+    ) -> TechniqueProgress {
         let rung = &tally.rungs[at];
         let score = tally.score_so_far(self.plan);
         TechniqueProgress {
@@ -299,8 +335,22 @@ impl<'a, 'e> Run<'a, 'e> {
         let Batch { ids, x, y, .. } = batch.select(&some);
         let white_box = white_box.map(|b| b.into_iter().take(PROBE).collect());
         let (plan, target, stop) = (self.plan, self.target, self.stop);
-        self.findings = Probe { ids, x, y, white_box, plan, target, stop }.findings()?;
-        let warned: Vec<Finding> = self.findings.iter().filter(|f| is_warning(f)).cloned().collect();
+        self.findings = Probe {
+            ids,
+            x,
+            y,
+            white_box,
+            plan,
+            target,
+            stop,
+        }
+        .findings()?;
+        let warned: Vec<Finding> = self
+            .findings
+            .iter()
+            .filter(|f| is_warning(f))
+            .cloned()
+            .collect();
         warned.iter().try_for_each(|finding| self.warn(finding))
     }
 
@@ -321,8 +371,14 @@ impl<'a, 'e> Run<'a, 'e> {
         batch: &Batch,
         success: &scoville_attacks::Success,
     ) {
-        let &[channels, height, width] = self.data.shape.as_slice() else { return };
-        let kept = self.strips.iter().filter(|s| s.technique == technique).count();
+        let &[channels, height, width] = self.data.shape.as_slice() else {
+            return;
+        };
+        let kept = self
+            .strips
+            .iter()
+            .filter(|s| s.technique == technique)
+            .count();
         if kept >= STRIPS || !matches!(channels, 1 | 3) {
             return;
         }
@@ -344,7 +400,10 @@ impl<'a, 'e> Run<'a, 'e> {
     fn finish(mut self, ended: &str) -> Result<Finished, Error> {
         self.late_checks()?;
         let mut scored = Vec::new();
-        let union = TechniquePlan { id: EVASION, attacks: Vec::new() };
+        let union = TechniquePlan {
+            id: EVASION,
+            attacks: Vec::new(),
+        };
         for t in 0..=self.tallies.len() {
             let technique = self.plan.techniques.get(t).unwrap_or(&union);
             let event = self.scored(technique, self.tallies.get(t).unwrap_or(&self.union));
@@ -379,12 +438,19 @@ impl<'a, 'e> Run<'a, 'e> {
         };
         (self.emit)(&Event::RunFinished(finished))?;
         self.strips.sort_by(|a, b| a.eps.total_cmp(&b.eps));
-        Ok(Finished { exit_code, strips: self.strips })
+        Ok(Finished {
+            exit_code,
+            strips: self.strips,
+        })
     }
 
     /// The checks that need the whole run.
     fn late_checks(&mut self) -> Result<(), Error> {
-        let late = [self.black_box_beats_white_box(), self.no_rise(), self.clean.never_predicted()];
+        let late = [
+            self.black_box_beats_white_box(),
+            self.no_rise(),
+            self.clean.never_predicted(),
+        ];
         for finding in late {
             if is_warning(&finding) {
                 self.warn(&finding)?;
@@ -393,7 +459,10 @@ impl<'a, 'e> Run<'a, 'e> {
         }
         for check in Check::ALL {
             if self.findings.iter().all(|f| f.check != check) {
-                self.findings.push(not_run(check, "needs a white-box attack and a finished batch"));
+                self.findings.push(not_run(
+                    check,
+                    "needs a white-box attack and a finished batch",
+                ));
             }
         }
         Ok(())
@@ -401,13 +470,21 @@ impl<'a, 'e> Run<'a, 'e> {
 
     fn black_box_beats_white_box(&self) -> Finding {
         let check = Check::BlackBoxBeatsWhiteBox;
-        let (Some(white), Some(black)) = (self.family(Access::Gradients), self.family(Access::Scores))
+        let (Some(white), Some(black)) =
+            (self.family(Access::Gradients), self.family(Access::Scores))
         else {
             return not_run(check, "needs both a white-box and a black-box attack");
         };
-        let worst = white.rungs.iter().zip(&black.rungs).map(|(w, b)| b.rate() - w.rate());
+        let worst = white
+            .rungs
+            .iter()
+            .zip(&black.rungs)
+            .map(|(w, b)| b.rate() - w.rate());
         let worst = worst.fold(f64::NEG_INFINITY, f64::max);
-        let detail = format!("black-box rate minus white-box rate is at most {:+.1} points", worst * 100.0);
+        let detail = format!(
+            "black-box rate minus white-box rate is at most {:+.1} points",
+            worst * 100.0
+        );
         finding(check, worst > 0.0, detail)
     }
 
@@ -417,13 +494,21 @@ impl<'a, 'e> Run<'a, 'e> {
             return not_run(check, "needs a ladder of at least two eps");
         };
         let (low, high) = (first.rate(), last.rate());
-        let detail = format!("from {:.1} % to {:.1} % over the ladder", low * 100.0, high * 100.0);
+        let detail = format!(
+            "from {:.1} % to {:.1} % over the ladder",
+            low * 100.0,
+            high * 100.0
+        );
         finding(check, last.correct > 0 && high <= low && low < 1.0, detail)
     }
 
     fn family(&self, access: Access) -> Option<&Tally> {
         let uses = |t: &TechniquePlan| t.attacks.iter().any(|a| a.row.access == access);
-        self.plan.techniques.iter().position(uses).map(|t| &self.tallies[t])
+        self.plan
+            .techniques
+            .iter()
+            .position(uses)
+            .map(|t| &self.tallies[t])
     }
 
     fn scored(&self, technique: &TechniquePlan, tally: &Tally) -> TechniqueScored {
@@ -459,7 +544,10 @@ impl<'a, 'e> Run<'a, 'e> {
     fn breaches(&self, scored: &[TechniqueScored]) -> Vec<String> {
         let breach = |t: &TechniqueScored| {
             let score = t.score?;
-            self.plan.fail_on.iter().find_map(|f| f.breach(&t.technique, score))
+            self.plan
+                .fail_on
+                .iter()
+                .find_map(|f| f.breach(&t.technique, score))
         };
         scored.iter().filter_map(breach).collect()
     }
@@ -574,7 +662,9 @@ fn parts(score: Option<&Score>, plan: &Plan) -> ScoreParts {
 /// The worst technique that was scored. A union never scores below its parts, so parts are named only where they are
 /// the worst by themselves.
 fn headline(scored: &[TechniqueScored]) -> Option<Headline> {
-    let with_score = scored.iter().filter_map(|t| Some((t, t.score?, t.score_interval?)));
+    let with_score = scored
+        .iter()
+        .filter_map(|t| Some((t, t.score?, t.score_interval?)));
     let (t, score, score_interval) = with_score.reduce(|a, b| if b.1 > a.1 { b } else { a })?;
     Some(Headline {
         technique: t.technique.clone(),
@@ -589,10 +679,15 @@ fn headline(scored: &[TechniqueScored]) -> Option<Headline> {
 
 fn verdict(headline: Option<&Headline>, scored: &[TechniqueScored]) -> String {
     let Some(h) = headline else {
-        let reason = scored.first().map_or("nothing was measured", |t| &t.grade_reason);
+        let reason = scored
+            .first()
+            .map_or("nothing was measured", |t| &t.grade_reason);
         return format!("No score: {reason}");
     };
-    let kind = scored.iter().find(|t| t.technique == h.technique).map_or("risk", |t| &t.kind);
+    let kind = scored
+        .iter()
+        .find(|t| t.technique == h.technique)
+        .map_or("risk", |t| &t.kind);
     let [low, high] = h.score_interval;
     format!(
         "{} {}: {kind} {} ({}), 95 % interval {low:.1} to {high:.1}, evidence grade {}",

@@ -99,13 +99,19 @@ impl Tally {
 
     /// The widest anytime-valid interval.
     pub fn width(&self) -> f64 {
-        self.rungs.iter().map(|r| width(r.anytime())).fold(0.0, f64::max)
+        self.rungs
+            .iter()
+            .map(|r| width(r.anytime()))
+            .fold(0.0, f64::max)
     }
 
     /// The widest interval of the finished sample.
     pub fn final_width(&self) -> f64 {
         let interval = |r: &Rung| clopper_pearson(r.successes, r.correct, LEVEL);
-        self.rungs.iter().map(|r| width(interval(r))).fold(0.0, f64::max)
+        self.rungs
+            .iter()
+            .map(|r| width(interval(r)))
+            .fold(0.0, f64::max)
     }
 
     /// The score so far, with anytime-valid intervals; `None` while a rung is empty.
@@ -125,7 +131,10 @@ impl Tally {
         let rates: Vec<Rate> = self
             .rungs
             .iter()
-            .map(|r| Rate { rate: r.rate(), interval: interval(r) })
+            .map(|r| Rate {
+                rate: r.rate(),
+                interval: interval(r),
+            })
             .collect();
         Some(score(&likelihood(&rates), plan.exposure, plan.impact))
     }
@@ -158,7 +167,11 @@ fn shares(by_attack: &BTreeMap<String, usize>) -> Vec<AttackShare> {
 }
 
 fn ratio(part: usize, all: usize) -> f64 {
-    if all == 0 { 0.0 } else { part as f64 / all as f64 }
+    if all == 0 {
+        0.0
+    } else {
+        part as f64 / all as f64
+    }
 }
 
 fn width([low, high]: [f64; 2]) -> f64 {
@@ -172,13 +185,20 @@ mod tests {
     use scoville_kernels::Norm;
 
     fn broken(rung: usize) -> Option<Broken> {
-        Some(Broken { rung, attack: "pgd".into() })
+        Some(Broken {
+            rung,
+            attack: "pgd".into(),
+        })
     }
 
     #[test]
     fn a_sample_broken_at_a_small_eps_counts_at_every_larger_one() {
-        let plan =
-            Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02, 0.04]).unwrap();
+        let plan = Plan::new(
+            vec![parse("pgd").unwrap()],
+            Norm::Linf,
+            vec![0.01, 0.02, 0.04],
+        )
+        .unwrap();
         let mut tally = Tally::new(&plan);
         let batch = [broken(0), broken(2), None];
         for rung in 0..3 {
@@ -192,7 +212,10 @@ mod tests {
         assert_eq!(tally.correct(), 3);
         // Weights 4/7, 2/7, 1/7 of the rates 1/3, 1/3, 2/3, times ten.
         let score = tally.final_score(&plan).unwrap().value;
-        assert!((score - 10.0 * (4.0 / 21.0 + 2.0 / 21.0 + 2.0 / 21.0)).abs() < 1e-12, "{score}");
+        assert!(
+            (score - 10.0 * (4.0 / 21.0 + 2.0 / 21.0 + 2.0 / 21.0)).abs() < 1e-12,
+            "{score}"
+        );
     }
 
     #[test]

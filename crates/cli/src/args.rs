@@ -75,7 +75,13 @@ pub struct TargetArgs {
     pub batch: usize,
 
     /// Mean of each channel that the model wants subtracted, in units of the pixel range
-    #[arg(long, env = "SCOVILLE_MEAN", value_delimiter = ',', value_name = "M,..", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "SCOVILLE_MEAN",
+        value_delimiter = ',',
+        value_name = "M,..",
+        allow_hyphen_values = true
+    )]
     pub mean: Vec<f32>,
 
     /// Standard deviation of each channel that the model wants divided by
@@ -83,7 +89,12 @@ pub struct TargetArgs {
     pub std: Vec<f32>,
 
     /// What the model wants black and white to be, before mean and std [default: 0..1]
-    #[arg(long, env = "SCOVILLE_PIXEL_RANGE", value_name = "LOW..HIGH", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "SCOVILLE_PIXEL_RANGE",
+        value_name = "LOW..HIGH",
+        allow_hyphen_values = true
+    )]
     pub pixel_range: Option<String>,
 
     /// Order of the axes that the model wants: nchw or nhwc [default: nchw]
@@ -99,7 +110,12 @@ pub struct TargetArgs {
     pub raw: bool,
 
     /// Class names, in the order of the model's outputs
-    #[arg(long, env = "SCOVILLE_CLASSES", value_delimiter = ',', value_name = "NAME,..")]
+    #[arg(
+        long,
+        env = "SCOVILLE_CLASSES",
+        value_delimiter = ',',
+        value_name = "NAME,.."
+    )]
     pub classes: Vec<String>,
 }
 
@@ -118,8 +134,13 @@ pub struct AssessArgs {
     pub eps_ladder: Vec<f64>,
 
     /// Attacks, each NAME[:KEY=VALUE].. (see `scoville attacks`)
-    #[arg(long, env = "SCOVILLE_ATTACKS", value_delimiter = ',', value_name = "ATTACK,..",
-          default_value = "apgd-ce,square")]
+    #[arg(
+        long,
+        env = "SCOVILLE_ATTACKS",
+        value_delimiter = ',',
+        value_name = "ATTACK,..",
+        default_value = "apgd-ce,square"
+    )]
     pub attacks: Vec<String>,
 
     /// Seed of the order of samples and of every attack
@@ -139,7 +160,12 @@ pub struct AssessArgs {
     pub impact: Option<Impact>,
 
     /// Exit with 100 at this band or above (low, medium, high, critical), or at TECHNIQUE=SCORE; may be repeated
-    #[arg(long, env = "SCOVILLE_FAIL_ON", value_delimiter = ',', value_name = "THRESHOLD")]
+    #[arg(
+        long,
+        env = "SCOVILLE_FAIL_ON",
+        value_delimiter = ',',
+        value_name = "THRESHOLD"
+    )]
     pub fail_on: Vec<FailOn>,
 
     /// What goes to stdout [default: table on a terminal, ndjson otherwise]

@@ -49,7 +49,10 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self {
+            exit,
+            message: message.into(),
+        }
     }
 
     /// Says it on stderr and gives the exit code.
@@ -73,7 +76,14 @@ impl<T, E: std::fmt::Display> OrFail<T> for Result<T, E> {
             let error = error.to_string();
             // Many errors name the file themselves.
             let known = context.is_empty() || error.contains(context);
-            Failure::new(exit, if known { error } else { format!("{context}: {error}") })
+            Failure::new(
+                exit,
+                if known {
+                    error
+                } else {
+                    format!("{context}: {error}")
+                },
+            )
         })
     }
 }

@@ -29,7 +29,9 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let sha256 = graph.sha256.clone();
     let data = data(args, &spec, &graph)?;
     let device = Device::open(&args.device).or_fail(Exit::Unreachable, "--device")?;
-    let input = spec.input(Some(data.shape.clone())).or_fail(Exit::Usage, "")?;
+    let input = spec
+        .input(Some(data.shape.clone()))
+        .or_fail(Exit::Usage, "")?;
     let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
     check_labels(&data, model.classes())?;
     let class_names = class_names(&spec, &data, model.classes())?;
@@ -62,15 +64,28 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
 pub fn builtin_model(device: &Device) -> Result<Model, scoville_runtime::Error> {
     let graph = scoville_onnx::parse(builtin::MODEL.into(), None)?;
     let shape = Some(glyphs::generate(glyphs::Split::Test, 1, 0).shape);
-    Model::load(graph, &InputSpec { shape, ..InputSpec::default() }, device)
+    Model::load(
+        graph,
+        &InputSpec {
+            shape,
+            ..InputSpec::default()
+        },
+        device,
+    )
 }
 
 /// The file's wishes, with the flags over them.
 fn spec(args: &TargetArgs) -> Result<TargetSpec, Failure> {
-    let is_toml = |path: &&Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    let is_toml = |path: &&Path| {
+        path.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
+    };
     let mut spec = match args.model.as_deref().filter(is_toml) {
         Some(file) => TargetSpec::read(file).or_fail(Exit::BadInput, "")?,
-        None => TargetSpec { path: args.model.clone(), ..TargetSpec::default() },
+        None => TargetSpec {
+            path: args.model.clone(),
+            ..TargetSpec::default()
+        },
     };
     if args.model.is_some() && spec.path.is_none() {
         let message = "the target file names no model: add path = \"MODEL.onnx\" under [model]";
@@ -95,11 +110,16 @@ fn override_list<T: Clone>(file: &mut Vec<T>, flag: &[T]) {
 fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
     let Some(path) = &spec.path else {
         let graph = scoville_onnx::parse(builtin::MODEL.into(), None);
-        return Ok((graph.or_fail(Exit::Internal, builtin::NAME)?, builtin::NAME.into()));
+        return Ok((
+            graph.or_fail(Exit::Internal, builtin::NAME)?,
+            builtin::NAME.into(),
+        ));
     };
     let shown = path.display().to_string();
     let graph = scoville_onnx::load(path).or_fail(Exit::BadInput, &shown)?;
-    let name = path.file_name().map_or(shown, |name| name.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or(shown, |name| name.to_string_lossy().into_owned());
     Ok((graph, name))
 }
 
@@ -114,7 +134,9 @@ fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, 
         }
     };
     let hint = sample_shape(graph, spec);
-    let data = source.load(hint.as_deref(), args.limit).or_fail(Exit::BadInput, "")?;
+    let data = source
+        .load(hint.as_deref(), args.limit)
+        .or_fail(Exit::BadInput, "")?;
     if !spec.raw.unwrap_or(false) {
         check_pixels(&data)?;
     }
@@ -122,7 +144,9 @@ fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, 
 }
 
 fn default_source() -> Result<Source, Failure> {
-    format!("glyphs:test:{}", builtin::SAMPLES).parse().or_fail(Exit::Internal, "")
+    format!("glyphs:test:{}", builtin::SAMPLES)
+        .parse()
+        .or_fail(Exit::Internal, "")
 }
 
 /// The model's sample in the order in which data come (channels first), when the graph says it.
@@ -170,10 +194,21 @@ fn check_labels(data: &Dataset, classes: usize) -> Result<(), Failure> {
 }
 
 fn class_names(spec: &TargetSpec, data: &Dataset, classes: usize) -> Result<Vec<String>, Failure> {
-    let names = if spec.classes.is_empty() { &data.class_names } else { &spec.classes };
+    let names = if spec.classes.is_empty() {
+        &data.class_names
+    } else {
+        &spec.classes
+    };
     if !spec.classes.is_empty() && names.len() != classes {
-        let message = format!("{} class names for a model of {classes} classes", names.len());
+        let message = format!(
+            "{} class names for a model of {classes} classes",
+            names.len()
+        );
         return Err(Failure::new(Exit::Usage, message));
     }
-    Ok(if names.len() == classes { names.clone() } else { Vec::new() })
+    Ok(if names.len() == classes {
+        names.clone()
+    } else {
+        Vec::new()
+    })
 }

@@ -19,6 +19,7 @@ fn main() -> std::process::ExitCode {
         Err(error) => return usage(&error),
     };
     terminal::quiet_panics();
+    terminal::quiet_vulkan_loader();
     match dispatch(args.command) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report(),
@@ -41,5 +42,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
 fn usage(error: &clap::Error) -> std::process::ExitCode {
     // What cannot be printed (a closed pipe) leaves the exit code to speak.
     let _ = error.print();
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Done.into()
+    }
 }

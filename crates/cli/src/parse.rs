@@ -4,15 +4,18 @@
 pub fn eps(text: &str) -> Result<f64, String> {
     let number = |part: &str| part.trim().parse::<f64>().ok().filter(|v| v.is_finite());
     let value = match text.split_once('/') {
-        Some((above, below)) => {
-            number(above).zip(number(below)).filter(|(_, b)| *b != 0.0).map(|(a, b)| a / b)
-        }
+        Some((above, below)) => number(above)
+            .zip(number(below))
+            .filter(|(_, b)| *b != 0.0)
+            .map(|(a, b)| a / b),
         None => number(text),
     };
     match value {
         Some(eps) if eps > 0.0 => Ok(eps),
         Some(_) => Err(format!("eps {text}: must be above 0")),
-        None => Err(format!("`{text}` is no eps: write a fraction such as 8/255 or a decimal such as 0.03")),
+        None => Err(format!(
+            "`{text}` is no eps: write a fraction such as 8/255 or a decimal such as 0.03"
+        )),
     }
 }
 

@@ -8,7 +8,10 @@ const WIDTH: usize = 100;
 
 /// How to draw on stdout.
 pub fn stdout_style() -> Style {
-    style(std::io::stdout().is_terminal(), terminal_size::terminal_size())
+    style(
+        std::io::stdout().is_terminal(),
+        terminal_size::terminal_size(),
+    )
 }
 
 /// How to draw on stderr.
@@ -52,4 +55,14 @@ pub fn quiet_panics() {
             default(info);
         }
     }));
+}
+
+/// Mesa's device-select layer looks for a Wayland display and complains on stderr where there is none. Devices are chosen
+/// by index here, so the layer is not needed.
+pub fn quiet_vulkan_loader() {
+    #[cfg(target_os = "linux")]
+    if std::env::var_os("NODEVICE_SELECT").is_none() {
+        // SAFETY: called first thing in `main`, while no other thread exists that could read the environment.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
 }

@@ -21,6 +21,8 @@ pub mod momentum;
 mod normal;
 pub mod philox;
 pub mod select;
+#[cfg(test)]
+mod shaders;
 pub mod square;
 pub mod square_l2_propose;
 pub mod square_l2_start;
@@ -29,8 +31,6 @@ pub mod square_linf_start;
 mod square_pattern;
 pub mod start;
 pub mod step;
-#[cfg(test)]
-mod shaders;
 #[cfg(test)]
 mod testing;
 

@@ -1,6 +1,7 @@
 //! What the tests of all kernels share: the software GPU, canaries, shapes and comparison.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use burn_cubecl::cubecl::server::Handle;
 use burn_std::Bytes;
@@ -10,7 +11,6 @@ use crate::{Device, DeviceSpec, adapters};
 
 /// Bytes before and after every array: what devices may ask a binding to be aligned to.
 const GUARD: usize = 256;
-const CANARY: u8 = 0xc9;
 
 /// A GPU to test on: the software one when there is one, otherwise any. No adapter at all fails
 /// the test, unless SCOVILLE_NO_GPU_TESTS=1 says that this is known.
@@ -35,16 +35,32 @@ pub fn devices() -> Vec<Device> {
     std::iter::once(Device::Cpu).chain(gpu()).collect()
 }
 
+/// Another byte for each array: a kernel may copy one array's canaries over another's.
+fn next_canary() -> u8 {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// A handle to `bytes` (a word at least) inside a larger buffer, with canaries on both sides.
 pub fn guarded(gpu: &Gpu, bytes: &[u8]) -> Handle {
     let len = bytes.len().max(4);
     let tail = GUARD + len.next_multiple_of(GUARD) - len;
-    let mut whole = vec![CANARY; GUARD];
+    let canary = next_canary();
+    let mut whole = vec![canary; GUARD];
     whole.extend_from_slice(bytes);
     whole.resize(GUARD + len, 0);
-    whole.resize(whole.len() + tail, CANARY);
+    whole.resize(whole.len() + tail, canary);
     let handle = gpu.client.create(Bytes::from_bytes_vec(whole));
     handle.offset_start(GUARD as u64).offset_end(tail as u64)
+}
+
+/// An array made by [`guarded`], and the canaries behind it.
+pub fn with_tail(handle: &Handle) -> Handle {
+    let mut wider = handle.clone();
+    if handle.offset_start == Some(GUARD as u64) {
+        wider.offset_end = None;
+    }
+    wider
 }
 
 /// Fails when a kernel wrote outside of an array made by [`guarded`].
@@ -61,7 +77,7 @@ pub fn check_guard(gpu: &Gpu, handle: &Handle) {
     let around = bytes[..GUARD]
         .iter()
         .chain(&bytes[GUARD + len..GUARD + len + tail]);
-    let overwritten = around.filter(|&&byte| byte != CANARY).count();
+    let overwritten = around.filter(|&&byte| byte != bytes[0]).count();
     assert_eq!(
         overwritten, 0,
         "canary bytes round an array of {len} bytes were overwritten"
@@ -141,7 +157,8 @@ mod tests {
         let mut beside = handle.clone();
         beside.offset_start = Some(GUARD as u64 + 4);
         beside.offset_end = Some(handle.size() - GUARD as u64 - 8);
-        gpu.client.write(&beside, Bytes::from_bytes_vec(vec![0; 4]));
+        gpu.client
+            .write(&beside, Bytes::from_bytes_vec(vec![0, 1, 2, 3]));
         assert!(catch_unwind(AssertUnwindSafe(|| check_guard(&gpu, &handle))).is_err());
     }
 }

@@ -39,24 +39,39 @@ const SHAPES: [(&str, &[usize]); 8] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("usage: train-glyphs OUT.onnx")?;
+    let path = std::env::args()
+        .nth(1)
+        .ok_or("usage: train-glyphs OUT.onnx")?;
     let train = glyphs::generate(glyphs::Split::Train, TRAIN, 0);
     let test = glyphs::generate(glyphs::Split::Test, TEST, 0);
     let mut random = Random(1);
-    let mut parameters: Vec<Parameter> =
-        SHAPES.iter().map(|(_, shape)| Parameter::new(shape, &mut random)).collect();
+    let mut parameters: Vec<Parameter> = SHAPES
+        .iter()
+        .map(|(_, shape)| Parameter::new(shape, &mut random))
+        .collect();
     let steps = EPOCHS * (TRAIN / BATCH);
     let mut step = 0;
     for epoch in 1..=EPOCHS {
         let mut order: Vec<usize> = (0..TRAIN).collect();
-        (1..TRAIN).rev().for_each(|i| order.swap(i, random.below(i + 1)));
+        (1..TRAIN)
+            .rev()
+            .for_each(|i| order.swap(i, random.below(i + 1)));
         for rows in order.chunks_exact(BATCH) {
             step += 1;
             // The rate falls to nothing along a half cosine.
             let phase = std::f32::consts::PI * step as f32 / steps as f32;
-            learn(&mut parameters, &train, rows, 1e-3 * (1.0 + phase.cos()), step);
+            learn(
+                &mut parameters,
+                &train,
+                rows,
+                1e-3 * (1.0 + phase.cos()),
+                step,
+            );
         }
-        println!("epoch {epoch}: test accuracy {:.2} %", 100.0 * accuracy(&parameters, &test));
+        println!(
+            "epoch {epoch}: test accuracy {:.2} %",
+            100.0 * accuracy(&parameters, &test)
+        );
     }
     std::fs::write(&path, encode::to_bytes(&graph(&parameters)))?;
     println!("wrote {path}, {} bytes", std::fs::metadata(&path)?.len());
@@ -80,9 +95,20 @@ impl Parameter {
             [inputs, _] => *inputs,
             _ => 0,
         };
-        let bound = if fan_in == 0 { 0.0 } else { (6.0 / fan_in as f32).sqrt() };
-        let value = (0..n).map(|_| bound * (2.0 * random.unit() - 1.0)).collect();
-        Self { shape: shape.to_vec(), value, mean: vec![0.0; n], square: vec![0.0; n] }
+        let bound = if fan_in == 0 {
+            0.0
+        } else {
+            (6.0 / fan_in as f32).sqrt()
+        };
+        let value = (0..n)
+            .map(|_| bound * (2.0 * random.unit() - 1.0))
+            .collect();
+        Self {
+            shape: shape.to_vec(),
+            value,
+            mean: vec![0.0; n],
+            square: vec![0.0; n],
+        }
     }
 
     fn tensor(&self) -> FloatTensor<B> {
@@ -101,7 +127,10 @@ impl Parameter {
 }
 
 fn tensor(values: Vec<f32>, shape: &[usize]) -> FloatTensor<B> {
-    B::float_from_data(TensorData::new(values, Shape::from(shape.to_vec())), &FlexDevice)
+    B::float_from_data(
+        TensorData::new(values, Shape::from(shape.to_vec())),
+        &FlexDevice,
+    )
 }
 
 fn read(tensor: FloatTensor<Flex>) -> Vec<f32> {
@@ -128,8 +157,10 @@ fn images(data: &Dataset, rows: &[usize]) -> FloatTensor<B> {
 }
 
 fn learn(parameters: &mut [Parameter], data: &Dataset, rows: &[usize], rate: f32, step: i32) {
-    let leaves: Vec<_> =
-        parameters.iter().map(|p| B::float_set_require_grad(p.tensor(), true)).collect();
+    let leaves: Vec<_> = parameters
+        .iter()
+        .map(|p| B::float_set_require_grad(p.tensor(), true))
+        .collect();
     let logits = forward(images(data, rows), &leaves, rows.len());
     let values = read(B::inner(logits.clone()));
     // d cross-entropy / d logits is softmax minus the one-hot label; times the logits it is a root with that gradient.
@@ -158,9 +189,14 @@ fn accuracy(parameters: &[Parameter], data: &Dataset) -> f64 {
         .map(|rows| {
             let logits = read(B::inner(forward(images(data, rows), &leaves, rows.len())));
             let answers = logits.chunks_exact(CLASSES).map(|row| {
-                (0..CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0)
+                (0..CLASSES)
+                    .max_by(|&a, &b| row[a].total_cmp(&row[b]))
+                    .unwrap_or(0)
             });
-            answers.zip(rows).filter(|&(answer, &row)| answer == data.y[row] as usize).count()
+            answers
+                .zip(rows)
+                .filter(|&(answer, &row)| answer == data.y[row] as usize)
+                .count()
         })
         .sum();
     correct as f64 / data.len() as f64
@@ -171,7 +207,13 @@ fn graph(parameters: &[Parameter]) -> Graph {
         .iter()
         .zip(parameters)
         .map(|(&(name, shape), p)| {
-            (name.into(), Tensor { shape: shape.to_vec(), data: Data::F32(p.value.clone()) })
+            (
+                name.into(),
+                Tensor {
+                    shape: shape.to_vec(),
+                    data: Data::F32(p.value.clone()),
+                },
+            )
         })
         .collect();
     let node = |op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, Attribute)>| Node {
@@ -203,16 +245,36 @@ fn graph(parameters: &[Parameter]) -> Graph {
         inputs: vec![port("image", &[1, 28, 28])],
         outputs: vec![port("logits", &[CLASSES])],
         nodes: vec![
-            node("Conv", &["image", "conv1.weight", "conv1.bias"], "conv1", pads()),
+            node(
+                "Conv",
+                &["image", "conv1.weight", "conv1.bias"],
+                "conv1",
+                pads(),
+            ),
             node("Relu", &["conv1"], "relu1", vec![]),
             node("MaxPool", &["relu1"], "pool1", halve()),
-            node("Conv", &["pool1", "conv2.weight", "conv2.bias"], "conv2", pads()),
+            node(
+                "Conv",
+                &["pool1", "conv2.weight", "conv2.bias"],
+                "conv2",
+                pads(),
+            ),
             node("Relu", &["conv2"], "relu2", vec![]),
             node("MaxPool", &["relu2"], "pool2", halve()),
             node("Flatten", &["pool2"], "flat", vec![]),
-            node("Gemm", &["flat", "dense1.weight", "dense1.bias"], "dense1", vec![]),
+            node(
+                "Gemm",
+                &["flat", "dense1.weight", "dense1.bias"],
+                "dense1",
+                vec![],
+            ),
             node("Relu", &["dense1"], "relu3", vec![]),
-            node("Gemm", &["relu3", "dense2.weight", "dense2.bias"], "logits", vec![]),
+            node(
+                "Gemm",
+                &["relu3", "dense2.weight", "dense2.bias"],
+                "logits",
+                vec![],
+            ),
         ],
         constants,
         sha256: String::new(),

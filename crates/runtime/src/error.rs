@@ -11,7 +11,7 @@ pub enum Error {
     Kernels(#[from] scoville_kernels::Error),
     /// Every operator of the graph that is not implemented, not only the first.
     #[error(
-        "the model needs {} that Scoville does not run: {}; export with other operators, or ask for them",
+        "the model needs {} that Scoville does not run: {}; export it with other operators",
         count(.0.len(), "operator"),
         list(.0)
     )]
@@ -63,8 +63,8 @@ pub enum Error {
     },
     /// Running would take more memory than the device gives to one array.
     #[error(
-        "{value} would take {bytes} bytes on a batch of {batch}, more than the {limit} that one array \
-         may take on this device; use a smaller batch"
+        "{value} would take {bytes} bytes on a batch of {batch}, more than the {limit} that one \
+         array may take on this device; use a smaller batch"
     )]
     TooLarge {
         /// The value that is too large.

@@ -4,12 +4,13 @@
 //!
 //! 1. `prune`: keep what the first output needs, name every unsupported operator.
 //! 2. `fold`: BatchNormalization into the convolution before it.
-//! 3. `program`: parse each node into an operator of `ops`, fold constants, infer every shape.
+//! 3. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
+//!    shape.
 //! 4. `prologue`: pixels in \[0,1\] to the model's own input, on the tape.
 //! 5. `network`: both on one backend, for any batch size, with or without the tape.
 //!
-//! Burn panics on shapes that do not fit, so every shape is inferred and checked before burn runs; what
-//! still panics inside burn is contained and becomes [`Error::Backend`].
+//! Burn panics on shapes that do not fit, so every shape is inferred and checked before burn runs;
+//! what still panics inside burn is contained and becomes [`Error::Backend`].
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod program;
 mod prologue;
 mod prune;
 mod spec;
+mod step;
 mod value;
 
 pub use error::{Error, Fault, Unsupported};

@@ -35,8 +35,8 @@ impl std::fmt::Debug for Model {
 impl Model {
     /// Compiles `graph` for `device`; `input` says what the model wants of the pixels.
     ///
-    /// A batch size of 1 that the export baked in is lifted to any. Where that is not the same function, samples
-    /// run one by one; [`notes`](Self::notes) says so.
+    /// A batch size of 1 that the export baked in is lifted to any. Where that is not the same
+    /// function, samples run one by one; [`notes`](Self::notes) says so.
     pub fn load(graph: Graph, input: &InputSpec, device: &Device) -> Result<Model, Error> {
         let port = only_input(&graph)?;
         let baked = is_baked(port)?;
@@ -64,7 +64,8 @@ impl Model {
             baked,
         });
 
-        // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes nothing.
+        // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes
+        // nothing.
         let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), &Device::Cpu)?;
         if baked && cpu.batched {
             cpu.batched = samples_are_independent(&mut cpu, recipe.prologue.sample())?;
@@ -137,7 +138,8 @@ impl Model {
         Ok(format!("{:x}", digest.finalize()))
     }
 
-    /// `x` is n x [`sample_len`](Self::sample_len) in pixel space; n x classes comes out, before any final softmax.
+    /// `x` is n x [`sample_len`](Self::sample_len) in pixel space; n x classes comes out, before
+    /// any final softmax.
     pub fn logits(&self, x: &Array) -> Result<Array, Error> {
         self.engine.run(x, End::Logits)
     }
@@ -147,10 +149,11 @@ impl Model {
         self.engine.run(x, End::Output)
     }
 
-    /// Logits (n x classes) and the derivative by `x` (n x sample_len) of what `head` derives by the logits.
+    /// Logits (n x classes) and the derivative by `x` (n x sample_len) of what `head` derives by
+    /// the logits.
     ///
-    /// `head` gets the logits and returns the derivative of each row's loss by them, n x classes. It must not write
-    /// to the logits.
+    /// `head` gets the logits and returns the derivative of each row's loss by them, n x classes.
+    /// It must not write to the logits.
     pub fn gradient(
         &self,
         x: &Array,
@@ -210,7 +213,8 @@ fn batch_note(baked: bool, batched: bool) -> Option<&'static str> {
     }
 }
 
-/// Whether a batch of 3 different samples gives what they give one by one, to 1e-4 of the largest value.
+/// Whether a batch of 3 different samples gives what they give one by one, to 1e-4 of the largest
+/// value.
 fn samples_are_independent(
     network: &mut Network<Autodiff<Flex>>,
     sample: &[usize],

@@ -262,8 +262,8 @@ where
         )?;
         let by_input = contained("the backward pass", || {
             let by_logits = <B::InnerBackend as Bridge>::import(&by_logits, &[n, self.classes])?;
-            // Backward seeds ones of the root's shape, so that this root's gradient by the logits is
-            // `by_logits`: a vector-Jacobian product without a sum.
+            // Backward seeds ones of the root's shape, so that this root's gradient by the logits
+            // is `by_logits`: a vector-Jacobian product without a sum.
             let root = B::float_mul(logits, B::from_inner(by_logits));
             let mut gradients = B::backward(root);
             let gradient = B::grad_remove(&leaf, &mut gradients).ok_or_else(|| Error::Backend {
@@ -288,7 +288,8 @@ where
     }
 }
 
-/// The classes of a classifier whose output for one sample has `shape`: at most one axis longer than 1.
+/// The classes of a classifier whose output for one sample has `shape`: at most one axis longer
+/// than 1.
 fn classes(shape: &[usize]) -> Result<usize, Error> {
     let classes = shape.iter().product();
     if classes > 0 && shape.iter().filter(|&&size| size > 1).count() <= 1 {

@@ -1,17 +1,14 @@
-//! A graph as operators over numbered values, on one backend: shapes are planned first, then the plan runs.
+//! A graph as operators over numbered values, on one backend: shapes are planned first, then the
+//! plan runs.
 
-use std::collections::BTreeMap;
-
+use burn_backend::Backend;
 use burn_backend::tensor::FloatTensor;
-use burn_backend::{Backend, TensorData, TensorMetadata};
-use scoville_onnx::{DType, Graph, Node, Tensor};
+use scoville_onnx::Graph;
 
-use crate::ops::{self, Context, Operator};
+use crate::Error;
+use crate::ops::Context;
+use crate::step::{Slot, Slots, Step};
 use crate::value::{Fact, Facts, Ints, Value, Values};
-use crate::{Error, Fault};
-
-/// Index of a value of the graph.
-type Slot = usize;
 
 /// A graph that is ready to run; whatever depends on constants alone has been computed.
 pub(crate) struct Program<B: Backend> {
@@ -22,16 +19,6 @@ pub(crate) struct Program<B: Backend> {
     input: Slot,
     /// Most bytes that one value may take.
     limit: u64,
-}
-
-struct Step<B: Backend> {
-    node: String,
-    op: String,
-    operator: Box<dyn Operator<B>>,
-    inputs: Vec<Option<Slot>>,
-    outputs: Vec<Option<Slot>>,
-    /// A Reshape in which a target of 0 means the size of the input.
-    copies_sizes: bool,
 }
 
 /// What a run towards one value will make, for one shape of the input.
@@ -76,7 +63,7 @@ impl<B: Backend> Program<B> {
         for (name, tensor) in &graph.constants {
             let slot = slots.of(name);
             program.check_size(name, &tensor.shape, 1)?;
-            program.set_constant(slot, constant(name, tensor, device)?);
+            program.set_constant(slot, Value::constant(name, tensor, device)?);
         }
         for node in &graph.nodes {
             let step = Step::parse(node, &context, &mut slots)?;
@@ -115,7 +102,7 @@ impl<B: Backend> Program<B> {
         let mut facts: Vec<Option<Fact>> = self
             .constants
             .iter()
-            .map(|value| value.as_ref().map(fact))
+            .map(|value| value.as_ref().map(Value::fact))
             .collect();
         let mut last_use = vec![0; facts.len()];
         self.check_size("the input", &shape, batch)?;
@@ -172,10 +159,10 @@ impl<B: Backend> Program<B> {
         }
     }
 
-    /// Turns each Reshape to a constant `[1, ...]` of something that is `[1, ...]` at the exported batch size
-    /// into one that keeps its input's first size: the same function at batch 1, and defined at any other.
-    pub fn lift_reshapes(&mut self, exported: &Plan) -> usize {
-        let mut lifted = 0;
+    /// Turns each Reshape to a constant `[1, ...]` of something that is `[1, ...]` at the exported
+    /// batch size into one that keeps its input's first size: the same function at batch 1, and
+    /// defined at any other.
+    pub fn lift_reshapes(&mut self, exported: &Plan) {
         for i in 0..self.steps.len() {
             if let Some(target) = self.baked_target(i, exported) {
                 self.names.push(format!("lifted shape {i}"));
@@ -184,11 +171,9 @@ impl<B: Backend> Program<B> {
                 if let Some(step) = self.steps.get_mut(i) {
                     step.inputs.truncate(1);
                     step.inputs.push(Some(slot));
-                    lifted += 1;
                 }
             }
         }
-        lifted
     }
 
     /// The float constants in order, with their names.
@@ -229,7 +214,7 @@ impl<B: Backend> Program<B> {
         let facts = Facts(
             values
                 .iter()
-                .map(|value| value.as_ref().map(fact))
+                .map(|value| value.as_ref().map(Value::fact))
                 .collect(),
         );
         let outputs = step.infer(facts)?;
@@ -261,141 +246,11 @@ impl<B: Backend> Program<B> {
     }
 }
 
-impl<B: Backend> Step<B> {
-    fn parse(node: &Node, context: &Context, slots: &mut Slots) -> Result<Self, Error> {
-        let fault = |fault| Error::Node {
-            node: node.name.clone(),
-            op: node.op.clone(),
-            inputs: "its attributes".into(),
-            fault: Box::new(fault),
-        };
-        let parse = ops::find::<B>(node)
-            .ok_or_else(|| fault(Fault::Unsupported("this operator".into())))?;
-        let mut slot = |name: &String| (!name.is_empty()).then(|| slots.of(name));
-        Ok(Step {
-            node: node.name.clone(),
-            op: node.op.clone(),
-            operator: parse(node, context).map_err(fault)?,
-            inputs: node.inputs.iter().map(&mut slot).collect(),
-            outputs: node.outputs.iter().map(&mut slot).collect(),
-            copies_sizes: ops::reshape::copies_sizes(node),
-        })
-    }
-
-    fn facts(&self, facts: &[Option<Fact>]) -> Result<Facts, Error> {
-        let inputs = self
-            .inputs
-            .iter()
-            .map(|slot| facts.get((*slot)?).cloned().flatten());
-        let inputs = Facts(inputs.collect());
-        match self
-            .inputs
-            .iter()
-            .zip(&inputs.0)
-            .position(|(slot, fact)| slot.is_some() != fact.is_some())
-        {
-            Some(index) => {
-                let what = "is an optional output that no operator here computes";
-                Err(self.fault(inputs.to_string(), Fault::Input { index, what }))
-            }
-            None => Ok(inputs),
-        }
-    }
-
-    fn infer(&self, inputs: Facts) -> Result<Vec<Fact>, Error> {
-        self.operator
-            .infer(&inputs)
-            .map_err(|fault| self.fault(inputs.to_string(), fault))
-    }
-
-    fn run(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<Value<B>>, Error> {
-        let known = outputs.iter().map(|fact| match fact {
-            Fact::Int(ints) => Some(Value::Int(ints.clone())),
-            Fact::Float(_) => None,
-        });
-        if let Some(known) = known.collect::<Option<Vec<_>>>() {
-            return Ok(known);
-        }
-        let tensors = self
-            .operator
-            .forward(inputs, outputs)
-            .map_err(|fault| self.fault("its inputs".into(), fault))?;
-        Ok(tensors.into_iter().map(Value::Float).collect())
-    }
-
-    fn fault(&self, inputs: String, fault: Fault) -> Error {
-        let (node, op) = (self.node.clone(), self.op.clone());
-        Error::Node {
-            node,
-            op,
-            inputs,
-            fault: Box::new(fault),
-        }
-    }
-}
-
-/// Numbers the values of a graph.
-#[derive(Default)]
-struct Slots {
-    names: Vec<String>,
-    by_name: BTreeMap<String, Slot>,
-}
-
-impl Slots {
-    fn of(&mut self, name: &str) -> Slot {
-        if let Some(&slot) = self.by_name.get(name) {
-            return slot;
-        }
-        self.names.push(name.into());
-        self.by_name.insert(name.into(), self.names.len() - 1);
-        self.names.len() - 1
-    }
-
-    fn len(&self) -> usize {
-        self.names.len()
-    }
-}
-
-fn constant<B: Backend>(
-    name: &str,
-    tensor: &Tensor,
-    device: &B::Device,
-) -> Result<Value<B>, Error> {
-    let shape = tensor.shape.clone();
-    if let Some(values) = tensor.to_f32() {
-        let data = TensorData::new(values.into_owned(), shape);
-        return Ok(Value::Float(B::float_from_data(data, device)));
-    }
-    if let Some(values) = tensor.to_i64() {
-        return Ok(Value::Int(Ints {
-            shape,
-            values: values.into_owned(),
-        }));
-    }
-    match &tensor.data {
-        scoville_onnx::Data::Bool(values) => Ok(Value::Int(Ints {
-            shape,
-            values: values.iter().map(|&b| b.into()).collect(),
-        })),
-        _ => Err(Error::Constant {
-            tensor: name.into(),
-            dtype: DType::to_string(&tensor.dtype()),
-        }),
-    }
-}
-
 fn not_float() -> Error {
     let what = "it holds integers; a float output is needed".into();
     Error::Interface {
         port: "output".into(),
         what,
-    }
-}
-
-fn fact<B: Backend>(value: &Value<B>) -> Fact {
-    match value {
-        Value::Float(tensor) => Fact::Float(tensor.shape().to_vec()),
-        Value::Int(ints) => Fact::Int(ints.clone()),
     }
 }
 

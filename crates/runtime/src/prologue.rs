@@ -1,4 +1,5 @@
-//! From pixels to the model's input: range, mean and standard deviation, axes, shape. Runs on the tape.
+//! From pixels to the model's input: range, mean and standard deviation, axes, shape. Runs on the
+//! tape.
 
 use burn_backend::{Backend, Shape, TensorData, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Dim;
@@ -20,7 +21,8 @@ pub(crate) struct Prologue {
 }
 
 impl Prologue {
-    /// `model` is the graph's input without its batch axis; `None` where not even the rank is known.
+    /// `model` is the graph's input without its batch axis; `None` where not even the rank is
+    /// known.
     pub fn new(spec: &InputSpec, model: Option<&[Dim]>) -> Result<Prologue, Error> {
         check_raw(spec)?;
         let axes = permutation(spec);

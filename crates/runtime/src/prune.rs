@@ -10,7 +10,8 @@ use crate::{Error, Unsupported, ops};
 pub(crate) fn prune(mut graph: Graph) -> Result<Graph, Error> {
     graph.outputs.truncate(1);
     let mut needed: BTreeSet<String> = graph.outputs.iter().map(|port| port.name.clone()).collect();
-    // Nodes stand in an order in which they can run, so backwards every reader comes before its source.
+    // Nodes stand in an order in which they can run, so backwards every reader comes before its
+    // source.
     let mut kept: Vec<Node> = Vec::new();
     for node in graph.nodes.into_iter().rev() {
         if node.outputs.iter().any(|name| needed.contains(name)) {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use burn_backend::{Backend, tensor::FloatTensor};
+use burn_backend::tensor::FloatTensor;
+use burn_backend::{Backend, TensorData, TensorMetadata};
+use scoville_onnx::{Data, Tensor};
 
-use crate::Fault;
+use crate::{Error, Fault};
 
 /// Integers known at inference: shapes, axes, indices. They never go to the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +131,37 @@ pub(crate) enum Value<B: Backend> {
     Float(FloatTensor<B>),
     /// Integers on the host.
     Int(Ints),
+}
+
+impl<B: Backend> Value<B> {
+    /// A constant of the graph: floats go to `device`, integers and booleans stay on the host.
+    pub fn constant(name: &str, tensor: &Tensor, device: &B::Device) -> Result<Value<B>, Error> {
+        let shape = tensor.shape.clone();
+        if let Some(values) = tensor.to_f32() {
+            let data = TensorData::new(values.into_owned(), shape);
+            return Ok(Value::Float(B::float_from_data(data, device)));
+        }
+        let values = match (tensor.to_i64(), &tensor.data) {
+            (Some(values), _) => values.into_owned(),
+            (None, Data::Bool(values)) => values.iter().map(|&b| b.into()).collect(),
+            (None, data) => {
+                let dtype = data.dtype().to_string();
+                return Err(Error::Constant {
+                    tensor: name.into(),
+                    dtype,
+                });
+            }
+        };
+        Ok(Value::Int(Ints { shape, values }))
+    }
+
+    /// What inference needs to know of it.
+    pub fn fact(&self) -> Fact {
+        match self {
+            Value::Float(tensor) => Fact::Float(tensor.shape().to_vec()),
+            Value::Int(ints) => Fact::Int(ints.clone()),
+        }
+    }
 }
 
 /// A node's inputs at run time, in the order of the node.

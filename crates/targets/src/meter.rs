@@ -125,7 +125,19 @@ mod tests {
         target.labels(&x(5)).unwrap();
         let before = target.spent();
         target.scores(&x(7)).unwrap();
-        assert_eq!(before, Spent { queries: 5, gradients: 0 });
-        assert_eq!(target.spent().since(before), Spent { queries: 7, gradients: 0 });
+        assert_eq!(
+            before,
+            Spent {
+                queries: 5,
+                gradients: 0
+            }
+        );
+        assert_eq!(
+            target.spent().since(before),
+            Spent {
+                queries: 7,
+                gradients: 0
+            }
+        );
     }
 }

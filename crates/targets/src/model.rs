@@ -54,13 +54,25 @@ impl Scores for ModelTarget {
 impl Gradients for ModelTarget {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         let n = x.rows();
-        let mut seen = (Array::zeros(self.device(), n, 1)?, Array::zeros(self.device(), n, 1)?);
+        let mut seen = (
+            Array::zeros(self.device(), n, 1)?,
+            Array::zeros(self.device(), n, 1)?,
+        );
         let (_, gradient) = self.model.gradient(x, &mut |logits| {
-            let Head { loss, predicted, dlogits, .. } = head(logits, y, loss)?;
+            let Head {
+                loss,
+                predicted,
+                dlogits,
+                ..
+            } = head(logits, y, loss)?;
             seen = (loss, predicted);
             Ok(dlogits)
         })?;
         let (loss, predicted) = seen;
-        Ok(Evaluation { loss, predicted, gradient })
+        Ok(Evaluation {
+            loss,
+            predicted,
+            gradient,
+        })
     }
 }

@@ -20,7 +20,10 @@ use serde::Deserialize;
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     #[error("cannot read {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{path}: {message}")]
     Parse { path: PathBuf, message: String },
     #[error("pixel range `{0}`: write LOW..HIGH with LOW below HIGH, for example 0..255")]
@@ -67,10 +70,14 @@ struct File {
 impl TargetSpec {
     /// Reads a `target.toml`; a relative model path is taken from the file's own folder.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SpecError::Read { path: path.into(), source })?;
-        let File { mut model } = toml::from_str(&text)
-            .map_err(|e| SpecError::Parse { path: path.into(), message: e.to_string() })?;
+        let text = std::fs::read_to_string(path).map_err(|source| SpecError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let File { mut model } = toml::from_str(&text).map_err(|e| SpecError::Parse {
+            path: path.into(),
+            message: e.to_string(),
+        })?;
         if let (Some(file), Some(folder)) = (&model.path, path.parent()) {
             model.path = Some(folder.join(file));
         }
@@ -89,7 +96,10 @@ impl TargetSpec {
             shape,
             mean: self.mean.clone(),
             std: self.std.clone(),
-            pixel_range: self.pixel_range.as_deref().map_or(Ok((0.0, 1.0)), pixel_range)?,
+            pixel_range: self
+                .pixel_range
+                .as_deref()
+                .map_or(Ok((0.0, 1.0)), pixel_range)?,
             layout: self.layout.as_deref().map_or(Ok(Layout::Nchw), layout)?,
             transpose: self.transpose.unwrap_or(false),
             raw: self.raw.unwrap_or(false),
@@ -99,7 +109,10 @@ impl TargetSpec {
 
 fn pixel_range(text: &str) -> Result<(f32, f32), SpecError> {
     let bounds = text.split_once("..").and_then(|(low, high)| {
-        let (low, high) = (low.trim().parse::<f32>().ok()?, high.trim().parse::<f32>().ok()?);
+        let (low, high) = (
+            low.trim().parse::<f32>().ok()?,
+            high.trim().parse::<f32>().ok()?,
+        );
         (low.is_finite() && high.is_finite() && low < high).then_some((low, high))
     });
     bounds.ok_or_else(|| SpecError::PixelRange(text.into()))
@@ -140,11 +153,20 @@ mod tests {
         let wrong: Result<File, _> = toml::from_str("[model]\npath = \"m\"\nmeen = [1.0]\n");
         assert!(wrong.is_err_and(|e| e.to_string().contains("meen")));
         for range in ["1..0", "a..b", "0-1", "0..inf", ""] {
-            assert!(matches!(pixel_range(range), Err(SpecError::PixelRange(_))), "{range}");
+            assert!(
+                matches!(pixel_range(range), Err(SpecError::PixelRange(_))),
+                "{range}"
+            );
         }
-        let spec = TargetSpec { std: vec![0.0], ..Default::default() };
+        let spec = TargetSpec {
+            std: vec![0.0],
+            ..Default::default()
+        };
         assert!(matches!(spec.input(None), Err(SpecError::Std(_))));
-        let spec = TargetSpec { layout: Some("chwn".into()), ..Default::default() };
+        let spec = TargetSpec {
+            layout: Some("chwn".into()),
+            ..Default::default()
+        };
         assert!(matches!(spec.input(None), Err(SpecError::Layout(_))));
     }
 }

@@ -11,7 +11,10 @@ pub fn mi_fgsm(steps: usize, decay: f32) -> Descent {
     Descent {
         loss: Loss::CrossEntropy,
         start: Start::Clean,
-        rule: Rule::Momentum { step: 1.0 / steps as f32, decay },
+        rule: Rule::Momentum {
+            step: 1.0 / steps as f32,
+            decay,
+        },
         steps,
         restarts: 1,
     }

@@ -73,7 +73,14 @@ fn share(query: usize, queries: usize) -> f64 {
 }
 
 fn first(search: &Search<'_>) -> Result<Array, Error> {
-    let Search { x0, ids, image, seed, ball, .. } = search;
+    let Search {
+        x0,
+        ids,
+        image,
+        seed,
+        ball,
+        ..
+    } = search;
     Ok(match ball.norm {
         Norm::Linf => square_linf_start(x0, ids, *image, *seed, ball)?,
         Norm::L2 => square_l2_start(x0, ids, *image, *seed, ball)?,
@@ -81,7 +88,14 @@ fn first(search: &Search<'_>) -> Result<Array, Error> {
 }
 
 fn propose(best: &Array, side: u32, query: usize, search: &Search<'_>) -> Result<Array, Error> {
-    let Search { x0, ids, image, seed, ball, .. } = search;
+    let Search {
+        x0,
+        ids,
+        image,
+        seed,
+        ball,
+        ..
+    } = search;
     let query = query as u32;
     Ok(match ball.norm {
         Norm::Linf => square_linf_propose(best, x0, ids, *image, side, *seed, query, ball)?,
@@ -103,10 +117,22 @@ mod tests {
     #[test]
     fn windows_shrink_as_in_the_paper() {
         // (query of 10,000, halvings of 0.8)
-        for (query, halvings) in
-            [(0, 0), (10, 0), (11, 1), (51, 2), (201, 3), (501, 4), (1001, 5), (2001, 6), (8001, 9)]
-        {
-            assert_eq!(share(query, 10_000), 0.8 / f64::from(1 << halvings), "query {query}");
+        for (query, halvings) in [
+            (0, 0),
+            (10, 0),
+            (11, 1),
+            (51, 2),
+            (201, 3),
+            (501, 4),
+            (1001, 5),
+            (2001, 6),
+            (8001, 9),
+        ] {
+            assert_eq!(
+                share(query, 10_000),
+                0.8 / f64::from(1 << halvings),
+                "query {query}"
+            );
         }
         // The schedule is scaled to the budget.
         assert_eq!(share(3, 1000), share(30, 10_000));

@@ -1,6 +1,6 @@
 //! How a point moves, given the gradient where it is.
 
-use scoville_kernels::{Array, ApgdState, apgd_step, apgd_track, momentum, select, step};
+use scoville_kernels::{ApgdState, Array, apgd_step, apgd_track, momentum, select, step};
 use scoville_targets::Evaluation;
 
 use crate::{Error, Search, search::gather_in_place};
@@ -22,19 +22,33 @@ impl Rule {
         let (n, cols, device) = (search.x0.rows(), search.x0.cols(), search.device());
         Ok(match self {
             Rule::Steepest { step } => Walk::Steepest { step },
-            Rule::Momentum { step, decay } => {
-                Walk::Momentum { step, decay, velocity: Array::zeros(&device, n, cols)? }
-            }
-            Rule::Auto { iterations } => Walk::Auto { checkpoints: checkpoints(iterations), state: None },
+            Rule::Momentum { step, decay } => Walk::Momentum {
+                step,
+                decay,
+                velocity: Array::zeros(&device, n, cols)?,
+            },
+            Rule::Auto { iterations } => Walk::Auto {
+                checkpoints: checkpoints(iterations),
+                state: None,
+            },
         })
     }
 }
 
 /// A walk under way.
 pub enum Walk {
-    Steepest { step: f32 },
-    Momentum { step: f32, decay: f32, velocity: Array },
-    Auto { checkpoints: Vec<usize>, state: Option<Box<Auto>> },
+    Steepest {
+        step: f32,
+    },
+    Momentum {
+        step: f32,
+        decay: f32,
+        velocity: Array,
+    },
+    Auto {
+        checkpoints: Vec<usize>,
+        state: Option<Box<Auto>>,
+    },
 }
 
 /// What APGD remembers of every running sample.
@@ -60,16 +74,26 @@ impl Walk {
             Walk::Steepest { step: fraction } => {
                 step(x, &search.x0, &seen.gradient, *fraction * ball.eps, ball)?;
             }
-            Walk::Momentum { step: fraction, decay, velocity } => {
+            Walk::Momentum {
+                step: fraction,
+                decay,
+                velocity,
+            } => {
                 momentum(velocity, &seen.gradient, *decay)?;
                 step(x, &search.x0, velocity, *fraction * ball.eps, ball)?;
             }
-            Walk::Auto { state: state @ None, .. } => {
+            Walk::Auto {
+                state: state @ None,
+                ..
+            } => {
                 let mut auto = Auto::begin(x, &seen, search)?;
                 auto.advance(1.0, x, &seen.gradient, search)?;
                 *state = Some(Box::new(auto));
             }
-            Walk::Auto { checkpoints, state: Some(auto) } => {
+            Walk::Auto {
+                checkpoints,
+                state: Some(auto),
+            } => {
                 let gradient = auto.track(iteration, checkpoints, x, seen)?;
                 auto.advance(0.75, x, &gradient, search)?;
             }
@@ -82,7 +106,9 @@ impl Walk {
         match self {
             Walk::Steepest { .. } | Walk::Auto { state: None, .. } => Ok(()),
             Walk::Momentum { velocity, .. } => gather_in_place(velocity, rows),
-            Walk::Auto { state: Some(auto), .. } => auto.gather(rows),
+            Walk::Auto {
+                state: Some(auto), ..
+            } => auto.gather(rows),
         }
     }
 }
@@ -106,7 +132,15 @@ impl Auto {
         search: &Search<'_>,
     ) -> Result<(), Error> {
         let alpha = &self.schedule.alpha;
-        Ok(apgd_step(x, &mut self.previous, &search.x0, gradient, alpha, keep, &search.ball)?)
+        Ok(apgd_step(
+            x,
+            &mut self.previous,
+            &search.x0,
+            gradient,
+            alpha,
+            keep,
+            &search.ball,
+        )?)
     }
 
     /// Notes the loss at `x`, keeps the best point, and at a checkpoint sends samples that stalled back to it with half

@@ -19,7 +19,14 @@ impl Start {
     /// The first point of every running sample. Each `restart` is a random stream of its own.
     pub fn place(self, search: &Search<'_>, restart: usize) -> Result<Array, Error> {
         let random = |surface| {
-            start(&search.x0, &search.ids, &search.ball, search.seed, restart as u32, surface)
+            start(
+                &search.x0,
+                &search.ids,
+                &search.ball,
+                search.seed,
+                restart as u32,
+                surface,
+            )
         };
         Ok(match self {
             Start::Clean => search.x0.copy()?,

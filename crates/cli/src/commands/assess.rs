@@ -17,7 +17,13 @@ use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, load};
 use crate::terminal::{stderr_style, stdout_style};
 
-const LINF_LADDER: [f64; 5] = [1.0 / 255.0, 2.0 / 255.0, 4.0 / 255.0, 8.0 / 255.0, 16.0 / 255.0];
+const LINF_LADDER: [f64; 5] = [
+    1.0 / 255.0,
+    2.0 / 255.0,
+    4.0 / 255.0,
+    8.0 / 255.0,
+    16.0 / 255.0,
+];
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
@@ -29,11 +35,19 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let plan = plan(args)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
     let mut reports = Reports::open(args)?;
-    let Loaded { target, data, target_info, data_info, device_info } = load(&args.target)?;
+    let Loaded {
+        target,
+        data,
+        target_info,
+        data_info,
+        device_info,
+    } = load(&args.target)?;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
-        command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
+        command: std::env::args_os()
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect(),
         target: target_info,
         data: data_info,
         device: device_info,
@@ -100,7 +114,11 @@ impl Sinks {
         };
         // A live table shows the progress itself; a second moving line would tear it.
         let progress = |style: Style| Progress::new(io::stderr(), style);
-        Self { stdout, progress: (!live).then(|| progress(stderr_style())), record: Record::default() }
+        Self {
+            stdout,
+            progress: (!live).then(|| progress(stderr_style())),
+            record: Record::default(),
+        }
     }
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
@@ -127,7 +145,8 @@ struct Reports {
 
 impl Reports {
     fn open(args: &AssessArgs) -> Result<Self, Failure> {
-        let open = |path: &Path| File::create(path).or_fail(Exit::Usage, &path.display().to_string());
+        let open =
+            |path: &Path| File::create(path).or_fail(Exit::Usage, &path.display().to_string());
         Ok(Self {
             json: args.report_json.as_deref().map(open).transpose()?,
             html: args.report_html.as_deref().map(open).transpose()?,
@@ -143,7 +162,8 @@ impl Reports {
             writeln!(file, "{:#}", json(record)).or_fail(Exit::Internal, "--report-json")?;
         }
         if let Some(file) = &mut self.html {
-            file.write_all(html(record, strips).as_bytes()).or_fail(Exit::Internal, "--report-html")?;
+            file.write_all(html(record, strips).as_bytes())
+                .or_fail(Exit::Internal, "--report-html")?;
         }
         Ok(())
     }

@@ -12,7 +12,15 @@ pub fn run(args: &JsonArgs) -> Result<Exit, Failure> {
 }
 
 fn table() -> String {
-    let head = ["ATTACK", "TECHNIQUE", "NEEDS", "NORMS", "PARAMETERS", "PAPER"].map(String::from);
+    let head = [
+        "ATTACK",
+        "TECHNIQUE",
+        "NEEDS",
+        "NORMS",
+        "PARAMETERS",
+        "PAPER",
+    ]
+    .map(String::from);
     let mut all = vec![head.to_vec()];
     all.extend(rows().iter().map(|row| {
         vec![
@@ -29,8 +37,11 @@ fn table() -> String {
 
 fn lines() -> String {
     let line = |row: &Row| {
-        let defaults: serde_json::Map<_, _> =
-            row.parameters.iter().map(|p| (p.name.to_owned(), json!(p.default))).collect();
+        let defaults: serde_json::Map<_, _> = row
+            .parameters
+            .iter()
+            .map(|p| (p.name.to_owned(), json!(p.default)))
+            .collect();
         let object = json!({
             "attack": row.name,
             "technique": row.technique,
@@ -52,7 +63,10 @@ fn parameters(row: &Row) -> String {
     if row.parameters.is_empty() {
         return "-".into();
     }
-    let all: Vec<String> =
-        row.parameters.iter().map(|p| format!("{}={}", p.name, p.default)).collect();
+    let all: Vec<String> = row
+        .parameters
+        .iter()
+        .map(|p| format!("{}={}", p.name, p.default))
+        .collect();
     all.join(" ")
 }

@@ -10,7 +10,11 @@ use crate::exit::{Exit, Failure, OrFail};
 pub fn run(args: &JsonArgs) -> Result<Exit, Failure> {
     let adapters = adapters();
     let auto = Device::open(&DeviceSpec::Auto).or_fail(Exit::Unreachable, "auto")?;
-    print(&if args.json { lines(&adapters, &auto) } else { table(&adapters, &auto) })
+    print(&if args.json {
+        lines(&adapters, &auto)
+    } else {
+        table(&adapters, &auto)
+    })
 }
 
 fn is_auto(adapter: &AdapterInfo, auto: &Device) -> bool {
@@ -18,11 +22,25 @@ fn is_auto(adapter: &AdapterInfo, auto: &Device) -> bool {
 }
 
 fn table(adapters: &[AdapterInfo], auto: &Device) -> String {
-    let head = ["", "DEVICE", "NAME", "KIND", "DRIVER", "BINDING", "WORKGROUP", "SUBGROUP"];
+    let head = [
+        "",
+        "DEVICE",
+        "NAME",
+        "KIND",
+        "DRIVER",
+        "BINDING",
+        "WORKGROUP",
+        "SUBGROUP",
+    ];
     let mut rows = vec![head.map(String::from).to_vec()];
     let marker = |yes: bool| if yes { "*" } else { "" }.to_owned();
     let cpu = Device::Cpu;
-    let mut cpu_row = vec![marker(!auto.is_gpu()), "cpu".into(), cpu.name(), "cpu".into()];
+    let mut cpu_row = vec![
+        marker(!auto.is_gpu()),
+        "cpu".into(),
+        cpu.name(),
+        "cpu".into(),
+    ];
     cpu_row.extend(["-", "-", "-", "-"].map(String::from));
     rows.push(cpu_row);
     rows.extend(adapters.iter().map(|a| {
@@ -33,12 +51,20 @@ fn table(adapters: &[AdapterInfo], auto: &Device) -> String {
             a.kind.clone(),
             a.driver.clone(),
             format!("{} MiB", a.limits.max_storage_binding >> 20),
-            format!("{} x {} KiB", a.limits.max_workgroup_invocations, a.limits.workgroup_memory >> 10),
+            format!(
+                "{} x {} KiB",
+                a.limits.max_workgroup_invocations,
+                a.limits.workgroup_memory >> 10
+            ),
             format!("{}..{}", a.limits.subgroup.0, a.limits.subgroup.1),
         ]
     }));
     let mut text = columns(&rows);
-    text += &format!("\n* what --device auto takes: {}, {}\n", auto.backend(), auto.name());
+    text += &format!(
+        "\n* what --device auto takes: {}, {}\n",
+        auto.backend(),
+        auto.name()
+    );
     if adapters.iter().all(|a| a.software) {
         text += "No GPU was found; `scoville doctor` says what to do. Software rasterisers are never taken by auto.\n";
     }

@@ -35,7 +35,11 @@ pub fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         "\nSomething is wrong: update the driver of the device that failed, or use --device cpu.\n"
     };
     print(&report.text)?;
-    Ok(if healthy { Exit::Done } else { Exit::Unreachable })
+    Ok(if healthy {
+        Exit::Done
+    } else {
+        Exit::Unreachable
+    })
 }
 
 struct Report {
@@ -45,14 +49,20 @@ struct Report {
 
 impl Default for Report {
     fn default() -> Self {
-        Self { text: String::new(), healthy: true }
+        Self {
+            text: String::new(),
+            healthy: true,
+        }
     }
 }
 
 type Check = fn(&Device) -> Result<f32, Box<dyn std::error::Error>>;
 
-const CHECKS: [(&str, Check); 3] =
-    [("kernel", kernel), ("forward pass", forward), ("input gradient", gradient)];
+const CHECKS: [(&str, Check); 3] = [
+    ("kernel", kernel),
+    ("forward pass", forward),
+    ("input gradient", gradient),
+];
 
 impl Report {
     fn line(&mut self, ok: bool, what: &str, detail: &str) {
@@ -70,12 +80,18 @@ impl Report {
                  \x20        for AMD and Intel); Windows: the vendor's driver; macOS: nothing, Metal is built in.\n\n";
         }
         let spec = |text: String| text.parse::<DeviceSpec>().or_fail(Exit::Internal, "");
-        let named = adapters.iter().map(|a| spec(format!("{}:{}", a.api, a.index)));
+        let named = adapters
+            .iter()
+            .map(|a| spec(format!("{}:{}", a.api, a.index)));
         std::iter::once(Ok(DeviceSpec::Cpu)).chain(named).collect()
     }
 
     fn device(&mut self, device: &Device) {
-        let software = if device.is_software() { " (software, slow)" } else { "" };
+        let software = if device.is_software() {
+            " (software, slow)"
+        } else {
+            ""
+        };
         self.text += &format!("{}: {}{software}\n", device.backend(), device.name());
         self.line(true, "driver", "opens");
         for (what, check) in CHECKS {
@@ -94,11 +110,18 @@ impl Report {
 fn kernel(device: &Device) -> Result<f32, Box<dyn std::error::Error>> {
     let walk = |device: &Device, norm| -> Result<Vec<f32>, scoville_kernels::Error> {
         let (rows, cols) = (3, 1000);
-        let values = |scale: f32| (0..rows * cols).map(move |i| (i as f32 * scale).sin() * 0.5 + 0.5);
+        let values =
+            |scale: f32| (0..rows * cols).map(move |i| (i as f32 * scale).sin() * 0.5 + 0.5);
         let x0 = Array::from_vec(device, rows, cols, values(0.37).collect())?;
-        let gradient = Array::from_vec(device, rows, cols, values(0.11).map(|v| v - 0.5).collect())?;
+        let gradient =
+            Array::from_vec(device, rows, cols, values(0.11).map(|v| v - 0.5).collect())?;
         let ids = Array::from_vec(device, rows, 1, (0..rows as u32).collect())?;
-        let ball = Ball { norm, eps: 0.3, lo: 0.0, hi: 1.0 };
+        let ball = Ball {
+            norm,
+            eps: 0.3,
+            lo: 0.0,
+            hi: 1.0,
+        };
         let mut x = start(&x0, &ids, &ball, 1, 0, false)?;
         step(&mut x, &x0, &gradient, 0.1, &ball)?;
         x.to_vec()
@@ -121,7 +144,10 @@ fn forward(device: &Device) -> Result<f32, Box<dyn std::error::Error>> {
 fn gradient(device: &Device) -> Result<f32, Box<dyn std::error::Error>> {
     let gradient = |device: &Device| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
         let (target, x, y) = sample(device)?;
-        Ok(target.gradient(&x, &y, Loss::CrossEntropy)?.gradient.to_vec()?)
+        Ok(target
+            .gradient(&x, &y, Loss::CrossEntropy)?
+            .gradient
+            .to_vec()?)
     };
     Ok(difference(&gradient(device)?, &gradient(&Device::Cpu)?))
 }
@@ -144,6 +170,12 @@ fn difference(got: &[f32], expected: &[f32]) -> f32 {
     if got.len() != expected.len() || got.iter().any(|v| !v.is_finite()) {
         return f32::INFINITY;
     }
-    let scale = expected.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
-    got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale
+    let scale = expected
+        .iter()
+        .fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    got.iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+        / scale
 }

@@ -20,7 +20,12 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     for batch in rows.chunks(args.target.batch) {
         let x = array(&loaded, batch)?;
         if let Some(file) = &mut out {
-            let outputs = loaded.target.inner().model().output(&x).or_fail(Exit::Internal, "")?;
+            let outputs = loaded
+                .target
+                .inner()
+                .model()
+                .output(&x)
+                .or_fail(Exit::Internal, "")?;
             write(file, &outputs.to_vec().or_fail(Exit::Internal, "")?)?;
         }
         if let Some(file) = &mut gradient {
@@ -54,13 +59,18 @@ fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
 
 fn write(file: &mut BufWriter<File>, values: &[f32]) -> Result<(), Failure> {
     for value in values {
-        file.write_all(&value.to_le_bytes()).or_fail(Exit::Internal, "cannot write")?;
+        file.write_all(&value.to_le_bytes())
+            .or_fail(Exit::Internal, "cannot write")?;
     }
     Ok(())
 }
 
 fn array(loaded: &Loaded, rows: &[usize]) -> Result<Array, Failure> {
-    let values = rows.iter().flat_map(|&i| loaded.data.sample(i)).copied().collect();
+    let values = rows
+        .iter()
+        .flat_map(|&i| loaded.data.sample(i))
+        .copied()
+        .collect();
     let cols = loaded.data.sample_len();
     Array::from_vec(loaded.target.device(), rows.len(), cols, values).or_fail(Exit::Internal, "")
 }
@@ -73,7 +83,9 @@ fn labels(loaded: &Loaded, rows: &[usize]) -> Result<Array<u32>, Failure> {
 fn print_answers(loaded: &Loaded, rows: &[usize], x: &Array) -> Result<Reader, Failure> {
     let scores = loaded.target.scores(x).or_fail(Exit::Internal, "")?;
     let answer = head(&scores, &labels(loaded, rows)?, Loss::CrossEntropy);
-    let predicted = answer.and_then(|a| a.predicted.to_vec()).or_fail(Exit::Internal, "")?;
+    let predicted = answer
+        .and_then(|a| a.predicted.to_vec())
+        .or_fail(Exit::Internal, "")?;
     let scores = scores.to_vec().or_fail(Exit::Internal, "")?;
     let mut out = std::io::stdout().lock();
     let outputs = scores.chunks_exact(loaded.target.classes());

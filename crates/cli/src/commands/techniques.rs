@@ -12,7 +12,11 @@ use crate::exit::{Exit, Failure};
 pub fn run(args: &TechniquesArgs) -> Result<Exit, Failure> {
     let wanted = |t: &&Technique| !args.measured || !measured_by(t.id).is_empty();
     let techniques: Vec<&Technique> = catalogue::techniques().iter().filter(wanted).collect();
-    print(&if args.json.json { lines(&techniques) } else { table(&techniques) })
+    print(&if args.json.json {
+        lines(&techniques)
+    } else {
+        table(&techniques)
+    })
 }
 
 /// The attacks that measure a technique.
@@ -20,7 +24,11 @@ fn measured_by(id: &str) -> Vec<&'static str> {
     if id == EVASION {
         return vec!["the worst of all evasion attacks"];
     }
-    rows().iter().filter(|row| row.technique == id).map(|row| row.name).collect()
+    rows()
+        .iter()
+        .filter(|row| row.technique == id)
+        .map(|row| row.name)
+        .collect()
 }
 
 fn tactics(technique: &Technique) -> Vec<&'static str> {
@@ -29,7 +37,11 @@ fn tactics(technique: &Technique) -> Vec<&'static str> {
 }
 
 fn table(techniques: &[&Technique]) -> String {
-    let mut rows = vec![["TECHNIQUE", "NAME", "TACTICS", "MEASURED BY"].map(String::from).to_vec()];
+    let mut rows = vec![
+        ["TECHNIQUE", "NAME", "TACTICS", "MEASURED BY"]
+            .map(String::from)
+            .to_vec(),
+    ];
     rows.extend(techniques.iter().map(|t| {
         let by = measured_by(t.id).join(", ");
         let indent = if t.parent.is_some() { "  " } else { "" };
@@ -37,10 +49,17 @@ fn table(techniques: &[&Technique]) -> String {
             t.id.into(),
             format!("{indent}{}", t.name),
             tactics(t).join(", "),
-            if by.is_empty() { "not measured yet".into() } else { by },
+            if by.is_empty() {
+                "not measured yet".into()
+            } else {
+                by
+            },
         ]
     }));
-    let measured = techniques.iter().filter(|t| !measured_by(t.id).is_empty()).count();
+    let measured = techniques
+        .iter()
+        .filter(|t| !measured_by(t.id).is_empty())
+        .count();
     let note = format!(
         "\nMITRE ATLAS {}: {} techniques and sub-techniques, {measured} of them measured.\n",
         catalogue::VERSION,

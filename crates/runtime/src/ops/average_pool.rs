@@ -1,5 +1,5 @@
-//! AveragePool over two spatial axes of \[n, c, h, w\]. Padding counts only with `count_include_pad`; what hangs
-//! over the end in ceil mode never does.
+//! AveragePool over two spatial axes of \[n, c, h, w\]. Padding counts only with
+//! `count_include_pad`; what hangs over the end in ceil mode never does.
 
 use burn_backend::ops::PadMode;
 use burn_backend::{Backend, TensorData, TensorMetadata, tensor::FloatTensor};

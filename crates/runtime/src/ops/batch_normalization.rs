@@ -1,5 +1,6 @@
-//! BatchNormalization at inference: `(x - mean) / sqrt(var + epsilon) * scale + bias`, per channel (axis 1).
-//! Ioffe and Szegedy 2015. Most of them are folded into the convolution before them and never come here.
+//! BatchNormalization at inference: `(x - mean) / sqrt(var + epsilon) * scale + bias`, per channel
+//! (axis 1). Ioffe and Szegedy 2015. Most of them are folded into the convolution before them and
+//! never come here.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;

@@ -1,4 +1,5 @@
-//! Gemm: `alpha * A' B' + beta * C` of matrices; `transA` and `transB` transpose, C broadcasts and may be absent.
+//! Gemm: `alpha * A' B' + beta * C` of matrices; `transA` and `transB` transpose, C broadcasts and
+//! may be absent.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;

@@ -16,7 +16,10 @@ pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
 /// Dropout; refused where the export asks for training mode, which is random.
 pub(super) fn parse_dropout<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
     let flag = node.inputs.get(2).filter(|name| !name.is_empty());
-    let off = |name: &String| matches!(context.constants.get(name), Some(t) if t.data == Data::Bool(vec![false]));
+    let off = |name: &String| match context.constants.get(name) {
+        Some(tensor) => tensor.data == Data::Bool(vec![false]),
+        None => false,
+    };
     if flag.is_some_and(|name| !off(name)) {
         return Err(Fault::Unsupported(
             "training mode; export in evaluation mode: it".into(),

@@ -1,4 +1,5 @@
-//! MatMul as NumPy has it: matrices in the last two axes, the axes before them broadcast, vectors promoted.
+//! MatMul as NumPy has it: matrices in the last two axes, the axes before them broadcast, vectors
+//! promoted.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;

@@ -1,7 +1,8 @@
 //! The operators: one file each, one row each in `registry`.
 //!
-//! An operator is parsed once from its node, infers the shapes of its outputs for every batch size before
-//! anything runs (so that burn never sees shapes that do not fit), and then runs on a backend.
+//! An operator is parsed once from its node, infers the shapes of its outputs for every batch size
+//! before anything runs (so that burn never sees shapes that do not fit), and then runs on a
+//! backend.
 
 mod add;
 mod average_pool;

@@ -1,4 +1,5 @@
-//! ReduceMean over the named axes, or all of them. Axes are an attribute up to opset 17, then an input.
+//! ReduceMean over the named axes, or all of them. Axes are an attribute up to opset 17, then an
+//! input.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;

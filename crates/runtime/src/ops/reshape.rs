@@ -1,4 +1,5 @@
-//! Reshape to a shape that is known at load: 0 copies the input's size (unless `allowzero`), one -1 is inferred.
+//! Reshape to a shape that is known at load: 0 copies the input's size (unless `allowzero`), one -1
+//! is inferred.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;

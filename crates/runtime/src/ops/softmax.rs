@@ -1,4 +1,5 @@
-//! Softmax: `exp(x) / sum(exp(x))` over `axis`; up to opset 12 over all axes from `axis` on, together.
+//! Softmax: `exp(x) / sum(exp(x))` over `axis`; up to opset 12 over all axes from `axis` on,
+//! together.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;

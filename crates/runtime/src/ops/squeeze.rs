@@ -1,4 +1,5 @@
-//! Squeeze: drops the named axes of size 1, or all of them. Axes are an attribute up to opset 12, then an input.
+//! Squeeze: drops the named axes of size 1, or all of them. Axes are an attribute up to opset 12,
+//! then an input.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;

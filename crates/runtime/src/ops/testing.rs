@@ -147,7 +147,8 @@ impl Case {
         );
     }
 
-    /// Asserts the gradient of a weighted sum of the output by every fed input against central differences.
+    /// Asserts the gradient of a weighted sum of the output by every fed input against central
+    /// differences.
     pub fn gradient_agrees(&self) {
         const STEP: f32 = 1e-2;
         let fed = self.fed();

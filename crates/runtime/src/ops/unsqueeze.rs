@@ -1,4 +1,5 @@
-//! Unsqueeze: inserts axes of size 1; `axes` count in the output. An attribute up to opset 12, then an input.
+//! Unsqueeze: inserts axes of size 1; `axes` count in the output. An attribute up to opset 12, then
+//! an input.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;

@@ -1,4 +1,5 @@
-//! The sliding window of Conv, MaxPool and AveragePool: attributes, padding, output size. Two spatial axes.
+//! The sliding window of Conv, MaxPool and AveragePool: attributes, padding, output size. Two
+//! spatial axes.
 
 use scoville_onnx::Node;
 
@@ -98,7 +99,7 @@ impl Window {
         for axis in [0, 1] {
             let (padding, output) = self.place_axis(axis, size[axis]).ok_or_else(|| {
                 Fault::shape(format!(
-                    "a window of {:?} with strides {:?} and dilations {:?} does not fit into {size:?}",
+                    "a window of {:?}, strides {:?}, dilations {:?} does not fit into {size:?}",
                     self.kernel, self.stride, self.dilation
                 ))
             })?;

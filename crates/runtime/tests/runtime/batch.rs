@@ -36,8 +36,42 @@ fn a_baked_reshape_is_lifted() {
         (model.classes(), model.sample_shape()),
         (5, [2, 8, 8].as_slice())
     );
-    assert_eq!(model.parameters(), 72 + 4 + 16 + 144 + 320 + 5);
+    assert_eq!(model.parameters(), 72 + 4 + 16 + 320 + 5);
     assert_rows_are_independent(&model);
+}
+
+#[test]
+fn folding_changes_nothing_and_spares_a_convolution_that_others_read() {
+    let normalised = || {
+        Builder::fixed(&[1, 2, 4, 4])
+            .weights("w", &[3, 2, 3, 3])
+            .node("Conv", &["x", "w"], "c")
+            .floats("scale", &[3], &[0.5, -1.0, 2.0])
+            .floats("bias", &[3], &[0.1, 0.2, -0.3])
+            .floats("mean", &[3], &[0.3, -0.2, 0.1])
+            .floats("var", &[3], &[1.5, 0.5, 0.1])
+            .node(
+                "BatchNormalization",
+                &["c", "scale", "bias", "mean", "var"],
+                "n",
+            )
+    };
+    let folded = load(normalised().node("Flatten", &["n"], "y").build());
+    let spared = load(
+        normalised()
+            .floats("zero", &[], &[0.0])
+            .node("Mul", &["c", "zero"], "z")
+            .node("Add", &["n", "z"], "s")
+            .node("Flatten", &["s"], "y")
+            .build(),
+    );
+    assert!(noted(&folded, "1 BatchNormalization") && !noted(&spared, "BatchNormalization"));
+    let x = random(8, 2 * folded.sample_len());
+    let (folded, spared) = (
+        shared::run(&folded, &x, Model::output),
+        shared::run(&spared, &x, Model::output),
+    );
+    assert!(relative_error(&folded, &spared) <= 1e-5);
 }
 
 #[test]

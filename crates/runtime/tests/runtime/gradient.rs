@@ -55,8 +55,8 @@ fn objective(model: &Model, rows: usize, x: &[f32]) -> f64 {
         .sum()
 }
 
-/// Along the gradient itself and along random directions; piecewise linear networks bend, so the step is short and
-/// the tolerance 2 % of the gradient's length.
+/// Along the gradient itself and along random directions; piecewise linear networks bend, so the
+/// step is short and the tolerance 2 % of the gradient's length.
 fn assert_agrees(name: &str, model: &Model, x: &[f32], step: f64) {
     let rows = x.len() / model.sample_len();
     let (logits, gradient) = gradient(model, rows, x);
@@ -197,7 +197,8 @@ fn third_party_models() {
     );
     assert_agrees("mnist-net_256x2", &fc, &digits, 1e-2);
     let pooled = load("onnx/mnist_cntk.onnx", InputSpec::default());
-    // Not digits: on their background windows of a pooling tie, and there a maximum has no derivative.
+    // Not digits: on their background windows of a pooling tie, and there a maximum has no
+    // derivative.
     assert_agrees("mnist_cntk", &pooled, &random(6, 2 * 784), 1e-2);
 }
 

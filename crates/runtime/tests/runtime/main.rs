@@ -1,5 +1,5 @@
-//! Models against what others measured: onnxruntime's outputs, published accuracies, central differences, another
-//! device.
+//! Models against what others measured: onnxruntime's outputs, published accuracies, central
+//! differences, another device.
 
 mod batch;
 mod errors;

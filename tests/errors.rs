@@ -129,8 +129,12 @@ fn data_that_cannot_be_used() {
         3,
         &["7", "[0,1]"],
     );
-    // 784 values a sample for a model of 4.
-    fails(&assess(&model, "glyphs:test:10"), 3, &["784"]);
+    // 28 x 28 pixels a sample for a model of 4 features.
+    fails(
+        &assess(&model, "glyphs:test:10"),
+        3,
+        &["28, 28", "wants [4]"],
+    );
 }
 
 #[test]

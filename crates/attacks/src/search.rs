@@ -83,14 +83,14 @@ impl<'a> Search<'a> {
     }
 
     /// Takes finished samples out of the batch, when it is worth it. Returns the rows that stay, for the attack to
-    /// [`gather`] its own state; `None` when nothing changed.
+    /// [`gather`](gather()) its own state; `None` when nothing changed.
     pub fn compact(&mut self) -> Result<Option<Array<u32>>, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         self.calls += 1;
         let gpu = self.device().is_gpu();
-        if gpu && self.calls % GPU_CHECK_EVERY != 0 {
+        if gpu && !self.calls.is_multiple_of(GPU_CHECK_EVERY) {
             return Ok(None);
         }
         let found = self.found.to_vec()?;

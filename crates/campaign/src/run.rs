@@ -15,7 +15,7 @@ use scoville_report::event::{
     PlannedTechnique, RunFinished, RunStarted, ScoreParts, TargetInfo, TechniqueProgress,
     TechniqueScored, TechniqueStarted, Totals, Warning,
 };
-use scoville_report::{SampleStrip, score_text};
+use scoville_report::{SampleStrip, score_interval, score_text};
 use scoville_targets::{Labels, Metered, ModelTarget, Scores, Spent};
 
 use crate::evidence::{PROBE, Probe, finding, not_run, run_attack};
@@ -688,12 +688,12 @@ fn verdict(headline: Option<&Headline>, scored: &[TechniqueScored]) -> String {
         .iter()
         .find(|t| t.technique == h.technique)
         .map_or("risk", |t| &t.kind);
-    let [low, high] = h.score_interval;
     format!(
-        "{} {}: {kind} {} ({}), 95 % interval {low:.1} to {high:.1}, evidence grade {}",
+        "{} {}: {kind} {} {} ({}), evidence grade {}",
         h.technique,
         h.name,
         score_text(h.score, h.lower_bound),
+        score_interval(h.score_interval),
         h.band,
         h.grade,
     )

@@ -1,5 +1,8 @@
 //! The command line. Every flag of a run can also be set as `SCOVILLE_<FLAG>` in the environment; flags win.
 
+// The doc comments here are the help texts: brackets in them are no links.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};

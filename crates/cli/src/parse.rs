@@ -1,6 +1,6 @@
 //! Values of flags that are not plain numbers or words.
 
-/// An eps: a fraction `8/255` or a decimal `0.03`, in [0,1] pixel units.
+/// An eps: a fraction `8/255` or a decimal `0.03`, in pixels of `[0,1]`.
 pub fn eps(text: &str) -> Result<f64, String> {
     let number = |part: &str| part.trim().parse::<f64>().ok().filter(|v| v.is_finite());
     let value = match text.split_once('/') {

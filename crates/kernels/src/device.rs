@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl::client::Client;
+use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::cubecl::wgpu::wgpu::{
     Adapter, Backend, Backends, ComputePipeline, DeviceDescriptor, DeviceType,
@@ -250,6 +251,9 @@ impl Gpu {
         // One stream for all threads: otherwise burn records per thread, and what another
         // thread has recorded but not submitted would be overtaken by our own submissions.
         set_policy(StreamPolicy::Single);
+        // First come, first served: without this cubecl would read `cubecl.toml` or `burn.toml` from
+        // wherever the user stands.
+        CubeClRuntimeConfig::try_set(CubeClRuntimeConfig::default().override_from_env());
         let setup = WgpuSetup {
             instance: instance().clone(),
             backend: adapter.get_info().backend,

@@ -22,7 +22,7 @@ pub use ndjson::Ndjson;
 pub use progress::Progress;
 pub use record::{Record, TechniqueRecord};
 pub use table::{Style, Table};
-pub use text::{eps_text, score_text};
+pub use text::{eps_text, score_interval, score_text};
 
 /// Something that takes the events of a run, in order.
 pub trait Sink {

@@ -53,7 +53,7 @@ pub fn score_text(score: f64, lower_bound: bool) -> String {
 }
 
 /// An interval of a score, rounded outwards: `[6.8, 7.7]`.
-pub(crate) fn score_interval([low, high]: [f64; 2]) -> String {
+pub fn score_interval([low, high]: [f64; 2]) -> String {
     let low = (low * 10.0 + HAIR).floor() / 10.0;
     let high = (high * 10.0 - HAIR).ceil().abs() / 10.0;
     format!("[{low:.1}, {high:.1}]")

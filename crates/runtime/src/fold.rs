@@ -1,8 +1,8 @@
 //! Folds BatchNormalization into the convolution before it, when nothing else reads that
 //! convolution.
 //!
-//! `scale * (conv(x, w) + b - mean) / sqrt(var + epsilon) + bias` is a convolution with weights `w
-//! * f` and bias `(b - mean) * f + bias`, where `f = scale / sqrt(var + epsilon)` per filter.
+//! `scale * (conv(x, w) + b - mean) / sqrt(var + epsilon) + bias` is a convolution with weights
+//! `w * f` and bias `(b - mean) * f + bias`, where `f = scale / sqrt(var + epsilon)` per filter.
 //! Computed in f64.
 
 use std::collections::{BTreeMap, BTreeSet};

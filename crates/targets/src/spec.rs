@@ -48,7 +48,7 @@ pub struct TargetSpec {
     /// Divides each channel after the mean.
     #[serde(default)]
     pub std: Vec<f32>,
-    /// `LOW..HIGH`: what pixels in [0,1] are scaled to first.
+    /// `LOW..HIGH`: what pixels of `[0,1]` are scaled to first.
     pub pixel_range: Option<String>,
     /// `nchw` or `nhwc`: the order that the model wants.
     pub layout: Option<String>,

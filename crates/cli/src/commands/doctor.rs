@@ -19,7 +19,7 @@ const TOLERANCE: f32 = 1e-4;
 pub fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let mut report = Report::default();
     let specs = match &args.device {
-        Some(spec) => vec![spec.clone()],
+        Some(spec) => vec![*spec],
         None => report.every_device()?,
     };
     for spec in specs {

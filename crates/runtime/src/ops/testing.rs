@@ -54,6 +54,9 @@ pub struct Case {
     inputs: Vec<Option<(Tensor, bool)>>,
 }
 
+/// An operator, and what it makes of the case's inputs.
+type Inferred<B> = (Box<dyn Operator<B>>, Vec<Fact>);
+
 impl Case {
     pub fn new(op: &'static str) -> Case {
         Case {
@@ -217,7 +220,7 @@ impl Case {
         Ok((facts[0].clone(), self.forward::<Flex>(inputs)?))
     }
 
-    fn infer<B: Backend>(&self) -> Result<(Box<dyn Operator<B>>, Vec<Fact>), Fault> {
+    fn infer<B: Backend>(&self) -> Result<Inferred<B>, Fault> {
         let name = |i: usize| {
             if self.inputs[i].is_some() {
                 format!("x{i}")

@@ -1,6 +1,6 @@
 //! Bad input: one clear message, the right exit code, no panic.
 
-use scoville_onnx::Data;
+use scoville_onnx::{Data, Tensor};
 
 use crate::support::{Scratch, linear_data, linear_model, node, scoville, stderr, stdout};
 
@@ -32,7 +32,7 @@ fn models_that_cannot_be_used() {
     let data = linear_data(&scratch, 6);
     let good = linear_model(|_| ());
     fails(&assess("no-such.onnx", &data), 3, &["no-such.onnx"]);
-    let cases: [(&str, Vec<u8>, &[&str]); 8] = [
+    let cases: [(&str, Vec<u8>, &[&str]); 9] = [
         ("empty.onnx", vec![], &["empty"]),
         (
             "truncated.onnx",
@@ -74,6 +74,27 @@ fn models_that_cannot_be_used() {
                 w[5] = f32::NAN;
             }),
             &["NaN", "w"],
+        ),
+        (
+            "one-output.onnx",
+            linear_model(|g| {
+                g.constants.insert(
+                    "w".into(),
+                    Tensor {
+                        shape: vec![4, 1],
+                        data: Data::F32(vec![1.0; 4]),
+                    },
+                );
+                g.constants.insert(
+                    "b".into(),
+                    Tensor {
+                        shape: vec![1],
+                        data: Data::F32(vec![0.0]),
+                    },
+                );
+                g.outputs[0].shape = None;
+            }),
+            &["1 output", "two"],
         ),
         (
             "mismatch.onnx",
@@ -167,6 +188,18 @@ fn command_lines_that_are_wrong() {
         &["/no/such/folder"],
     );
     fails(&with(&["--raw"]), 2, &["--mean"]);
+    fails(&with(&["--batch", "1000000000000"]), 2, &["4096"]);
+    let same = scratch.path("report");
+    fails(
+        &[
+            &assess(&model, &data)[..],
+            &["--report-json", &same, "--report-html", &same],
+        ]
+        .concat(),
+        2,
+        &["same file"],
+    );
+    assert!(!std::path::Path::new(&same).exists());
     fails(&["assess", &model], 2, &["--data"]);
     fails(
         &["assess", &model, "--data", "parquet:x"],
@@ -187,6 +220,9 @@ fn target_files_that_are_wrong() {
     let data = linear_data(&scratch, 6);
     let no_model = scratch.file("none.toml", "[model]\nmean = [0.5]\n");
     fails(&assess(&no_model, &data), 3, &["path"]);
+    scratch.file("m.onnx", linear_model(|_| ()));
+    let raw = scratch.file("raw.toml", "[model]\npath = \"m.onnx\"\nraw = true\n");
+    fails(&assess(&raw, &data), 2, &["raw"]);
     let typo = scratch.file("typo.toml", "[model]\npath = \"m.onnx\"\nmeen = [0.5]\n");
     fails(&assess(&typo, &data), 3, &["meen"]);
     fails(&assess("missing.toml", &data), 3, &["missing.toml"]);

@@ -1,6 +1,7 @@
 //! End to end, through the binary and the whole stack.
 
 mod assess;
+mod attacks;
 mod devices;
 mod errors;
 mod support;

@@ -85,19 +85,34 @@ impl<'a> Search<'a> {
     /// Takes finished samples out of the batch, when it is worth it. Returns the rows that stay, for the attack to
     /// [`gather`](gather()) its own state; `None` when nothing changed.
     pub fn compact(&mut self) -> Result<Option<Array<u32>>, Error> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
         self.calls += 1;
         let gpu = self.device().is_gpu();
         if gpu && !self.calls.is_multiple_of(GPU_CHECK_EVERY) {
-            return Ok(None);
+            return self.heed_stop().map(|()| None);
         }
+        // On a GPU a slightly smaller batch is no faster: wait until a quarter is finished.
+        self.take_out(if gpu { self.running().div_ceil(4) } else { 1 })
+    }
+
+    /// Takes every finished sample out: between restarts, when the attack has no state to gather.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        self.take_out(1).map(|_| ())
+    }
+
+    fn heed_stop(&self) -> Result<(), Error> {
+        if self.stop.load(Ordering::Relaxed) {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes finished samples out if there are at least so many.
+    fn take_out(&mut self, least: usize) -> Result<Option<Array<u32>>, Error> {
+        self.heed_stop()?;
         let found = self.found.to_vec()?;
         let hits = found.iter().filter(|&&f| f != 0).count();
-        // On a GPU a slightly smaller batch is no faster: wait until a quarter is finished.
-        let worth = hits > 0 && (!gpu || hits * 4 >= found.len());
-        if worth {
+        if hits >= least.max(1) {
             self.retire(&found).map(Some)
         } else {
             Ok(None)

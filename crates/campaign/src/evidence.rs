@@ -78,14 +78,14 @@ impl Probe<'_> {
             .iter()
             .zip(&again)
             .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+            .fold(0.0, worse);
         let detail = format!(
             "largest difference of two runs {:.1e} of the scores",
             difference / scale
         );
         Ok(finding(
             Check::RandomisedOutput,
-            difference > 1e-4 * scale,
+            !within(difference.into(), (1e-4 * scale).into()),
             detail,
         ))
     }
@@ -112,7 +112,7 @@ impl Probe<'_> {
         let cols = self.x.len() / self.n();
         let zero = gradient
             .chunks_exact(cols)
-            .filter(|row| row.iter().all(|&g| g == 0.0))
+            .filter(|row| !row.iter().any(|&g| g != 0.0 && g.is_finite()))
             .count();
         let detail = format!("zero on {zero} of {} samples", self.n());
         Ok(finding(
@@ -146,7 +146,7 @@ impl Probe<'_> {
         let wrong = (0..self.n())
             .filter(|&i| {
                 let difference = f64::from(ahead[i] - behind[i]) / (2.0 * step);
-                (difference - norms[i]).abs() > 0.1 * norms[i] + 0.05
+                !within(difference - norms[i], 0.1 * norms[i] + 0.05)
             })
             .count();
         let detail = format!(
@@ -189,7 +189,7 @@ impl Probe<'_> {
         }
         let mut gained = vec![false; self.n()];
         for attack in &doubled {
-            let problem = self.problem("check doubled", self.plan.ladder[rung]);
+            let problem = self.problem(attack.row.name, self.plan.ladder[rung]);
             for success in run_attack(attack, self.target, &problem)? {
                 gained[success.row] |= broken[success.row].is_none_or(|r| r > rung);
             }
@@ -297,9 +297,32 @@ pub fn not_run(check: Check, why: &str) -> Finding {
     }
 }
 
+/// Whether `difference` is at most `tolerance` either way; NaN is not.
+fn within(difference: f64, tolerance: f64) -> bool {
+    difference.abs() <= tolerance
+}
+
+/// The larger of two, NaN counting as the largest.
+fn worse(a: f32, b: f32) -> f32 {
+    if a >= b || a.is_nan() { a } else { b }
+}
+
 fn norm(row: &[f32]) -> f64 {
     row.iter()
         .map(|&g| f64::from(g) * f64::from(g))
         .sum::<f64>()
         .sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_never_passes() {
+        assert!(within(-0.5, 0.5) && !within(0.6, 0.5));
+        assert!(!within(f64::NAN, 0.5) && !within(0.1, f64::NAN));
+        assert!(worse(1.0, f32::NAN).is_nan() && worse(f32::NAN, 1.0).is_nan());
+        assert_eq!(worse(1.0, 2.0), 2.0);
+    }
 }

@@ -3,6 +3,7 @@
 //! [`Plan`] groups attacks by ATLAS technique over a ladder of budgets. [`run`](run::run) takes the samples batch by
 //! batch through every technique and rung, so that all rates sharpen together and a reader may stop at any moment.
 
+mod clean;
 mod evidence;
 mod gate;
 mod order;

@@ -2,7 +2,7 @@
 
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
-use scoville_attacks::Attack;
+use scoville_attacks::{Access, Attack};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -39,6 +39,11 @@ impl TechniquePlan {
     /// The technique's name in the ATLAS catalogue.
     pub fn name(&self) -> &'static str {
         catalogue::technique(self.id).map_or("", |t| t.name)
+    }
+
+    /// Whether one of its attacks needs that access.
+    pub fn needs(&self, access: Access) -> bool {
+        self.attacks.iter().any(|a| a.row.access == access)
     }
 
     /// The attacks in words.
@@ -141,6 +146,9 @@ impl Plan {
         PlanInfo {
             norm: self.norm.to_string(),
             eps_ladder: self.ladder.clone(),
+            batch: self.batch,
+            exposure: self.exposure.map(|e| e.name().into()),
+            impact: self.impact.map(|i| i.name().into()),
             techniques: techniques
                 .map(|t| PlannedTechnique {
                     id: t.id.into(),

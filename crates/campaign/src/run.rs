@@ -1,32 +1,27 @@
 //! The run itself: batch by batch through every technique and rung of the ladder.
 
+mod verdict;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use scoville_atlas::evidence::{self, Check, Conduct, Finding, LEAST_SAMPLES};
-use scoville_atlas::score::{Band, Score};
-use scoville_atlas::stats::{LEVEL, clopper_pearson};
+use scoville_atlas::evidence::{self, Finding};
 use scoville_attacks::{Access, Problem};
 use scoville_data::Dataset;
 use scoville_kernels::{Array, Loss, head};
+use scoville_report::SampleStrip;
 use scoville_report::event::{
-    Accuracy, DataInfo, DeviceInfo, Event, EvidenceCheck, FORMAT, Headline, Outcome,
-    PlannedTechnique, RunFinished, RunStarted, ScoreParts, TargetInfo, TechniqueProgress,
-    TechniqueScored, TechniqueStarted, Totals, Warning,
+    DataInfo, DeviceInfo, Event, FORMAT, PlannedTechnique, RunStarted, TargetInfo,
+    TechniqueProgress, TechniqueStarted, Warning,
 };
-use scoville_report::{SampleStrip, score_interval, score_text};
 use scoville_targets::{Labels, Metered, ModelTarget, Scores, Spent};
 
-use crate::evidence::{PROBE, Probe, finding, not_run, run_attack};
+use crate::clean::Clean;
+use crate::evidence::{PROBE, Probe, run_attack};
 use crate::order::{attack_seed, shuffled};
-use crate::tally::{Broken, Tally};
-use crate::{EVASION, Error, Plan, TechniquePlan};
-
-/// Exit codes that a run decides; the others are the command line's.
-const DONE: u8 = 0;
-const INCONCLUSIVE: u8 = 5;
-const BREACHED: u8 = 100;
+use crate::tally::{Broken, Size, Tally};
+use crate::{EVASION, Error, Plan};
 
 /// Image strips kept for the report, per technique.
 const STRIPS: usize = 6;
@@ -70,6 +65,40 @@ pub fn run(
     run.finish(ended)
 }
 
+/// How a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Completed,
+    WidthReached,
+    Interrupted,
+}
+
+impl Ended {
+    fn words(self) -> &'static str {
+        match self {
+            Ended::Completed => "completed",
+            Ended::WidthReached => "width reached",
+            Ended::Interrupted => "interrupted",
+        }
+    }
+
+    fn size(self) -> Size {
+        if self == Ended::Completed {
+            Size::Planned
+        } else {
+            Size::Stopped
+        }
+    }
+}
+
+/// An interrupt ends a run; it is no error.
+fn unless_interrupted(done: Result<(), Error>) -> Result<Ended, Error> {
+    match done {
+        Err(Error::Attack(scoville_attacks::Error::Interrupted)) => Ok(Ended::Interrupted),
+        other => other.map(|()| Ended::Completed),
+    }
+}
+
 struct Run<'a, 'e> {
     plan: &'a Plan,
     target: &'a Metered<ModelTarget>,
@@ -83,19 +112,14 @@ struct Run<'a, 'e> {
     union: Tally,
     clean: Clean,
     findings: Vec<Finding>,
+    /// The first correct samples, and the rung at which white-box attacks broke each.
+    probe: Batch,
+    probe_broken: Vec<Option<usize>>,
     strips: Vec<SampleStrip>,
 }
 
-/// Answers before any attack.
-struct Clean {
-    done: usize,
-    correct: usize,
-    not_finite: usize,
-    predicted: Vec<usize>,
-    labelled: Vec<usize>,
-}
-
 /// The correctly classified samples of one batch.
+#[derive(Default)]
 struct Batch {
     /// Samples in the batch, the misclassified ones included.
     size: usize,
@@ -122,14 +146,10 @@ impl<'a, 'e> Run<'a, 'e> {
             started: Instant::now(),
             tallies: plan.techniques.iter().map(|_| Tally::new(plan)).collect(),
             union: Tally::new(plan),
-            clean: Clean {
-                done: 0,
-                correct: 0,
-                not_finite: 0,
-                predicted: vec![0; classes],
-                labelled: vec![0; classes],
-            },
+            clean: Clean::new(classes),
             findings: Vec::new(),
+            probe: Batch::default(),
+            probe_broken: Vec::new(),
             strips: Vec::new(),
         }
     }
@@ -158,54 +178,66 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(())
     }
 
-    /// All batches, until the data, the reader's patience or the asked-for width is reached. Says which.
-    fn batches(&mut self) -> Result<&'static str, Error> {
-        let order = shuffled(self.data.len(), self.plan.seed);
-        for (i, rows) in order.chunks(self.plan.batch).enumerate() {
-            let done = self.batch(rows, i == 0);
-            match done {
-                Err(Error::Attack(scoville_attacks::Error::Interrupted)) => {
-                    return Ok("interrupted");
+    /// All batches, until the data, the reader's patience or the asked-for width is reached.
+    fn batches(&mut self) -> Result<Ended, Error> {
+        for rows in shuffled(self.data.len(), self.plan.seed).chunks(self.plan.batch) {
+            let before = (self.tallies.clone(), self.clean.clone());
+            if let Ended::Interrupted = unless_interrupted(self.batch(rows))? {
+                self.forget_batch(before);
+                return Ok(Ended::Interrupted);
+            }
+            if self.probe.ids.len() >= PROBE && self.findings.is_empty() {
+                if let Ended::Interrupted = unless_interrupted(self.check_probe())? {
+                    return Ok(Ended::Interrupted);
                 }
-                other => other?,
             }
             if self.narrow_enough() {
-                return Ok("width reached");
+                return Ok(Ended::WidthReached);
             }
         }
-        Ok("completed")
+        if self.findings.is_empty() {
+            return unless_interrupted(self.check_probe());
+        }
+        Ok(Ended::Completed)
+    }
+
+    /// Takes a batch back that some techniques finished and others did not, so that all count the same samples. What it
+    /// cost stays on the meter.
+    fn forget_batch(&mut self, (tallies, clean): (Vec<Tally>, Clean)) {
+        for (tally, before) in self.tallies.iter_mut().zip(tallies) {
+            tally.rungs = before.rungs;
+        }
+        self.clean = clean;
     }
 
     fn narrow_enough(&self) -> bool {
-        let widest = self.tallies.iter().map(Tally::width).fold(0.0, f64::max);
+        let all = self.tallies.iter().chain([&self.union]);
+        let widest = all.map(Tally::width).fold(0.0, f64::max);
         self.plan.until_width.is_some_and(|width| widest <= width)
     }
 
-    fn batch(&mut self, rows: &[usize], first: bool) -> Result<(), Error> {
+    fn batch(&mut self, rows: &[usize]) -> Result<(), Error> {
         let batch = self.clean(rows)?;
         let mut worst: Vec<Option<Broken>> = vec![None; batch.ids.len()];
-        let mut white_box: Option<Vec<Option<usize>>> = None;
+        let mut white_box: Vec<Option<usize>> = vec![None; batch.ids.len()];
         for t in 0..self.tallies.len() {
             let broken = self.technique(t, &batch)?;
-            for (worst, broken) in worst.iter_mut().zip(&broken) {
-                if rung(broken) < rung(worst) {
-                    worst.clone_from(broken);
+            let white = self.plan.techniques[t].needs(Access::Gradients);
+            for (i, broken) in broken.into_iter().enumerate() {
+                if white {
+                    white_box[i] = broken.as_ref().map(|b| b.rung);
                 }
-            }
-            if self.plan.techniques[t]
-                .attacks
-                .iter()
-                .any(|a| a.row.access == Access::Gradients)
-            {
-                white_box = Some(broken.into_iter().map(|b| b.map(|b| b.rung)).collect());
+                if rung(&broken) < rung(&worst[i]) {
+                    worst[i] = broken;
+                }
             }
         }
         self.unite(&batch, &worst)?;
-        if first {
-            self.probe(batch, white_box)
-        } else {
-            Ok(())
-        }
+        let wanted = PROBE.saturating_sub(self.probe.ids.len());
+        let some: Vec<usize> = (0..batch.ids.len().min(wanted)).collect();
+        self.probe_broken.extend(some.iter().map(|&i| white_box[i]));
+        self.probe.append(batch.select(&some));
+        Ok(())
     }
 
     /// Asks the target about the clean samples and keeps the correct ones.
@@ -247,8 +279,8 @@ impl<'a, 'e> Run<'a, 'e> {
         for (at, &eps) in plan.ladder.iter().enumerate() {
             for attack in &technique.attacks {
                 let (spent, since) = (self.target.spent(), Instant::now());
-                let open: Vec<usize> = (0..broken.len()).filter(|&i| broken[i].is_none()).collect();
-                let open = batch.select(&open);
+                let rows: Vec<usize> = (0..broken.len()).filter(|&i| broken[i].is_none()).collect();
+                let open = batch.select(&rows);
                 let problem = Problem {
                     ids: &open.ids,
                     x: &open.x,
@@ -267,13 +299,10 @@ impl<'a, 'e> Run<'a, 'e> {
                 for success in found? {
                     let name = attack.row.name.to_owned();
                     self.keep_strip(technique.id, &name, eps, &open, &success);
-                    let id = open.ids[success.row];
-                    if let Some(i) = batch.ids.iter().position(|&other| other == id) {
-                        broken[i] = Some(Broken {
-                            rung: at,
-                            attack: name,
-                        });
-                    }
+                    broken[rows[success.row]] = Some(Broken {
+                        rung: at,
+                        attack: name,
+                    });
                 }
             }
             self.tallies[t].book(at, batch.size, &broken);
@@ -329,11 +358,12 @@ impl<'a, 'e> Run<'a, 'e> {
         }
     }
 
-    /// The reliability checks, on the first batch, so that what they find is said early.
-    fn probe(&mut self, batch: Batch, white_box: Option<Vec<Option<usize>>>) -> Result<(), Error> {
-        let some: Vec<usize> = (0..batch.ids.len().min(PROBE)).collect();
-        let Batch { ids, x, y, .. } = batch.select(&some);
-        let white_box = white_box.map(|b| b.into_iter().take(PROBE).collect());
+    /// The reliability checks on the probe, as soon as it is full, so that what they find is said early.
+    fn check_probe(&mut self) -> Result<(), Error> {
+        let Batch { ids, x, y, .. } = std::mem::take(&mut self.probe);
+        let white_box = self
+            .family(Access::Gradients)
+            .map(|_| self.probe_broken.clone());
         let (plan, target, stop) = (self.plan, self.target, self.stop);
         self.findings = Probe {
             ids,
@@ -396,223 +426,19 @@ impl<'a, 'e> Run<'a, 'e> {
             adversarial: success.x.clone(),
         });
     }
-
-    fn finish(mut self, ended: &str) -> Result<Finished, Error> {
-        self.late_checks()?;
-        let mut scored = Vec::new();
-        let union = TechniquePlan {
-            id: EVASION,
-            attacks: Vec::new(),
-        };
-        for t in 0..=self.tallies.len() {
-            let technique = self.plan.techniques.get(t).unwrap_or(&union);
-            let event = self.scored(technique, self.tallies.get(t).unwrap_or(&self.union));
-            (self.emit)(&Event::TechniqueScored(event.clone()))?;
-            scored.push(event);
-        }
-        let headline = headline(&scored);
-        let breaches = self.breaches(&scored);
-        let exit_code = match (breaches.is_empty(), &headline) {
-            (false, _) => BREACHED,
-            (true, Some(_)) => DONE,
-            (true, None) => INCONCLUSIVE,
-        };
-        let spent = self.target.spent();
-        let finished = RunFinished {
-            verdict: verdict(headline.as_ref(), &scored),
-            headline,
-            ended: ended.into(),
-            clean: Accuracy {
-                correct: self.clean.correct,
-                samples: self.clean.done,
-                interval: clopper_pearson(self.clean.correct, self.clean.done, LEVEL),
-            },
-            exit_code,
-            breaches,
-            totals: Totals {
-                samples: self.clean.done,
-                queries: spent.queries,
-                gradients: spent.gradients,
-                seconds: self.started.elapsed().as_secs_f64(),
-            },
-        };
-        (self.emit)(&Event::RunFinished(finished))?;
-        self.strips.sort_by(|a, b| a.eps.total_cmp(&b.eps));
-        Ok(Finished {
-            exit_code,
-            strips: self.strips,
-        })
-    }
-
-    /// The checks that need the whole run.
-    fn late_checks(&mut self) -> Result<(), Error> {
-        let late = [
-            self.black_box_beats_white_box(),
-            self.no_rise(),
-            self.clean.never_predicted(),
-        ];
-        for finding in late {
-            if is_warning(&finding) {
-                self.warn(&finding)?;
-            }
-            self.findings.push(finding);
-        }
-        for check in Check::ALL {
-            if self.findings.iter().all(|f| f.check != check) {
-                self.findings.push(not_run(
-                    check,
-                    "needs a white-box attack and a finished batch",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn black_box_beats_white_box(&self) -> Finding {
-        let check = Check::BlackBoxBeatsWhiteBox;
-        let (Some(white), Some(black)) =
-            (self.family(Access::Gradients), self.family(Access::Scores))
-        else {
-            return not_run(check, "needs both a white-box and a black-box attack");
-        };
-        let worst = white
-            .rungs
-            .iter()
-            .zip(&black.rungs)
-            .map(|(w, b)| b.rate() - w.rate());
-        let worst = worst.fold(f64::NEG_INFINITY, f64::max);
-        let detail = format!(
-            "black-box rate minus white-box rate is at most {:+.1} points",
-            worst * 100.0
-        );
-        finding(check, worst > 0.0, detail)
-    }
-
-    fn no_rise(&self) -> Finding {
-        let check = Check::NoRiseWithEps;
-        let [first, .., last] = self.union.rungs.as_slice() else {
-            return not_run(check, "needs a ladder of at least two eps");
-        };
-        let (low, high) = (first.rate(), last.rate());
-        let detail = format!(
-            "from {:.1} % to {:.1} % over the ladder",
-            low * 100.0,
-            high * 100.0
-        );
-        finding(check, last.correct > 0 && high <= low && low < 1.0, detail)
-    }
-
-    fn family(&self, access: Access) -> Option<&Tally> {
-        let uses = |t: &TechniquePlan| t.attacks.iter().any(|a| a.row.access == access);
-        self.plan
-            .techniques
-            .iter()
-            .position(uses)
-            .map(|t| &self.tallies[t])
-    }
-
-    fn scored(&self, technique: &TechniquePlan, tally: &Tally) -> TechniqueScored {
-        let conduct = Conduct {
-            white_box: self.family(Access::Gradients).is_some(),
-            black_box: self.family(Access::Scores).is_some(),
-            samples: tally.correct(),
-            widest_interval: tally.final_width(),
-            inconclusive: self.clean.inconclusive(),
-        };
-        let (grade, reason) = evidence::grade(&conduct, &self.findings);
-        let score = tally.final_score(self.plan);
-        let shown = score.as_ref().filter(|_| grade.is_conclusive());
-        TechniqueScored {
-            technique: technique.id.into(),
-            name: technique.name().into(),
-            kind: score.as_ref().map_or("susceptibility", Score::kind).into(),
-            score: shown.map(|s| s.value),
-            score_interval: shown.map(|s| s.interval),
-            band: shown.map_or("inconclusive".into(), |s| Band::of(s.value).to_string()),
-            lower_bound: grade.is_lower_bound(),
-            parts: parts(score.as_ref(), self.plan),
-            curve: tally.curve(),
-            grade: grade.to_string(),
-            grade_reason: reason,
-            checks: self.findings.iter().map(check).collect(),
-            queries: tally.spent.queries,
-            gradients: tally.spent.gradients,
-            seconds: tally.seconds,
-        }
-    }
-
-    fn breaches(&self, scored: &[TechniqueScored]) -> Vec<String> {
-        let breach = |t: &TechniqueScored| {
-            let score = t.score?;
-            self.plan
-                .fail_on
-                .iter()
-                .find_map(|f| f.breach(&t.technique, score))
-        };
-        scored.iter().filter_map(breach).collect()
-    }
-}
-
-impl Clean {
-    /// Books one answer; true when it is correct.
-    fn note(&mut self, label: u32, answer: u32) -> bool {
-        self.done += 1;
-        if let Some(count) = self.labelled.get_mut(label as usize) {
-            *count += 1;
-        }
-        match self.predicted.get_mut(answer as usize) {
-            Some(count) => *count += 1,
-            None => self.not_finite += 1,
-        }
-        self.correct += usize::from(label == answer);
-        label == answer
-    }
-
-    fn never_predicted(&self) -> Finding {
-        let counts = self.labelled.iter().zip(&self.predicted).enumerate();
-        // A label seen a handful of times may be missed by chance.
-        let never: Vec<String> = counts
-            .filter(|&(_, (&labelled, &predicted))| labelled >= 5 && predicted == 0)
-            .map(|(class, _)| class.to_string())
-            .collect();
-        let detail = match never.len() {
-            0 => "every label with five samples or more is predicted".into(),
-            _ => format!("labels never predicted: {}", never.join(", ")),
-        };
-        finding(Check::LabelNeverPredicted, !never.is_empty(), detail)
-    }
-
-    /// Why no score can rest on this model and these labels, if so.
-    fn inconclusive(&self) -> Option<String> {
-        if self.not_finite > 0 {
-            return Some(format!(
-                "{} of {} clean outputs are NaN or infinite",
-                self.not_finite, self.done
-            ));
-        }
-        let used = |counts: &[usize]| counts.iter().filter(|&&c| c > 0).count();
-        if self.done < LEAST_SAMPLES || used(&self.labelled) < 2 {
-            return None;
-        }
-        if used(&self.predicted) == 1 {
-            return Some("the model gives every sample the same class".into());
-        }
-        let chance = 1.0 / used(&self.labelled) as f64;
-        let [_, most] = clopper_pearson(self.correct, self.done, LEVEL);
-        (most < 1.5 * chance).then(|| {
-            format!(
-                "clean accuracy {:.1} % is no better than chance: check the labels, --mean/--std, --pixel-range, \
-                 --layout and --transpose",
-                100.0 * self.correct as f64 / self.done as f64
-            )
-        })
-    }
 }
 
 impl Batch {
     fn sample(&self, row: usize) -> &[f32] {
         let cols = self.x.len() / self.ids.len().max(1);
         &self.x[row * cols..(row + 1) * cols]
+    }
+
+    fn append(&mut self, mut other: Batch) {
+        self.size += other.size;
+        self.ids.append(&mut other.ids);
+        self.x.append(&mut other.x);
+        self.y.append(&mut other.y);
     }
 
     fn select(&self, rows: &[usize]) -> Batch {
@@ -632,69 +458,4 @@ fn rung(broken: &Option<Broken>) -> usize {
 
 fn is_warning(finding: &Finding) -> bool {
     finding.outcome == evidence::Outcome::Warned
-}
-
-fn check(finding: &Finding) -> EvidenceCheck {
-    EvidenceCheck {
-        code: finding.check.code().into(),
-        outcome: match finding.outcome {
-            evidence::Outcome::Passed => Outcome::Passed,
-            evidence::Outcome::Warned => Outcome::Warned,
-            evidence::Outcome::NotRun => Outcome::NotRun,
-        },
-        detail: finding.detail.clone(),
-        advice: match finding.outcome {
-            evidence::Outcome::Passed => String::new(),
-            _ => finding.check.advice().into(),
-        },
-    }
-}
-
-fn parts(score: Option<&Score>, plan: &Plan) -> ScoreParts {
-    ScoreParts {
-        exposure: plan.exposure.map_or(1.0, |e| e.weight()),
-        likelihood: score.map_or(0.0, |s| s.likelihood.value),
-        likelihood_interval: score.map_or([0.0, 1.0], |s| s.likelihood.interval),
-        impact: plan.impact.map_or(1.0, |i| i.weight()),
-    }
-}
-
-/// The worst technique that was scored. A union never scores below its parts, so parts are named only where they are
-/// the worst by themselves.
-fn headline(scored: &[TechniqueScored]) -> Option<Headline> {
-    let with_score = scored
-        .iter()
-        .filter_map(|t| Some((t, t.score?, t.score_interval?)));
-    let (t, score, score_interval) = with_score.reduce(|a, b| if b.1 > a.1 { b } else { a })?;
-    Some(Headline {
-        technique: t.technique.clone(),
-        name: t.name.clone(),
-        score,
-        score_interval,
-        band: t.band.clone(),
-        lower_bound: t.lower_bound,
-        grade: t.grade.clone(),
-    })
-}
-
-fn verdict(headline: Option<&Headline>, scored: &[TechniqueScored]) -> String {
-    let Some(h) = headline else {
-        let reason = scored
-            .first()
-            .map_or("nothing was measured", |t| &t.grade_reason);
-        return format!("No score: {reason}");
-    };
-    let kind = scored
-        .iter()
-        .find(|t| t.technique == h.technique)
-        .map_or("risk", |t| &t.kind);
-    format!(
-        "{} {}: {kind} {} {} ({}), evidence grade {}",
-        h.technique,
-        h.name,
-        score_text(h.score, h.lower_bound),
-        score_interval(h.score_interval),
-        h.band,
-        h.grade,
-    )
 }

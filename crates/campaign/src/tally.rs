@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use scoville_atlas::score::{Rate, Score, likelihood, score};
-use scoville_atlas::stats::{ConfidenceSequence, LEVEL, clopper_pearson};
+use scoville_atlas::stats::{ConfidenceSequence, LEVEL, anytime, clopper_pearson};
 use scoville_report::event::{AttackShare, CurvePoint};
 use scoville_targets::Spent;
 
@@ -18,7 +18,27 @@ pub struct Broken {
     pub attack: String,
 }
 
+/// How the number of samples came about, and so which interval is valid for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Fixed before the run: Clopper-Pearson.
+    Planned,
+    /// Somebody looked and stopped: the anytime-valid interval.
+    Stopped,
+}
+
+impl Size {
+    /// The interval of a rate of `successes` in `n`.
+    pub fn interval(self, successes: usize, n: usize) -> [f64; 2] {
+        match self {
+            Size::Planned => clopper_pearson(successes, n, LEVEL),
+            Size::Stopped => anytime(successes, n, LEVEL),
+        }
+    }
+}
+
 /// Counts at one eps.
+#[derive(Clone)]
 pub struct Rung {
     pub eps: f64,
     /// Samples finished here.
@@ -55,6 +75,7 @@ impl Rung {
 }
 
 /// Counts of one technique over the ladder.
+#[derive(Clone)]
 pub struct Tally {
     pub rungs: Vec<Rung>,
     pub spent: Spent,
@@ -105,9 +126,9 @@ impl Tally {
             .fold(0.0, f64::max)
     }
 
-    /// The widest interval of the finished sample.
-    pub fn final_width(&self) -> f64 {
-        let interval = |r: &Rung| clopper_pearson(r.successes, r.correct, LEVEL);
+    /// The widest interval when the run is over.
+    pub fn final_width(&self, size: Size) -> f64 {
+        let interval = |r: &Rung| size.interval(r.successes, r.correct);
         self.rungs
             .iter()
             .map(|r| width(interval(r)))
@@ -119,9 +140,9 @@ impl Tally {
         self.score_with(plan, Rung::anytime)
     }
 
-    /// The score of the finished sample, with Clopper-Pearson intervals.
-    pub fn final_score(&self, plan: &Plan) -> Option<Score> {
-        self.score_with(plan, |r| clopper_pearson(r.successes, r.correct, LEVEL))
+    /// The score when the run is over.
+    pub fn final_score(&self, plan: &Plan, size: Size) -> Option<Score> {
+        self.score_with(plan, |r| size.interval(r.successes, r.correct))
     }
 
     fn score_with(&self, plan: &Plan, interval: impl Fn(&Rung) -> [f64; 2]) -> Option<Score> {
@@ -140,7 +161,7 @@ impl Tally {
     }
 
     /// The security curve.
-    pub fn curve(&self) -> Vec<CurvePoint> {
+    pub fn curve(&self, size: Size) -> Vec<CurvePoint> {
         self.rungs
             .iter()
             .map(|r| CurvePoint {
@@ -149,9 +170,9 @@ impl Tally {
                 correct: r.correct,
                 successes: r.successes,
                 rate: r.rate(),
-                rate_interval: clopper_pearson(r.successes, r.correct, LEVEL),
+                rate_interval: size.interval(r.successes, r.correct),
                 robust_accuracy: ratio(r.correct - r.successes, r.done),
-                robust_interval: clopper_pearson(r.correct - r.successes, r.done, LEVEL),
+                robust_interval: size.interval(r.correct - r.successes, r.done),
                 by_attack: shares(&r.by_attack),
             })
             .collect()
@@ -204,14 +225,14 @@ mod tests {
         for rung in 0..3 {
             tally.book(rung, 4, &batch);
         }
-        let curve = tally.curve();
+        let curve = tally.curve(Size::Planned);
         let successes: Vec<_> = curve.iter().map(|p| p.successes).collect();
         assert_eq!(successes, [1, 1, 2]);
         assert!(curve.iter().all(|p| p.samples == 4 && p.correct == 3));
         assert_eq!(curve[2].robust_accuracy, 0.25);
         assert_eq!(tally.correct(), 3);
         // Weights 4/7, 2/7, 1/7 of the rates 1/3, 1/3, 2/3, times ten.
-        let score = tally.final_score(&plan).unwrap().value;
+        let score = tally.final_score(&plan, Size::Planned).unwrap().value;
         assert!(
             (score - 10.0 * (4.0 / 21.0 + 2.0 / 21.0 + 2.0 / 21.0)).abs() < 1e-12,
             "{score}"
@@ -219,10 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_run_has_the_wider_interval() {
+        let [low, high] = Size::Planned.interval(30, 100);
+        let [stopped_low, stopped_high] = Size::Stopped.interval(30, 100);
+        assert!(stopped_low < low && high < stopped_high);
+    }
+
+    #[test]
     fn nothing_done_is_no_score() {
         let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01]).unwrap();
         let tally = Tally::new(&plan);
-        assert!(tally.final_score(&plan).is_none() && tally.score_so_far(&plan).is_none());
-        assert_eq!(tally.final_width(), 1.0);
+        assert!(
+            tally.final_score(&plan, Size::Planned).is_none()
+                && tally.score_so_far(&plan).is_none()
+        );
+        assert_eq!(tally.final_width(Size::Planned), 1.0);
     }
 }

@@ -74,7 +74,7 @@ pub struct TargetArgs {
     pub device: DeviceSpec,
 
     /// Samples that go through the model at once
-    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::at_least_one, default_value = "128")]
+    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "128")]
     pub batch: usize,
 
     /// Mean of each channel that the model wants subtracted, in units of the pixel range

@@ -1,7 +1,7 @@
 //! The built-in model: a small CNN on the procedural digits of [`scoville_data::glyphs`]. Clean accuracy is high and it
 //! was trained without any defence, so that a first run has something to show.
 //!
-//! `cargo run --release -p scoville-runtime --example train-glyphs` trains it again.
+//! `datasets/README.md` has the command that trains it again.
 
 /// The ONNX file.
 pub const MODEL: &[u8] = include_bytes!("../../../datasets/glyphs-cnn.onnx");

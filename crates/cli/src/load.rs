@@ -6,7 +6,7 @@ use scoville_data::{Dataset, Source, glyphs};
 use scoville_kernels::Device;
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
-use scoville_runtime::{InputSpec, Model};
+use scoville_runtime::{InputSpec, Layout, Model};
 use scoville_targets::{Metered, ModelTarget, TargetSpec};
 
 use crate::args::TargetArgs;
@@ -20,6 +20,8 @@ pub struct Loaded {
     pub target_info: TargetInfo,
     pub data_info: DataInfo,
     pub device_info: DeviceInfo,
+    /// The data are the model's input as they stand, not pixels.
+    pub raw: bool,
 }
 
 /// Opens the device, loads the model and reads the data.
@@ -33,15 +35,25 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         .input(Some(data.shape.clone()))
         .or_fail(Exit::Usage, "")?;
     let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
+    check_classes(model.classes(), &name)?;
     check_labels(&data, model.classes())?;
     let class_names = class_names(&spec, &data, model.classes())?;
+    let target = Metered::new(ModelTarget::new(model));
+    let weights_sha256 = target
+        .inner()
+        .weights_digest()
+        .or_fail(Exit::Internal, &name)?;
+    let model = target.inner().model();
     Ok(Loaded {
+        raw: spec.raw.unwrap_or(false),
         target_info: TargetInfo {
             name,
             sha256,
+            weights_sha256,
             classes: model.classes(),
             class_names,
             input_shape: data.shape.clone(),
+            input: in_words(&input),
             parameters: model.parameters(),
             notes: model.notes().to_vec(),
         },
@@ -55,7 +67,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
             name: device.name(),
             software: device.is_software(),
         },
-        target: Metered::new(ModelTarget::new(model)),
+        target,
         data,
     })
 }
@@ -177,6 +189,46 @@ fn check_pixels(data: &Dataset) -> Result<(), Failure> {
             ),
         )),
     }
+}
+
+/// What happens to pixels on their way into the model.
+fn in_words(input: &InputSpec) -> String {
+    if input.raw {
+        return "raw".into();
+    }
+    let list = |values: &[f32]| {
+        let words: Vec<String> = values.iter().map(ToString::to_string).collect();
+        words.join(" ")
+    };
+    let mut words = vec![format!(
+        "range {}..{}",
+        input.pixel_range.0, input.pixel_range.1
+    )];
+    if !input.mean.is_empty() {
+        words.push(format!("mean {}", list(&input.mean)));
+    }
+    if !input.std.is_empty() {
+        words.push(format!("std {}", list(&input.std)));
+    }
+    words.push(match input.layout {
+        Layout::Nchw => "nchw".into(),
+        Layout::Nhwc => "nhwc".into(),
+    });
+    if input.transpose {
+        words.push("transposed".into());
+    }
+    words.join(", ")
+}
+
+fn check_classes(classes: usize, name: &str) -> Result<(), Failure> {
+    if classes >= 2 {
+        return Ok(());
+    }
+    let message = format!(
+        "{name}: the model has {classes} output, a classifier has one for each class; export a binary classifier with two \
+         (for a logit z: 0 and z)"
+    );
+    Err(Failure::new(Exit::BadInput, message))
 }
 
 fn check_labels(data: &Dataset, classes: usize) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ mod builtin;
 mod commands;
 mod exit;
 mod load;
+mod output;
 mod parse;
 mod terminal;
 
@@ -20,11 +21,16 @@ fn main() -> std::process::ExitCode {
     };
     terminal::quiet_panics();
     terminal::quiet_vulkan_loader();
-    match dispatch(args.command) {
+    // A panic is a bug of ours; it must not pass for a verdict.
+    let outcome = std::panic::catch_unwind(|| dispatch(args.command));
+    match outcome.unwrap_or_else(|_| Err(Failure::new(Exit::Internal, BUG))) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report(),
     }
 }
+
+const BUG: &str = "Scoville stopped on a bug of its own; please report it with the output of the same command under \
+                   RUST_BACKTRACE=1";
 
 fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {

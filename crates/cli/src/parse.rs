@@ -28,6 +28,17 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The largest batch: more gains no speed, and memory grows with it.
+const MOST_AT_ONCE: usize = 4096;
+
+/// A batch size.
+pub fn batch(text: &str) -> Result<usize, String> {
+    match at_least_one(text)? {
+        n if n > MOST_AT_ONCE => Err(format!("must be at most {MOST_AT_ONCE}")),
+        n => Ok(n),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +57,7 @@ mod tests {
     fn counts_start_at_one() {
         assert_eq!(at_least_one("3"), Ok(3));
         assert!(at_least_one("0").is_err() && at_least_one("-1").is_err());
+        assert_eq!(batch("4096"), Ok(4096));
+        assert!(batch("4097").is_err() && batch("0").is_err());
     }
 }

@@ -47,13 +47,17 @@ pub struct RunStarted {
 pub struct TargetInfo {
     /// File name, or `built-in glyphs CNN`.
     pub name: String,
-    /// SHA-256 of the model file, hex.
+    /// SHA-256 of the model file, hex; weights that it keeps in other files are not in it.
     pub sha256: String,
+    /// SHA-256 of the weights as they are on the device, hex.
+    pub weights_sha256: String,
     pub classes: usize,
     /// Class names, empty when none were given.
     pub class_names: Vec<String>,
     /// Shape of one sample in pixel space, without the batch: `[channels, height, width]` for images.
     pub input_shape: Vec<usize>,
+    /// What the model wants done to pixels in [0,1], in words: `range 0..1, mean 0.5, std 0.25, nchw`.
+    pub input: String,
     /// Number of trained parameters.
     pub parameters: u64,
     /// What the loader changed or assumed, in words ("batch size 1 lifted to any").
@@ -86,6 +90,12 @@ pub struct PlanInfo {
     pub norm: String,
     /// The budgets, ascending, in `[0,1]` pixel units.
     pub eps_ladder: Vec<f64>,
+    /// Samples a batch.
+    pub batch: usize,
+    /// Who can reach the model, when declared.
+    pub exposure: Option<String>,
+    /// What is at stake, when declared.
+    pub impact: Option<String>,
     pub techniques: Vec<PlannedTechnique>,
 }
 

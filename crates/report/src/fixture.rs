@@ -80,6 +80,8 @@ pub fn started() -> RunStarted {
             .map(String::from)
             .to_vec(),
             input_shape: vec![3, 32, 32],
+            weights_sha256: "23cd".repeat(16),
+            input: "range 0..1, mean 0.4914 0.4822 0.4465, std 0.2471 0.2435 0.2616, nchw".into(),
             parameters: 272_474,
             notes: vec!["batch size 1 lifted to any".into()],
         },
@@ -94,6 +96,9 @@ pub fn started() -> RunStarted {
             software: false,
         },
         plan: PlanInfo {
+            batch: 128,
+            exposure: None,
+            impact: None,
             norm: "linf".into(),
             eps_ladder: LADDER.to_vec(),
             techniques: vec![

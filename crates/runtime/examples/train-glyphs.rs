@@ -1,7 +1,7 @@
 //! Trains the built-in model and writes it as ONNX:
 //!
 //! ```text
-//! cargo run --release -p scoville-runtime --example train-glyphs -- datasets/glyphs-cnn.onnx
+//! cargo run --release -p scoville -p scoville-runtime --example train-glyphs -- datasets/glyphs-cnn.onnx
 //! ```
 //!
 //! Two convolutions and two dense layers on 28x28 glyphs, cross-entropy, Adam (Kingma & Ba 2015), no defence of any

@@ -41,7 +41,6 @@ impl BlackBox for Square {
             let better = keep_lower(&mut margin, &new)?;
             select(&mut best, &candidate, &better)?;
         }
-        search.compact()?;
         Ok(())
     }
 }

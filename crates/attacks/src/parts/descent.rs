@@ -56,7 +56,6 @@ impl Descent {
         }
         let last = head(&target.scores(&x)?, &search.y, self.loss)?;
         search.offer(&x, &last.predicted)?;
-        search.compact()?;
-        Ok(())
+        search.settle()
     }
 }

@@ -1,8 +1,6 @@
 //! `scoville assess`: the main job.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,11 +8,12 @@ use scoville_attacks::{Attack, parse};
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
-use scoville_report::{Ndjson, Progress, Record, Sink, Style, Table, html, json};
+use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, json};
 
 use crate::args::{AssessArgs, Format};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, load};
+use crate::output::Output;
 use crate::terminal::{stderr_style, stdout_style};
 
 const LINF_LADDER: [f64; 5] = [
@@ -27,21 +26,23 @@ const LINF_LADDER: [f64; 5] = [
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
-    if args.target.raw {
-        let message = "assess needs pixels in [0,1], because eps is measured in them: say what the model wants with \
-                       --mean, --std and --pixel-range instead of --raw";
-        return Err(Failure::new(Exit::Usage, message));
-    }
     let plan = plan(args)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
-    let mut reports = Reports::open(args)?;
+    let reports = Reports::open(args)?;
+    let loaded = load(&args.target)?;
+    if loaded.raw {
+        let message = "assess needs pixels in [0,1], because eps is measured in them: say what the model wants with \
+                       --mean, --std and --pixel-range instead of raw input";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let Loaded {
         target,
         data,
         target_info,
         data_info,
         device_info,
-    } = load(&args.target)?;
+        ..
+    } = loaded;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -123,8 +124,13 @@ impl Sinks {
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.record.event(event)?;
-        if let Some(progress) = &mut self.progress {
-            progress.event(event)?;
+        // Progress is a courtesy: without a reader it ends, and the run goes on.
+        if self
+            .progress
+            .as_mut()
+            .is_some_and(|p| p.event(event).is_err())
+        {
+            self.progress = None;
         }
         match self.stdout.event(event) {
             // A reader that closed the pipe has seen enough; the reports are still written.
@@ -139,31 +145,38 @@ impl Sinks {
 
 /// The report files.
 struct Reports {
-    json: Option<File>,
-    html: Option<File>,
+    json: Option<Output>,
+    html: Option<Output>,
 }
 
 impl Reports {
     fn open(args: &AssessArgs) -> Result<Self, Failure> {
-        let open =
-            |path: &Path| File::create(path).or_fail(Exit::Usage, &path.display().to_string());
+        if args.report_json.is_some() && args.report_json == args.report_html {
+            let message = "--report-json and --report-html name the same file";
+            return Err(Failure::new(Exit::Usage, message));
+        }
         Ok(Self {
-            json: args.report_json.as_deref().map(open).transpose()?,
-            html: args.report_html.as_deref().map(open).transpose()?,
+            json: args
+                .report_json
+                .as_deref()
+                .map(Output::create)
+                .transpose()?,
+            html: args
+                .report_html
+                .as_deref()
+                .map(Output::create)
+                .transpose()?,
         })
     }
 
-    fn write(
-        &mut self,
-        record: &Record,
-        strips: &[scoville_report::SampleStrip],
-    ) -> Result<(), Failure> {
-        if let Some(file) = &mut self.json {
-            writeln!(file, "{:#}", json(record)).or_fail(Exit::Internal, "--report-json")?;
+    fn write(self, record: &Record, strips: &[SampleStrip]) -> Result<(), Failure> {
+        if let Some(mut file) = self.json {
+            file.write(format!("{:#}\n", json(record)).as_bytes())?;
+            file.finish()?;
         }
-        if let Some(file) = &mut self.html {
-            file.write_all(html(record, strips).as_bytes())
-                .or_fail(Exit::Internal, "--report-html")?;
+        if let Some(mut file) = self.html {
+            file.write(html(record, strips).as_bytes())?;
+            file.finish()?;
         }
         Ok(())
     }

@@ -18,7 +18,10 @@ pub fn run(args: &JsonArgs) -> Result<Exit, Failure> {
 }
 
 fn is_auto(adapter: &AdapterInfo, auto: &Device) -> bool {
-    auto.is_gpu() && adapter.api == auto.backend() && adapter.name == auto.name()
+    match auto {
+        Device::Cpu => false,
+        Device::Gpu(gpu) => gpu.info().api == adapter.api && gpu.info().index == adapter.index,
+    }
 }
 
 fn table(adapters: &[AdapterInfo], auto: &Device) -> String {

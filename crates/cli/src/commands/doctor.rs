@@ -16,44 +16,29 @@ const SAMPLES: usize = 4;
 /// How far a device may be from the CPU, relative to the largest value.
 const TOLERANCE: f32 = 1e-4;
 
+/// Prints as it goes: a first run on a GPU compiles for a while.
 pub fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let mut report = Report::default();
     let specs = match &args.device {
         Some(spec) => vec![*spec],
-        None => report.every_device()?,
+        None => every_device()?,
     };
+    let mut healthy = true;
     for spec in specs {
-        match Device::open(&spec) {
-            Ok(device) => report.device(&device),
-            Err(error) => report.line(false, "driver", &error.to_string()),
-        }
+        healthy &= match Device::open(&spec) {
+            Ok(device) => check(&device)?,
+            Err(error) => line(false, "driver", &error.to_string())?,
+        };
     }
-    let healthy = report.healthy;
-    report.text += if healthy {
+    print(if healthy {
         "\nAll well.\n"
     } else {
         "\nSomething is wrong: update the driver of the device that failed, or use --device cpu.\n"
-    };
-    print(&report.text)?;
+    })?;
     Ok(if healthy {
         Exit::Done
     } else {
         Exit::Unreachable
     })
-}
-
-struct Report {
-    text: String,
-    healthy: bool,
-}
-
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            text: String::new(),
-            healthy: true,
-        }
-    }
 }
 
 type Check = fn(&Device) -> Result<f32, Box<dyn std::error::Error>>;
@@ -64,46 +49,53 @@ const CHECKS: [(&str, Check); 3] = [
     ("input gradient", gradient),
 ];
 
-impl Report {
-    fn line(&mut self, ok: bool, what: &str, detail: &str) {
-        self.healthy &= ok;
-        let mark = if ok { "ok  " } else { "FAIL" };
-        self.text += &format!("  {mark}  {what:<15} {detail}\n");
-    }
+/// Prints the outcome of one check and returns it.
+fn line(ok: bool, what: &str, detail: &str) -> Result<bool, Failure> {
+    let mark = if ok { "ok  " } else { "FAIL" };
+    print(&format!("  {mark}  {what:<15} {detail}\n"))?;
+    Ok(ok)
+}
 
-    /// The CPU and every adapter, with a word on drivers where there is no GPU.
-    fn every_device(&mut self) -> Result<Vec<DeviceSpec>, Failure> {
-        let adapters = adapters();
-        if adapters.iter().all(|a| a.software) {
-            self.text += "No GPU was found; Scoville computes on the CPU. If this machine has one, install its driver:\n\
-                 \x20 Linux: the vendor's driver with Vulkan and libvulkan1 (Debian: nvidia-driver, or mesa-vulkan-drivers\n\
-                 \x20        for AMD and Intel); Windows: the vendor's driver; macOS: nothing, Metal is built in.\n\n";
-        }
-        let spec = |text: String| text.parse::<DeviceSpec>().or_fail(Exit::Internal, "");
-        let named = adapters
-            .iter()
-            .map(|a| spec(format!("{}:{}", a.api, a.index)));
-        std::iter::once(Ok(DeviceSpec::Cpu)).chain(named).collect()
+/// The CPU and every adapter, with a word on drivers where there is no GPU.
+fn every_device() -> Result<Vec<DeviceSpec>, Failure> {
+    let adapters = adapters();
+    if adapters.iter().all(|a| a.software) {
+        print(
+            "No GPU was found; Scoville computes on the CPU. If this machine has one, install its driver:\n\
+             \x20 Linux: the vendor's driver with Vulkan and libvulkan1 (Debian: nvidia-driver, or mesa-vulkan-drivers\n\
+             \x20        for AMD and Intel); Windows: the vendor's driver; macOS: nothing, Metal is built in.\n\n",
+        )?;
     }
+    let spec = |text: String| text.parse::<DeviceSpec>().or_fail(Exit::Internal, "");
+    let named = adapters
+        .iter()
+        .map(|a| spec(format!("{}:{}", a.api, a.index)));
+    std::iter::once(Ok(DeviceSpec::Cpu)).chain(named).collect()
+}
 
-    fn device(&mut self, device: &Device) {
-        let software = if device.is_software() {
-            " (software, slow)"
-        } else {
-            ""
-        };
-        self.text += &format!("{}: {}{software}\n", device.backend(), device.name());
-        self.line(true, "driver", "opens");
-        for (what, check) in CHECKS {
-            match check(device) {
-                Ok(difference) => {
-                    let detail = format!("largest difference from the CPU {difference:.1e}");
-                    self.line(difference <= TOLERANCE, what, &detail);
-                }
-                Err(error) => self.line(false, what, &error.to_string()),
+/// Checks one device; true when all is well.
+fn check(device: &Device) -> Result<bool, Failure> {
+    let software = if device.is_software() {
+        " (software, slow)"
+    } else {
+        ""
+    };
+    print(&format!(
+        "{}: {}{software}\n",
+        device.backend(),
+        device.name()
+    ))?;
+    let mut healthy = line(true, "driver", "opens")?;
+    for (what, check) in CHECKS {
+        healthy &= match check(device) {
+            Ok(difference) => {
+                let detail = format!("largest difference from the CPU {difference:.1e}");
+                line(difference <= TOLERANCE, what, &detail)?
             }
-        }
+            Err(error) => line(false, what, &error.to_string())?,
+        };
     }
+    Ok(healthy)
 }
 
 /// A random start and a step in both norms, against their CPU twins.

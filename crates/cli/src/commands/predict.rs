@@ -1,8 +1,6 @@
 //! `scoville predict`: what anyone needs to compare with another runtime.
 
-use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write};
-use std::path::Path;
+use std::io::{ErrorKind, Write};
 
 use scoville_kernels::{Array, Loss, head};
 use scoville_targets::{Gradients, Labels, Scores};
@@ -11,10 +9,11 @@ use serde_json::json;
 use crate::args::PredictArgs;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, load};
+use crate::output::Output;
 
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
-    let mut out = args.out.as_deref().map(create).transpose()?;
-    let mut gradient = args.gradient.as_deref().map(create).transpose()?;
+    let mut out = args.out.as_deref().map(Output::create).transpose()?;
+    let mut gradient = args.gradient.as_deref().map(Output::create).transpose()?;
     let loaded = load(&args.target)?;
     let rows: Vec<usize> = (0..loaded.data.len()).collect();
     for batch in rows.chunks(args.target.batch) {
@@ -41,9 +40,10 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
             }
         }
     }
-    for file in [&mut out, &mut gradient].into_iter().flatten() {
-        file.flush().or_fail(Exit::Internal, "cannot write")?;
-    }
+    [out, gradient]
+        .into_iter()
+        .flatten()
+        .try_for_each(Output::finish)?;
     Ok(Exit::Done)
 }
 
@@ -52,17 +52,9 @@ enum Reader {
     Left,
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
-    let file = File::create(path).or_fail(Exit::Usage, &path.display().to_string())?;
-    Ok(BufWriter::new(file))
-}
-
-fn write(file: &mut BufWriter<File>, values: &[f32]) -> Result<(), Failure> {
-    for value in values {
-        file.write_all(&value.to_le_bytes())
-            .or_fail(Exit::Internal, "cannot write")?;
-    }
-    Ok(())
+fn write(file: &mut Output, values: &[f32]) -> Result<(), Failure> {
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    file.write(&bytes)
 }
 
 fn array(loaded: &Loaded, rows: &[usize]) -> Result<Array, Failure> {

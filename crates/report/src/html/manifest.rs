@@ -43,12 +43,14 @@ fn given(e: &RunStarted) -> Vec<Entry> {
         (
             "Model",
             format!(
-                "{}<br><code>sha256 {}</code><br>{}, {}, input {}",
+                "{}<br><code>sha256 {}</code><br><code>weights {}</code><br>{}, {}, input {}, {}",
                 Esc(&e.target.name),
                 Esc(&e.target.sha256),
+                Esc(&e.target.weights_sha256),
                 counted(e.target.parameters, "parameter"),
                 counted(e.target.classes as u64, "class"),
                 shape(&e.target.input_shape),
+                Esc(&e.target.input),
             ),
         ),
     ];

@@ -1,0 +1,195 @@
+//! One table over all attacks: each runs, keeps its promises, and finds what there is to find.
+
+use std::sync::atomic::AtomicBool;
+
+use scoville_attacks::{
+    Algorithm, Problem, Success, black_box, parse, projection, rows, white_box,
+};
+use scoville_data::glyphs::{Split, generate};
+use scoville_kernels::{Array, Device, Norm};
+use scoville_targets::{Labels, Metered, ModelTarget};
+
+use crate::devices::target;
+
+const SAMPLES: usize = 32;
+
+struct Run {
+    found: Vec<Success>,
+    queries: u64,
+    gradients: u64,
+}
+
+/// Runs an attack on the first correct glyphs.
+fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scoville_attacks::Error> {
+    let target = Metered::new(target(&Device::Cpu));
+    let (x, y) = correct_samples(target.inner());
+    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+    let stop = AtomicBool::new(stopped);
+    let problem = Problem {
+        ids: &ids,
+        x: &x,
+        y: &y,
+        norm,
+        eps,
+        bounds: (0.0, 1.0),
+        seed: 1,
+        stop: &stop,
+    };
+    let found = match parse(attack).unwrap().algorithm {
+        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), &target, &problem)?,
+        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), &target, &problem)?,
+    };
+    check(&found, &x, &y, norm, eps, target.inner());
+    let spent = target.spent();
+    Ok(Run {
+        found,
+        queries: spent.queries,
+        gradients: spent.gradients,
+    })
+}
+
+fn correct_samples(target: &ModelTarget) -> (Vec<f32>, Vec<u32>) {
+    let data = generate(Split::Test, 2 * SAMPLES, 0);
+    let all = Array::from_vec(&Device::Cpu, 2 * SAMPLES, 784, data.x.clone()).unwrap();
+    let labels = target.labels(&all).unwrap().to_vec().unwrap();
+    let correct: Vec<usize> = (0..data.len())
+        .filter(|&i| labels[i] == data.y[i])
+        .take(SAMPLES)
+        .collect();
+    assert_eq!(correct.len(), SAMPLES);
+    let x = correct
+        .iter()
+        .flat_map(|&i| data.sample(i))
+        .copied()
+        .collect();
+    (x, correct.iter().map(|&i| data.y[i]).collect())
+}
+
+/// Every success lies inside the ball by f64 arithmetic and in the input range, and is misclassified when asked anew.
+fn check(found: &[Success], x: &[f32], y: &[u32], norm: Norm, eps: f64, target: &ModelTarget) {
+    for success in found {
+        let clean = &x[success.row * 784..][..784];
+        assert!(projection::distance(norm, clean, &success.x) <= eps);
+        assert!(success.x.iter().all(|v| (0.0..=1.0).contains(v)));
+        let stored = Array::from_vec(&Device::Cpu, 1, 784, success.x.clone()).unwrap();
+        let label = target.labels(&stored).unwrap().to_vec().unwrap()[0];
+        assert_eq!(label, success.predicted);
+        assert_ne!(label, y[success.row]);
+    }
+}
+
+#[test]
+fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
+    for row in rows() {
+        for &norm in row.norms {
+            let large = if norm == Norm::Linf { 0.2 } else { 4.0 };
+            // One step goes less far.
+            let most = if row.name == "fgsm" {
+                SAMPLES / 2
+            } else {
+                SAMPLES - 2
+            };
+            let found = run(row.name, norm, large, false).unwrap().found.len();
+            assert!(
+                found >= most,
+                "{} in {norm}: {found} of {SAMPLES}",
+                row.name
+            );
+            let found = run(row.name, norm, 1e-6, false).unwrap().found.len();
+            assert_eq!(found, 0, "{} in {norm}", row.name);
+        }
+    }
+}
+
+#[test]
+fn budgets_are_kept_to_the_last_sample() {
+    // Nothing is found at a tiny eps, so every attack spends its whole budget, and no verification query is made.
+    let n = SAMPLES as u64;
+    for (attack, queries, gradients) in [
+        ("fgsm", n, n),
+        ("bim:steps=7", n, 7 * n),
+        ("mi-fgsm:steps=3", n, 3 * n),
+        ("pgd:steps=5:restarts=3", 3 * n, 15 * n),
+        ("apgd-ce:steps=11:restarts=2", 2 * n, 22 * n),
+        ("square:queries=13", 13 * n, 0),
+    ] {
+        let run = run(attack, Norm::Linf, 1e-6, false).unwrap();
+        assert_eq!(
+            (run.queries, run.gradients),
+            (queries, gradients),
+            "{attack}"
+        );
+    }
+}
+
+#[test]
+fn finished_samples_leave_the_batch() {
+    // At eps 0.2 most samples fall in a few of the 40 steps: had they stayed, this would cost 40 gradients each.
+    let run = run("pgd:steps=40", Norm::Linf, 0.2, false).unwrap();
+    assert!(run.gradients < 10 * SAMPLES as u64, "{}", run.gradients);
+}
+
+#[test]
+fn a_sample_fares_alone_as_in_a_batch() {
+    let target = target(&Device::Cpu);
+    let (x, y) = correct_samples(&target);
+    let stop = AtomicBool::new(false);
+    for attack in [
+        "mi-fgsm",
+        "apgd-ce:steps=20:restarts=2",
+        "square:queries=60",
+    ] {
+        let rows_broken = |rows: std::ops::Range<usize>| -> Vec<usize> {
+            let ids: Vec<u32> = rows.clone().map(|i| i as u32).collect();
+            let (x, y) = (&x[rows.start * 784..rows.end * 784], &y[rows.clone()]);
+            let (norm, eps) = (Norm::Linf, 10.0 / 255.0);
+            let problem = Problem {
+                ids: &ids,
+                x,
+                y,
+                norm,
+                eps,
+                bounds: (0.0, 1.0),
+                seed: 1,
+                stop: &stop,
+            };
+            let found = match parse(attack).unwrap().algorithm {
+                Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), &target, &problem),
+                Algorithm::BlackBox(attack) => black_box(attack.as_ref(), &target, &problem),
+            };
+            let mut broken: Vec<usize> =
+                found.unwrap().iter().map(|s| rows.start + s.row).collect();
+            broken.sort_unstable();
+            broken
+        };
+        let together = rows_broken(0..SAMPLES);
+        let alone: Vec<usize> = (0..SAMPLES).flat_map(|i| rows_broken(i..i + 1)).collect();
+        assert_eq!(together, alone, "{attack}");
+        assert!(
+            !together.is_empty() && together.len() < SAMPLES,
+            "{attack}: {}",
+            together.len()
+        );
+    }
+}
+
+#[test]
+fn iterations_and_restarts_help() {
+    let found = |attack: &str| {
+        run(attack, Norm::Linf, 8.0 / 255.0, false)
+            .unwrap()
+            .found
+            .len()
+    };
+    let (one, many) = (found("fgsm"), found("apgd-ce:steps=50:restarts=2"));
+    assert!(many >= one && many > 0, "{one} {many}");
+    assert!(found("square:queries=600") >= found("square:queries=20"));
+}
+
+#[test]
+fn a_stop_ends_an_attack_at_once() {
+    for attack in ["pgd:steps=1000000", "square:queries=1000000"] {
+        let stopped = run(attack, Norm::Linf, 1e-6, true);
+        assert!(matches!(stopped, Err(scoville_attacks::Error::Interrupted)));
+    }
+}

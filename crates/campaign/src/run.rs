@@ -186,10 +186,9 @@ impl<'a, 'e> Run<'a, 'e> {
                 self.forget_batch(before);
                 return Ok(Ended::Interrupted);
             }
-            if self.probe.ids.len() >= PROBE && self.findings.is_empty() {
-                if let Ended::Interrupted = unless_interrupted(self.check_probe())? {
-                    return Ok(Ended::Interrupted);
-                }
+            let full = self.probe.ids.len() >= PROBE && self.findings.is_empty();
+            if full && unless_interrupted(self.check_probe())? == Ended::Interrupted {
+                return Ok(Ended::Interrupted);
             }
             if self.narrow_enough() {
                 return Ok(Ended::WidthReached);

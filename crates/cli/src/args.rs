@@ -142,7 +142,7 @@ pub struct AssessArgs {
         env = "SCOVILLE_ATTACKS",
         value_delimiter = ',',
         value_name = "ATTACK,..",
-        default_value = "apgd-ce,square"
+        default_value = "apgd-ce,square:queries=500"
     )]
     pub attacks: Vec<String>,
 

@@ -10,4 +10,4 @@ pub const MODEL: &[u8] = include_bytes!("../../../datasets/glyphs-cnn.onnx");
 pub const NAME: &str = "built-in glyphs CNN";
 
 /// Samples that a run without `--data` and `--limit` takes.
-pub const SAMPLES: usize = 400;
+pub const SAMPLES: usize = 420;

@@ -56,7 +56,7 @@ pub struct TargetInfo {
     pub class_names: Vec<String>,
     /// Shape of one sample in pixel space, without the batch: `[channels, height, width]` for images.
     pub input_shape: Vec<usize>,
-    /// What the model wants done to pixels in [0,1], in words: `range 0..1, mean 0.5, std 0.25, nchw`.
+    /// What the model wants done to pixels in `[0,1]`, in words: `range 0..1, mean 0.5, std 0.25, nchw`.
     pub input: String,
     /// Number of trained parameters.
     pub parameters: u64,

@@ -7,7 +7,7 @@ use scoville_attacks::{
 };
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Norm};
-use scoville_targets::{Labels, Metered, ModelTarget};
+use scoville_targets::{Gradients, Labels, Metered, ModelTarget};
 
 use crate::devices::target;
 
@@ -35,10 +35,7 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         seed: 1,
         stop: &stop,
     };
-    let found = match parse(attack).unwrap().algorithm {
-        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), &target, &problem)?,
-        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), &target, &problem)?,
-    };
+    let found = launch(attack, &target, &problem)?;
     check(&found, &x, &y, norm, eps, target.inner());
     let spent = target.spent();
     Ok(Run {
@@ -46,6 +43,18 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         queries: spent.queries,
         gradients: spent.gradients,
     })
+}
+
+/// Runs an attack by name with the access that it needs.
+fn launch(
+    attack: &str,
+    target: &dyn Gradients,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, scoville_attacks::Error> {
+    match parse(attack).unwrap().algorithm {
+        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
+        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
+    }
 }
 
 fn correct_samples(target: &ModelTarget) -> (Vec<f32>, Vec<u32>) {
@@ -153,10 +162,7 @@ fn a_sample_fares_alone_as_in_a_batch() {
                 seed: 1,
                 stop: &stop,
             };
-            let found = match parse(attack).unwrap().algorithm {
-                Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), &target, &problem),
-                Algorithm::BlackBox(attack) => black_box(attack.as_ref(), &target, &problem),
-            };
+            let found = launch(attack, &target, &problem);
             let mut broken: Vec<usize> =
                 found.unwrap().iter().map(|s| rows.start + s.row).collect();
             broken.sort_unstable();

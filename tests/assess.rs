@@ -186,7 +186,7 @@ fn a_wanted_width_ends_the_run() {
         "--device",
         "cpu",
         "--batch",
-        "50",
+        "20",
         "--limit",
         "1000",
         "--eps-ladder",
@@ -195,6 +195,15 @@ fn a_wanted_width_ends_the_run() {
     let output = scoville(&[&args[..], &["--attacks", "fgsm", "--until-width", "0.5"]].concat());
     let finished = events(&output).pop().unwrap();
     assert_eq!(finished["ended"], "width reached");
+    // The checks are made however short the run is.
+    let checks = scored(&events(&output), "AML.T0043.000")["checks"].clone();
+    let made = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["outcome"] == "passed")
+        .count();
+    assert!(made >= 5, "{checks}");
     assert!(finished["totals"]["samples"].as_u64().unwrap() < 1000);
 }
 

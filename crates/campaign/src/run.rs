@@ -54,7 +54,7 @@ pub fn run(
     stop: &AtomicBool,
     emit: &mut Emit<'_>,
 ) -> Result<Finished, Error> {
-    let before = target.inner().weights_digest()?;
+    let before = manifest.target.weights_sha256.clone();
     let mut run = Run::new(plan, target, data, stop, emit);
     run.announce(manifest)?;
     let ended = run.batches()?;
@@ -180,6 +180,7 @@ impl<'a, 'e> Run<'a, 'e> {
 
     /// All batches, until the data, the reader's patience or the asked-for width is reached.
     fn batches(&mut self) -> Result<Ended, Error> {
+        let mut ended = Ended::Completed;
         for rows in shuffled(self.data.len(), self.plan.seed).chunks(self.plan.batch) {
             let before = (self.tallies.clone(), self.clean.clone());
             if let Ended::Interrupted = unless_interrupted(self.batch(rows))? {
@@ -191,13 +192,16 @@ impl<'a, 'e> Run<'a, 'e> {
                 return Ok(Ended::Interrupted);
             }
             if self.narrow_enough() {
-                return Ok(Ended::WidthReached);
+                ended = Ended::WidthReached;
+                break;
             }
         }
-        if self.findings.is_empty() {
-            return unless_interrupted(self.check_probe());
+        // A short run ends before the probe is full: it is checked on what there is.
+        if self.findings.is_empty() && unless_interrupted(self.check_probe())? == Ended::Interrupted
+        {
+            return Ok(Ended::Interrupted);
         }
-        Ok(Ended::Completed)
+        Ok(ended)
     }
 
     /// Takes a batch back that some techniques finished and others did not, so that all count the same samples. What it

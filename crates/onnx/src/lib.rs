@@ -76,6 +76,16 @@ pub fn parse(bytes: Bytes, dir: Option<&Path>) -> Result<Graph, Error> {
     validate::graph(model, &mut External::new(dir), sha256)
 }
 
+/// A serialised tensor and its name, as the ONNX node suite stores them.
+pub fn parse_tensor(bytes: Bytes) -> Result<(String, Tensor), Error> {
+    let mut proto = proto::Tensor::decode(bytes).map_err(|error| Error::Decode {
+        reason: error.to_string(),
+    })?;
+    let name = std::mem::take(&mut proto.name);
+    let tensor = decode::tensor(proto, &name, &mut External::new(None))?;
+    Ok((name, tensor))
+}
+
 /// SHA-256 of `bytes`, in lower-case hex.
 pub fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))

@@ -13,7 +13,7 @@ use crate::proto;
 use crate::tensor::Tensor;
 
 /// Versions of the default operator set that real exports use and the runtime knows.
-const OPSETS: std::ops::RangeInclusive<i64> = 6..=24;
+const OPSETS: std::ops::RangeInclusive<i64> = 1..=27;
 const MAX_NODES: usize = 1_000_000;
 
 /// Validates `model`; `sha256` is the digest of its file.

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use scoville_onnx::Node;
+
 /// Why a model could not be loaded or run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -132,6 +134,18 @@ pub enum Fault {
     /// The device failed while a constant was moved to it or a node ran.
     #[error("{0}")]
     Backend(String),
+}
+
+impl Error {
+    /// A fault of `node` while it looked at `inputs`.
+    pub(crate) fn node(node: &Node, inputs: &str, fault: Fault) -> Error {
+        Error::Node {
+            node: node.name.clone(),
+            op: node.op.clone(),
+            inputs: inputs.into(),
+            fault: Box::new(fault),
+        }
+    }
 }
 
 impl Fault {

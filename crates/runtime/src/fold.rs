@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scoville_onnx::{Data, Graph, Node, Tensor};
 
-use crate::ops::batch_normalization as norm;
+use crate::ops::normalise::batch_normalization as norm;
 
 /// Folds wherever the weights and the statistics are constants; returns how many were folded.
 pub(crate) fn batch_normalizations(graph: &mut Graph) -> usize {

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod evaluate;
 mod fold;
 mod model;
 mod network;
@@ -27,6 +28,7 @@ mod step;
 mod value;
 
 pub use error::{Error, Fault, Unsupported};
+pub use evaluate::{Feed, evaluate};
 pub use model::Model;
 pub use ops::operators;
 pub use spec::{InputSpec, Layout};

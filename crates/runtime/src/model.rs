@@ -17,6 +17,7 @@ pub struct Model {
     recipe: Arc<Recipe>,
     device: Device,
     classes: usize,
+    output: Vec<usize>,
     parameters: u64,
     notes: Vec<String>,
 }
@@ -39,7 +40,7 @@ impl Model {
     /// function, samples run one by one; [`notes`](Self::notes) says so.
     pub fn load(graph: Graph, input: &InputSpec, device: &Device) -> Result<Model, Error> {
         let port = only_input(&graph)?;
-        let baked = is_baked(port)?;
+        let (baked, port_dtype) = (baked_batch(port)?, port.dtype);
         let sample = port.shape.as_deref().and_then(|dims| dims.get(1..));
         let prologue = Prologue::new(input, sample)?;
         let mut notes = Vec::new();
@@ -62,20 +63,22 @@ impl Model {
             graph,
             prologue,
             baked,
+            dtype: port_dtype,
         });
 
         // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes
         // nothing.
         let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), &Device::Cpu)?;
-        if baked && cpu.batched {
+        if baked.is_some() && cpu.batched {
             cpu.batched = samples_are_independent(&mut cpu, recipe.prologue.sample())?;
         }
         notes.extend(
             cpu.cut()
                 .map(|op| format!("the final {op} is cut: logits are its input")),
         );
-        notes.extend(batch_note(baked, cpu.batched).map(str::to_owned));
+        notes.extend(batch_note(baked, cpu.batched));
         let (batched, classes) = (cpu.batched, cpu.classes());
+        let output = cpu.shape().to_vec();
         let engine: Box<dyn Engine> = match device {
             Device::Cpu => Box::new(cpu),
             Device::Gpu(_) => {
@@ -90,14 +93,31 @@ impl Model {
             recipe,
             device: device.clone(),
             classes,
+            output,
             parameters,
             notes,
         })
     }
 
-    /// How many classes it tells apart.
+    /// How many values it gives for one sample; a classifier's are one score a class.
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// Refuses a model whose output for one sample has more than one axis longer than 1: that is no
+    /// list of scores.
+    pub fn check_classifier(&self) -> Result<(), Error> {
+        if self.output.iter().filter(|&&size| size > 1).count() <= 1 {
+            return Ok(());
+        }
+        let what = format!(
+            "it has shape {:?} for one sample; one score a class is needed, [n, classes]",
+            self.output
+        );
+        Err(Error::Interface {
+            port: "first output".into(),
+            what,
+        })
     }
 
     /// One sample in pixel space, `[C, H, W]` or `[D]`.
@@ -177,8 +197,8 @@ fn only_input(graph: &Graph) -> Result<&Port, Error> {
             what,
         });
     };
-    if port.dtype != DType::F32 {
-        let what = format!("it takes {}, float32 is needed", port.dtype);
+    if matches!(port.dtype, DType::String) {
+        let what = "it takes text; only models of numbers can be run on batches".into();
         return Err(Error::Interface {
             port: format!("input {}", port.name),
             what,
@@ -187,14 +207,12 @@ fn only_input(graph: &Graph) -> Result<&Port, Error> {
     Ok(port)
 }
 
-/// Whether the export fixed the batch at 1; any other fixed batch is refused.
-fn is_baked(port: &Port) -> Result<bool, Error> {
+/// The batch that the export fixed, if any.
+fn baked_batch(port: &Port) -> Result<Option<usize>, Error> {
     let what = match port.shape.as_deref() {
-        Some([Dim::Fixed(1), ..]) => return Ok(true),
-        None | Some([Dim::Named(_) | Dim::Unknown, ..]) => return Ok(false),
-        Some([Dim::Fixed(n), ..]) => {
-            format!("it fixes the batch at {n}; export with a batch of 1 or a dynamic one")
-        }
+        Some([Dim::Fixed(n), ..]) if *n > 0 => return Ok(Some(*n)),
+        None | Some([Dim::Named(_) | Dim::Unknown, ..]) => return Ok(None),
+        Some([Dim::Fixed(_), ..]) => "it takes no samples".into(),
         Some([]) => "it is a scalar; its first axis must be the batch".into(),
     };
     Err(Error::Interface {
@@ -203,13 +221,15 @@ fn is_baked(port: &Port) -> Result<bool, Error> {
     })
 }
 
-fn batch_note(baked: bool, batched: bool) -> Option<&'static str> {
+fn batch_note(baked: Option<usize>, batched: bool) -> Option<String> {
     match (baked, batched) {
-        (true, true) => {
-            Some("the exported batch of 1 is lifted to any: 3 samples agreed with one by one")
+        (Some(n), true) => Some(format!(
+            "the exported batch of {n} is lifted to any: 3 samples agreed with one by one"
+        )),
+        (_, false) => {
+            Some("the graph is not the same function on a batch: samples run one by one".into())
         }
-        (_, false) => Some("the graph is not the same function on a batch: samples run one by one"),
-        (false, true) => None,
+        (None, true) => None,
     }
 }
 

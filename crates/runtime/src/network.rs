@@ -1,18 +1,20 @@
 //! A program behind its prologue on one backend: any batch size, with or without the tape.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{AutodiffBackend, Shape, Slice, TensorMetadata};
 use scoville_kernels::{Array, Bridge, Device};
-use scoville_onnx::{Graph, Node};
+use scoville_onnx::{DType, Graph, Node};
 
 use crate::Error;
-use crate::ops::softmax::Normalised;
+use crate::ops::normalise::softmax::Normalised;
 use crate::program::{Plan, Program};
 use crate::prologue::Prologue;
+use crate::value::{Fact, Value};
 
 /// What every backend needs to know of a model.
 pub(crate) struct Recipe {
@@ -20,13 +22,20 @@ pub(crate) struct Recipe {
     pub graph: Graph,
     pub prologue: Prologue,
     pub softmax: Option<FinalSoftmax>,
-    /// The export fixed the batch at 1.
-    pub baked: bool,
+    /// The batch that the export fixed.
+    pub baked: Option<usize>,
+    /// The type of the graph's input.
+    pub dtype: DType,
 }
 
 impl Recipe {
     fn output(&self) -> &str {
         self.graph.outputs.first().map_or("", |port| &port.name)
+    }
+
+    /// What the graph is fed for a batch of `n`.
+    fn feed(&self, n: usize) -> Fact {
+        Fact::new(self.dtype, self.prologue.model_shape(n))
     }
 }
 
@@ -50,12 +59,8 @@ impl FinalSoftmax {
             return Ok(None);
         }
         let opset = graph.opsets.get("").copied().unwrap_or(1);
-        let normalised = Normalised::parse(node, opset).map_err(|fault| Error::Node {
-            node: node.name.clone(),
-            op: node.op.clone(),
-            inputs: "its attributes".into(),
-            fault: Box::new(fault),
-        })?;
+        let normalised = Normalised::parse(node, opset)
+            .map_err(|fault| Error::node(node, "its attributes", fault))?;
         let input = node.inputs.first().cloned().unwrap_or_default();
         Ok(Some(FinalSoftmax {
             op: node.op.clone(),
@@ -66,7 +71,7 @@ impl FinalSoftmax {
 }
 
 /// Where a run ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum End {
     Logits,
     Output,
@@ -94,8 +99,14 @@ pub(crate) struct Network<B: AutodiffBackend> {
     /// Whether logits are the input of the final softmax.
     cut: bool,
     device: Device,
+    /// The output's shape for one sample.
+    shape: Vec<usize>,
     classes: usize,
+    plans: Mutex<HashMap<(usize, End), Arc<Plan>>>,
 }
+
+/// Most plans that are kept: batches shrink as samples finish, so there are many sizes.
+const MAX_PLANS: usize = 64;
 
 impl<B> Network<B>
 where
@@ -109,11 +120,14 @@ where
         let mut program = contained("load", || {
             Program::<B>::compile(&recipe.graph, &burn_device, limit)
         })?;
-        let exported = program.plan(recipe.prologue.model_shape(1), recipe.output())?;
-        let classes = classes(exported.shape())?;
-        if recipe.baked {
-            program.lift_reshapes(&exported);
+        let batch = recipe.baked.unwrap_or(1);
+        let exported = contained("planning", || {
+            program.plan(vec![recipe.feed(batch)], &[recipe.output()])
+        })?;
+        if let Some(baked) = recipe.baked {
+            program.lift_reshapes(&exported, baked);
         }
+        let (shape, classes) = sample_output(&exported, batch)?;
         let device = device.clone();
         let mut network = Network {
             recipe,
@@ -121,7 +135,9 @@ where
             batched: false,
             cut: false,
             device,
+            shape,
             classes,
+            plans: Mutex::default(),
         };
         network.cut = network.softmax_covers_classes();
         network.batched = network.plans_batches();
@@ -130,6 +146,11 @@ where
 
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// The output's shape for one sample.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
 
     /// The operator that was cut after the logits.
@@ -146,10 +167,12 @@ where
         let Some(softmax) = &self.recipe.softmax else {
             return false;
         };
-        let plan = self
-            .program
-            .plan(self.recipe.prologue.model_shape(1), &softmax.input);
-        plan.is_ok_and(|plan| softmax.normalised.covers_samples(plan.shape(), 1))
+        let n = self.recipe.baked.unwrap_or(1);
+        let plan = contained("planning", || {
+            self.program
+                .plan(vec![self.recipe.feed(n)], &[&softmax.input])
+        });
+        plan.is_ok_and(|plan| softmax.normalised.covers_samples(plan.shape(), n))
     }
 
     /// Whether every shape works out for a batch, one row a sample.
@@ -164,30 +187,51 @@ where
         rows(2) && rows(3)
     }
 
-    fn plan(&self, n: usize, end: End) -> Result<Plan, Error> {
+    fn plan(&self, n: usize, end: End) -> Result<Arc<Plan>, Error> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = plans.get(&(n, end)) {
+            return Ok(plan.clone());
+        }
         let target = match (end, &self.recipe.softmax) {
             (End::Logits, Some(softmax)) if self.cut => &softmax.input,
             _ => self.recipe.output(),
         };
-        self.program
-            .plan(self.recipe.prologue.model_shape(n), target)
+        let plan = contained("planning", || {
+            self.program.plan(vec![self.recipe.feed(n)], &[target])
+        })?;
+        let plan = Arc::new(plan);
+        if plans.len() >= MAX_PLANS {
+            plans.clear();
+        }
+        plans.insert((n, end), plan.clone());
+        Ok(plan)
+    }
+
+    /// Runs one batch of the graph.
+    fn run_plan(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
+        let plan = self.plan(n, end)?;
+        let mut out = self
+            .program
+            .run(&plan, vec![Value::new(self.recipe.feed(n), x)])?;
+        let tensor = out.pop().and_then(|value| value.tensor);
+        tensor.ok_or_else(|| Error::Interface {
+            port: "output".into(),
+            what: "it does not depend on the input".into(),
+        })
     }
 
     /// `x` is n x sample, on the tape or not; n x classes comes out.
     fn forward(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
         let x = self.recipe.prologue.apply::<B>(x);
         let out = if self.batched {
-            self.program.run(&self.plan(n, end)?, x)?
+            self.run_plan(x, n, end)?
         } else {
-            let plan = self.plan(1, end)?;
             let sizes = x.shape();
             let row = |i: usize| {
                 let rest = sizes.iter().skip(1).map(|&size| Slice::from(0..size));
                 let slices: Vec<Slice> =
                     std::iter::once(Slice::from(i..i + 1)).chain(rest).collect();
-                let out = self
-                    .program
-                    .run(&plan, B::float_slice(x.clone(), &slices))?;
+                let out = self.run_plan(B::float_slice(x.clone(), &slices), 1, end)?;
                 Ok(B::float_reshape(out, Shape::from([1, self.classes])))
             };
             B::float_cat((0..n).map(row).collect::<Result<_, Error>>()?, 0)
@@ -288,23 +332,34 @@ where
     }
 }
 
-/// The classes of a classifier whose output for one sample has `shape`: at most one axis longer
-/// than 1.
-fn classes(shape: &[usize]) -> Result<usize, Error> {
-    let classes = shape.iter().product();
-    if classes > 0 && shape.iter().filter(|&&size| size > 1).count() <= 1 {
-        return Ok(classes);
-    }
-    let what =
-        format!("it has shape {shape:?} for one sample; one score a class is needed, [n, classes]");
-    Err(Error::Interface {
+/// The output's shape for one sample of a batch of `n`, and its elements.
+fn sample_output(plan: &Plan, n: usize) -> Result<(Vec<usize>, usize), Error> {
+    let refuse = |what: String| Error::Interface {
         port: "first output".into(),
         what,
-    })
+    };
+    let Some(fact) = plan.target(0).filter(|fact| !fact.is_known()) else {
+        return Err(refuse("it does not depend on the input".into()));
+    };
+    let elements = fact.shape().iter().product::<usize>();
+    if elements == 0 || elements % n != 0 {
+        let shape = fact.shape();
+        return Err(refuse(format!(
+            "it has shape {shape:?} for {n} samples; as many values a sample are needed"
+        )));
+    }
+    let mut shape = fact.shape().to_vec();
+    if let Some(first) = shape.first_mut().filter(|first| **first % n == 0) {
+        *first /= n;
+    }
+    Ok((shape, elements / n))
 }
 
 /// Turns a panic inside burn into an error: its own checks are assertions.
-fn contained<T>(during: &'static str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn contained<T>(
+    during: &'static str,
+    run: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         Err(Error::Backend {
             during,

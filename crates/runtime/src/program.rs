@@ -6,9 +6,9 @@ use burn_backend::tensor::FloatTensor;
 use scoville_onnx::Graph;
 
 use crate::Error;
-use crate::ops::Context;
+use crate::ops::{Context, Gradient};
 use crate::step::{Slot, Slots, Step};
-use crate::value::{Fact, Facts, Ints, Value, Values};
+use crate::value::{Fact, Facts, Value, Values};
 
 /// A graph that is ready to run; whatever depends on constants alone has been computed.
 pub(crate) struct Program<B: Backend> {
@@ -16,48 +16,57 @@ pub(crate) struct Program<B: Backend> {
     names: Vec<String>,
     /// By slot; `None` for what a run computes.
     constants: Vec<Option<Value<B>>>,
-    input: Slot,
+    /// The graph's inputs, in order.
+    inputs: Vec<Slot>,
+    device: B::Device,
     /// Most bytes that one value may take.
     limit: u64,
 }
 
-/// What a run towards one value will make, for one shape of the input.
+/// What a run towards some values will make, for inputs of certain shapes.
 pub(crate) struct Plan {
-    target: Slot,
+    targets: Vec<Slot>,
     /// By slot.
     facts: Vec<Option<Fact>>,
-    /// By step and output.
-    outputs: Vec<Vec<Fact>>,
+    /// By step and output; `None` for a step that no target needs.
+    outputs: Vec<Option<Vec<Fact>>>,
     /// For each slot, the last step that reads it.
     last_use: Vec<usize>,
 }
 
 impl Plan {
-    /// The shape of the value that the run ends at.
-    pub fn shape(&self) -> &[usize] {
-        self.facts
-            .get(self.target)
-            .and_then(Option::as_ref)
-            .map(Fact::shape)
-            .unwrap_or_default()
+    /// What the run's `index`th target will be.
+    pub fn target(&self, index: usize) -> Option<&Fact> {
+        self.facts.get(*self.targets.get(index)?)?.as_ref()
     }
+
+    /// The shape of the first target.
+    pub fn shape(&self) -> &[usize] {
+        self.target(0).map(Fact::shape).unwrap_or_default()
+    }
+}
+
+/// One step of a plan, for reports.
+pub(crate) struct Planned<'a> {
+    pub node: &'a str,
+    pub op: &'a str,
+    pub gradient: Gradient,
+    /// What is known of each input, and whether it is a constant of the graph.
+    pub inputs: Vec<Option<(&'a Fact, bool)>>,
+    pub outputs: &'a [Fact],
 }
 
 impl<B: Backend> Program<B> {
     /// Parses every node, puts the constants on `device`, and computes what depends on them alone.
     pub fn compile(graph: &Graph, device: &B::Device, limit: u64) -> Result<Self, Error> {
         let mut slots = Slots::default();
-        let input = slots.of(graph.inputs.first().map_or("", |port| &port.name));
-        let opset = graph.opsets.get("").copied().unwrap_or(1);
-        let context = Context {
-            opset,
-            constants: &graph.constants,
-        };
+        let inputs = graph.inputs.iter().map(|port| slots.of(&port.name));
         let mut program = Program {
             steps: Vec::new(),
             names: Vec::new(),
             constants: Vec::new(),
-            input,
+            inputs: inputs.collect(),
+            device: device.clone(),
             limit,
         };
         for (name, tensor) in &graph.constants {
@@ -65,6 +74,7 @@ impl<B: Backend> Program<B> {
             program.check_size(name, &tensor.shape, 1)?;
             program.set_constant(slot, Value::constant(name, tensor, device)?);
         }
+        let context = Context::new(graph);
         for node in &graph.nodes {
             let step = Step::parse(node, &context, &mut slots)?;
             program.constants.resize(slots.len(), None);
@@ -83,32 +93,35 @@ impl<B: Backend> Program<B> {
         Ok(program)
     }
 
-    /// Infers every shape on the way from an input of `shape` to the value `target`.
-    pub fn plan(&self, shape: Vec<usize>, target: &str) -> Result<Plan, Error> {
-        let batch = shape.first().copied().unwrap_or(1);
-        let target = self
-            .names
+    /// Infers every shape on the way from inputs that are `feeds`, in the graph's order, to the
+    /// values `targets`.
+    pub fn plan(&self, feeds: Vec<Fact>, targets: &[&str]) -> Result<Plan, Error> {
+        let batch = feeds
+            .first()
+            .and_then(|feed| feed.shape().first().copied())
+            .unwrap_or(1);
+        let slot = |name: &&str| self.names.iter().position(|n| n == name);
+        let targets: Vec<Slot> = targets
             .iter()
-            .position(|name| name == target)
-            .unwrap_or(usize::MAX);
-        let makes = |step: &Step<B>| step.outputs.contains(&Some(target));
-        let Some(steps) = self.steps.iter().position(makes).map(|last| last + 1) else {
-            let what = "it does not depend on the input".into();
-            return Err(Error::Interface {
-                port: "output".into(),
-                what,
-            });
-        };
+            .map(|name| slot(name).ok_or_else(|| unmade(name)))
+            .collect::<Result<_, _>>()?;
+        let needed = self.needed(&targets);
         let mut facts: Vec<Option<Fact>> = self
             .constants
             .iter()
-            .map(|value| value.as_ref().map(Value::fact))
+            .map(|value| value.as_ref().map(|value| value.fact.clone()))
             .collect();
         let mut last_use = vec![0; facts.len()];
-        self.check_size("the input", &shape, batch)?;
-        set(&mut facts, self.input, Fact::Float(shape));
-        let mut planned = Vec::with_capacity(steps);
-        for (i, step) in self.steps.iter().take(steps).enumerate() {
+        for (&slot, feed) in self.inputs.iter().zip(feeds) {
+            self.check_size("the input", feed.shape(), batch)?;
+            set(&mut facts, slot, feed);
+        }
+        let mut planned = Vec::with_capacity(self.steps.len());
+        for (i, (step, needed)) in self.steps.iter().zip(needed).enumerate() {
+            if !needed {
+                planned.push(None);
+                continue;
+            }
             let outputs = step.infer(step.facts(&facts)?)?;
             for (slot, fact) in step.outputs.iter().zip(&outputs) {
                 self.check_size(&step.node, fact.shape(), batch)?;
@@ -119,54 +132,112 @@ impl<B: Backend> Program<B> {
                 .iter()
                 .flatten()
                 .for_each(|&slot| set_last(&mut last_use, slot, i));
-            planned.push(outputs);
+            planned.push(Some(outputs));
         }
-        if !matches!(facts.get(target), Some(Some(Fact::Float(_)))) {
-            return Err(not_float());
+        if let Some(&slot) = targets
+            .iter()
+            .find(|&&slot| !matches!(facts.get(slot), Some(Some(_))))
+        {
+            return Err(unmade(self.names.get(slot).map_or("", String::as_str)));
+        }
+        // A target outlives every step.
+        for &slot in &targets {
+            set_last(&mut last_use, slot, usize::MAX);
         }
         Ok(Plan {
-            target,
+            targets,
             facts,
             outputs: planned,
             last_use,
         })
     }
 
-    /// Runs a plan of this program on an input of the planned shape.
-    pub fn run(&self, plan: &Plan, x: FloatTensor<B>) -> Result<FloatTensor<B>, Error> {
+    /// For each step, whether a target depends on it.
+    fn needed(&self, targets: &[Slot]) -> Vec<bool> {
+        let mut wanted = vec![false; self.names.len()];
+        let mark = |wanted: &mut Vec<bool>, slot: Slot| {
+            if let Some(place) = wanted.get_mut(slot) {
+                *place = true;
+            }
+        };
+        targets.iter().for_each(|&slot| mark(&mut wanted, slot));
+        let mut needed = vec![false; self.steps.len()];
+        for (step, needed) in self.steps.iter().zip(&mut needed).rev() {
+            let outputs = &mut step.outputs.iter().flatten();
+            *needed = outputs.any(|&slot| wanted.get(slot) == Some(&true));
+            if *needed {
+                step.inputs
+                    .iter()
+                    .flatten()
+                    .for_each(|&slot| mark(&mut wanted, slot));
+            }
+        }
+        needed
+    }
+
+    /// Runs a plan of this program on inputs of the planned shapes; the targets come out.
+    pub fn run(&self, plan: &Plan, feeds: Vec<Value<B>>) -> Result<Vec<Value<B>>, Error> {
         let mut values = self.constants.clone();
-        set(&mut values, self.input, Value::Float(x));
+        for (&slot, feed) in self.inputs.iter().zip(feeds) {
+            set(&mut values, slot, feed);
+        }
         for (i, (step, outputs)) in self.steps.iter().zip(&plan.outputs).enumerate() {
+            let Some(outputs) = outputs else { continue };
             let inputs = step
                 .inputs
                 .iter()
-                .map(|slot| values.get((*slot)?).cloned().flatten());
-            let inputs = Values(inputs.collect());
+                .map(|slot| values.get((*slot)?).cloned().flatten())
+                .collect();
             // Dropped before its last reader runs, so that burn can reuse the memory in place.
             for &slot in step.inputs.iter().flatten() {
                 if plan.last_use.get(slot) == Some(&i) {
                     values.get_mut(slot).map(Option::take);
                 }
             }
+            let inputs = Values {
+                inputs,
+                device: &self.device,
+            };
             for (slot, value) in step.outputs.iter().zip(step.run(inputs, outputs)?) {
                 slot.iter()
                     .for_each(|&slot| set(&mut values, slot, value.clone()));
             }
         }
-        match values.get_mut(plan.target).and_then(Option::take) {
-            Some(Value::Float(tensor)) => Ok(tensor),
-            _ => Err(not_float()),
-        }
+        plan.targets
+            .iter()
+            .map(|&slot| {
+                let value = values.get(slot).cloned().flatten();
+                value.ok_or_else(|| unmade(self.names.get(slot).map_or("", String::as_str)))
+            })
+            .collect()
     }
 
-    /// Turns each Reshape to a constant `[1, ...]` of something that is `[1, ...]` at the exported
-    /// batch size into one that keeps its input's first size: the same function at batch 1, and
-    /// defined at any other.
-    pub fn lift_reshapes(&mut self, exported: &Plan) {
+    /// The steps of a plan that run, or whose outputs depend on the input's shape.
+    pub fn planned<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Planned<'a>> {
+        let steps = self.steps.iter().zip(&plan.outputs);
+        steps.filter_map(move |(step, outputs)| {
+            let inputs = step.inputs.iter().map(|slot| {
+                let constant = self.constants.get((*slot)?).is_some_and(Option::is_some);
+                Some((plan.facts.get((*slot)?)?.as_ref()?, constant))
+            });
+            Some(Planned {
+                node: &step.node,
+                op: &step.op,
+                gradient: step.gradient,
+                inputs: inputs.collect(),
+                outputs: outputs.as_deref()?,
+            })
+        })
+    }
+
+    /// Rewrites each Reshape to a constant shape whose first size is a multiple of the `baked`
+    /// batch, so that the first size is what is left over: the same function at the exported batch,
+    /// and defined at any other.
+    pub fn lift_reshapes(&mut self, exported: &Plan, baked: usize) {
         for i in 0..self.steps.len() {
-            if let Some(target) = self.baked_target(i, exported) {
+            if let Some(target) = self.baked_target(i, exported, baked) {
                 self.names.push(format!("lifted shape {i}"));
-                self.constants.push(Some(Value::Int(target)));
+                self.constants.push(Some(Value::known(Fact::list(target))));
                 let slot = self.constants.len() - 1;
                 if let Some(step) = self.steps.get_mut(i) {
                     step.inputs.truncate(1);
@@ -176,30 +247,38 @@ impl<B: Backend> Program<B> {
         }
     }
 
+    fn baked_target(&self, step: usize, exported: &Plan, baked: usize) -> Option<Vec<i64>> {
+        let step = self.steps.get(step).filter(|step| step.op == "Reshape")?;
+        let &[Some(data), Some(target)] = step.inputs.as_slice() else {
+            return None;
+        };
+        let target = self.constants.get(target)?.as_ref()?.fact.known_ints()?;
+        let data = exported.facts.get(data)?.as_ref()?.shape();
+        let out = exported
+            .facts
+            .get(step.outputs.first().copied()??)?
+            .as_ref()?
+            .shape();
+        let (&first, rest) = out.split_first()?;
+        let batched = data.first().is_some_and(|size| size % baked == 0);
+        if *target.first()? <= 0 || first % baked != 0 || !batched || rest.contains(&0) {
+            return None;
+        }
+        let rest = rest.iter().map(|&size| i64::try_from(size).ok());
+        std::iter::once(Some(-1)).chain(rest).collect()
+    }
+
     /// The float constants in order, with their names.
     pub fn weights(&self) -> impl Iterator<Item = (&str, &FloatTensor<B>)> {
         self.names
             .iter()
             .zip(&self.constants)
             .filter_map(|(name, value)| match value {
-                Some(Value::Float(tensor)) => Some((name.as_str(), tensor)),
+                Some(value) if value.fact.is_float() => {
+                    Some((name.as_str(), value.tensor.as_ref()?))
+                }
                 _ => None,
             })
-    }
-
-    fn baked_target(&self, step: usize, exported: &Plan) -> Option<Ints> {
-        let step = self.steps.get(step).filter(|step| step.copies_sizes)?;
-        let &[Some(data), Some(target)] = step.inputs.as_slice() else {
-            return None;
-        };
-        let data = exported.facts.get(data)?.as_ref()?;
-        let Some(Some(Value::Int(target))) = self.constants.get(target) else {
-            return None;
-        };
-        let mut lifted = target.clone();
-        let first = lifted.values.first_mut().filter(|size| **size == 1)?;
-        *first = 0;
-        (data.shape().first() == Some(&1)).then_some(lifted)
     }
 
     /// Computes a step whose inputs are all constants.
@@ -208,20 +287,21 @@ impl<B: Backend> Program<B> {
             Some(slot) => self.constants.get(*slot).cloned().flatten().map(Some),
             None => Some(None),
         });
-        let Some(values) = values.collect::<Option<Vec<_>>>() else {
+        let Some(inputs) = values.collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
-        let facts = Facts(
-            values
-                .iter()
-                .map(|value| value.as_ref().map(Value::fact))
-                .collect(),
-        );
-        let outputs = step.infer(facts)?;
+        let facts = inputs
+            .iter()
+            .map(|value| value.as_ref().map(|value| value.fact.clone()));
+        let outputs = step.infer(Facts(facts.collect()))?;
         for fact in &outputs {
             self.check_size(&step.node, fact.shape(), 1)?;
         }
-        step.run(Values(values), &outputs).map(Some)
+        let inputs = Values {
+            inputs,
+            device: &self.device,
+        };
+        step.run(inputs, &outputs).map(Some)
     }
 
     fn set_constant(&mut self, slot: Slot, value: Value<B>) {
@@ -246,10 +326,10 @@ impl<B: Backend> Program<B> {
     }
 }
 
-fn not_float() -> Error {
-    let what = "it holds integers; a float output is needed".into();
+fn unmade(name: &str) -> Error {
+    let what = "nothing that runs makes it".into();
     Error::Interface {
-        port: "output".into(),
+        port: format!("value {name}"),
         what,
     }
 }

@@ -9,6 +9,11 @@ use crate::{Error, Unsupported, ops};
 /// Drops the nodes and constants that no path leads from to the first output.
 pub(crate) fn prune(mut graph: Graph) -> Result<Graph, Error> {
     graph.outputs.truncate(1);
+    supported(graph)
+}
+
+/// Drops the nodes and constants that no path leads from to an output.
+pub(crate) fn supported(mut graph: Graph) -> Result<Graph, Error> {
     let mut needed: BTreeSet<String> = graph.outputs.iter().map(|port| port.name.clone()).collect();
     // Nodes stand in an order in which they can run, so backwards every reader comes before its
     // source.
@@ -29,10 +34,7 @@ pub(crate) fn prune(mut graph: Graph) -> Result<Graph, Error> {
 fn check_supported(graph: &Graph) -> Result<(), Error> {
     let mut unsupported: BTreeMap<String, Unsupported> = BTreeMap::new();
     for node in graph.nodes.iter().filter(|node| !ops::is_supported(node)) {
-        let op = match node.domain.as_str() {
-            "" | "ai.onnx" => node.op.clone(),
-            domain => format!("{domain}.{}", node.op),
-        };
+        let op = ops::qualified(node);
         unsupported
             .entry(op.clone())
             .or_insert_with(|| Unsupported {

@@ -2,49 +2,54 @@
 
 use std::collections::BTreeMap;
 
+use burn_autodiff::Autodiff;
 use burn_backend::Backend;
+use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::Node;
 
-use crate::ops::{self, Context, Operator};
-use crate::value::{Fact, Facts, Value, Values};
+use crate::ops::{self, Context, Gradient, Operator};
+use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, read};
 use crate::{Error, Fault};
 
 /// Index of a value of the graph.
 pub(crate) type Slot = usize;
 
+/// Where values that do not depend on the model's input are computed.
+pub(crate) type Host = Autodiff<Flex>;
+
+/// Most elements that are computed before a run, to be known.
+const MAX_COMPUTED: usize = 1 << 16;
+
 /// A node that is ready to run.
 pub(crate) struct Step<B: Backend> {
     /// The node's name, for errors.
     pub node: String,
-    op: String,
+    pub op: String,
     operator: Box<dyn Operator<B>>,
+    host: Box<dyn Operator<Host>>,
+    pub gradient: Gradient,
     /// `None` for an optional input that is left out.
     pub inputs: Vec<Option<Slot>>,
     /// `None` for an optional output that nobody reads.
     pub outputs: Vec<Option<Slot>>,
-    /// A Reshape in which a target of 0 means the size of the input.
-    pub copies_sizes: bool,
 }
 
 impl<B: Backend> Step<B> {
     /// Parses `node`; the values it names get slots.
     pub fn parse(node: &Node, context: &Context, slots: &mut Slots) -> Result<Self, Error> {
-        let fault = |fault| Error::Node {
-            node: node.name.clone(),
-            op: node.op.clone(),
-            inputs: "its attributes".into(),
-            fault: Box::new(fault),
-        };
-        let parse = ops::find::<B>(node)
-            .ok_or_else(|| fault(Fault::Unsupported("this operator".into())))?;
+        let fault = |fault| Error::node(node, "its attributes", fault);
+        let unsupported = || fault(Fault::Unsupported("this operator".into()));
+        let row = ops::find::<B>(node).ok_or_else(unsupported)?;
+        let host = ops::find::<Host>(node).ok_or_else(unsupported)?;
         let mut slot = |name: &String| (!name.is_empty()).then(|| slots.of(name));
         Ok(Step {
             node: node.name.clone(),
-            op: node.op.clone(),
-            operator: parse(node, context).map_err(fault)?,
+            op: ops::qualified(node),
+            operator: (row.parse)(node, context).map_err(fault)?,
+            host: (host.parse)(node, context).map_err(fault)?,
+            gradient: row.gradient,
             inputs: node.inputs.iter().map(&mut slot).collect(),
             outputs: node.outputs.iter().map(&mut slot).collect(),
-            copies_sizes: ops::reshape::copies_sizes(node),
         })
     }
 
@@ -69,27 +74,15 @@ impl<B: Backend> Step<B> {
         }
     }
 
-    /// What the outputs will be.
+    /// What the outputs will be. What depends on known elements alone is computed here, and known.
     pub fn infer(&self, inputs: Facts) -> Result<Vec<Fact>, Error> {
-        self.operator
-            .infer(&inputs)
-            .map_err(|fault| self.fault(inputs.to_string(), fault))
+        infer(self.host.as_ref(), &inputs).map_err(|fault| self.fault(inputs.to_string(), fault))
     }
 
-    /// The outputs; integers were known at inference.
+    /// The outputs; what was known at inference stays on the host.
     pub fn run(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<Value<B>>, Error> {
-        let known = outputs.iter().map(|fact| match fact {
-            Fact::Int(ints) => Some(Value::Int(ints.clone())),
-            Fact::Float(_) => None,
-        });
-        if let Some(known) = known.collect::<Option<Vec<_>>>() {
-            return Ok(known);
-        }
-        let tensors = self
-            .operator
-            .forward(inputs, outputs)
-            .map_err(|fault| self.fault("its inputs".into(), fault))?;
-        Ok(tensors.into_iter().map(Value::Float).collect())
+        run(self.operator.as_ref(), inputs, outputs)
+            .map_err(|fault| self.fault("its inputs".into(), fault))
     }
 
     fn fault(&self, inputs: String, fault: Fault) -> Error {
@@ -101,6 +94,162 @@ impl<B: Backend> Step<B> {
             fault: Box::new(fault),
         }
     }
+}
+
+/// Infers the outputs of `operator`, and computes them where all inputs are known.
+pub(crate) fn infer(operator: &dyn Operator<Host>, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
+    let outputs = operator.infer(inputs)?;
+    let small = outputs.iter().all(|fact| {
+        let shape = fact.shape().iter();
+        let mut shape = shape.scan(1usize, |n, &size| {
+            *n = n.saturating_mul(size);
+            Some(*n)
+        });
+        fact.shape().contains(&0) || shape.all(|n| n <= MAX_COMPUTED)
+    });
+    let known = |fact: &Option<Fact>| fact.as_ref().is_none_or(Fact::is_known);
+    if !small || outputs.iter().all(Fact::is_known) || !inputs.0.iter().all(known) {
+        return Ok(outputs);
+    }
+    let moved = |i: usize| operator.moves(i) && inputs.get(i).is_some_and(|f| !f.is_float());
+    if (0..inputs.len()).any(moved) {
+        return move_elements(operator, inputs, &outputs);
+    }
+    let values = Values {
+        inputs: inputs
+            .0
+            .iter()
+            .cloned()
+            .map(|f| f.map(Value::known))
+            .collect(),
+        device: &FlexDevice,
+    };
+    run(operator, values, &outputs)?
+        .into_iter()
+        .map(|value| match (value.tensor, value.fact) {
+            (Some(tensor), fact) => known_elements(fact, read::<Host>(tensor)?),
+            (None, fact) => Ok(fact),
+        })
+        .collect()
+}
+
+/// Runs `operator`, but not for what is known or empty.
+fn run<B: Backend>(
+    operator: &dyn Operator<B>,
+    inputs: Values<B>,
+    outputs: &[Fact],
+) -> Result<Vec<Value<B>>, Fault> {
+    if outputs.iter().all(Fact::is_known) {
+        return Ok(outputs.iter().cloned().map(Value::known).collect());
+    }
+    if outputs.iter().all(|fact| fact.shape().contains(&0)) {
+        let empty = outputs.iter().map(|fact| {
+            let elements = match fact.is_float() {
+                true => Elements::Float(Vec::new()),
+                false => Elements::Int(Vec::new()),
+            };
+            Value::known(Fact::known(fact.dtype, fact.shape().to_vec(), elements))
+        });
+        return Ok(empty.collect());
+    }
+    let tensors = operator.forward(inputs, outputs)?;
+    Ok(tensors
+        .into_iter()
+        .zip(outputs)
+        .map(|(tensor, fact)| match fact.is_known() {
+            true => Value::known(fact.clone()),
+            false => Value::new(fact.clone(), tensor),
+        })
+        .collect())
+}
+
+fn known_elements(fact: Fact, values: Vec<f32>) -> Result<Fact, Fault> {
+    let shape = fact.shape().to_vec();
+    if is_float(fact.dtype) {
+        return Ok(Fact::known(fact.dtype, shape, Elements::Float(values)));
+    }
+    if values
+        .iter()
+        .any(|value| !(value.abs() <= MAX_EXACT as f32))
+    {
+        return Err(Fault::Unsupported("integers beyond 2^24 here: it".into()));
+    }
+    let values = values.into_iter().map(|value| value as i64).collect();
+    Ok(Fact::known(fact.dtype, shape, Elements::Int(values)))
+}
+
+/// Moves known integers or text: the operator runs on the elements' positions, counted from 1 over
+/// all moved inputs; position 0 is the zero that an operator fills with.
+fn move_elements(
+    operator: &dyn Operator<Host>,
+    inputs: &Facts,
+    outputs: &[Fact],
+) -> Result<Vec<Fact>, Fault> {
+    let mut pool: Vec<&Fact> = Vec::new();
+    let mut count = 1;
+    let mut values = Vec::new();
+    for (i, fact) in inputs.0.iter().enumerate() {
+        values.push(match fact {
+            Some(fact) if operator.moves(i) => {
+                let positions = (count..count + fact.len()).map(|p| p as f32).collect();
+                pool.push(fact);
+                count += fact.len();
+                let fact = Fact::floats(fact.shape().to_vec(), positions);
+                Some(Value::known(fact))
+            }
+            fact => fact.clone().map(Value::known),
+        });
+    }
+    if count as i64 > MAX_EXACT {
+        return Err(Fault::Unsupported(
+            "more than 2^24 integers here: it".into(),
+        ));
+    }
+    let positions: Vec<Fact> = outputs
+        .iter()
+        .map(|fact| Fact::float(fact.shape().to_vec()))
+        .collect();
+    let values = Values {
+        inputs: values,
+        device: &FlexDevice,
+    };
+    let moved = run(operator, values, &positions)?;
+    moved
+        .into_iter()
+        .zip(outputs)
+        .map(|(value, fact)| {
+            let positions = match value.tensor {
+                Some(tensor) => read::<Host>(tensor)?,
+                None => Vec::new(),
+            };
+            let elements = pick(&pool, &positions, fact.dtype)?;
+            Ok(Fact::known(fact.dtype, fact.shape().to_vec(), elements))
+        })
+        .collect()
+}
+
+/// The elements at `positions` of the pooled inputs.
+fn pick(pool: &[&Fact], positions: &[f32], dtype: scoville_onnx::DType) -> Result<Elements, Fault> {
+    let lost = || Fault::Unsupported("inputs of several types: it".into());
+    let positions = positions.iter().map(|&position| position as usize);
+    if dtype == scoville_onnx::DType::String {
+        let all = pool.iter().map(|fact| fact.known_text());
+        let all: Vec<&[String]> = all.collect::<Option<_>>().ok_or_else(lost)?;
+        let all: Vec<&String> = all.into_iter().flatten().collect();
+        let text = |p: usize| p.checked_sub(1).and_then(|p| all.get(p)).copied().cloned();
+        return Ok(Elements::Text(
+            positions.map(|p| text(p).unwrap_or_default()).collect(),
+        ));
+    }
+    let all = pool.iter().map(|fact| fact.known_ints());
+    let all: Vec<&[i64]> = all.collect::<Option<_>>().ok_or_else(lost)?;
+    let all: Vec<i64> = std::iter::once(0)
+        .chain(all.into_iter().flatten().copied())
+        .collect();
+    let values = positions.map(|p| all.get(p).copied());
+    Ok(Elements::Int(
+        values.collect::<Option<_>>().ok_or_else(lost)?,
+    ))
 }
 
 /// Numbers the values of a graph.

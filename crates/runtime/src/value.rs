@@ -1,78 +1,197 @@
-//! What flows along the edges of a graph: at inference [`Fact`]s, at run time [`Value`]s.
+//! What flows along the edges of a graph: before a run [`Fact`]s, in a run [`Value`]s.
+//!
+//! Whatever a run computes is a float32 tensor on the device; where the graph has integers or
+//! booleans there, the tensor holds whole numbers, exact up to 2^24. Shapes, axes and indices never
+//! go to the device: they are [`Elements`], known before the run and exact. Half and double
+//! precision are computed in float32.
 
 use std::fmt;
+use std::sync::Arc;
 
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{Backend, TensorData, TensorMetadata};
-use scoville_onnx::{Data, Tensor};
+use scoville_onnx::{DType, Data, Tensor};
 
 use crate::{Error, Fault};
 
-/// Integers known at inference: shapes, axes, indices. They never go to the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ints {
-    pub shape: Vec<usize>,
-    pub values: Vec<i64>,
+/// Integers up to this magnitude are exact in float32.
+pub(crate) const MAX_EXACT: i64 = 1 << 24;
+/// Most elements of a constant that are kept on the host beside its tensor.
+const MAX_KNOWN: usize = 1 << 16;
+
+/// Elements known before the run, in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Elements {
+    /// Of any float type.
+    Float(Vec<f32>),
+    /// Of any integer type; booleans are 0 and 1.
+    Int(Vec<i64>),
+    Text(Vec<String>),
 }
 
-impl Ints {
-    /// A one-dimensional list.
-    pub fn list(values: Vec<i64>) -> Ints {
-        Ints {
-            shape: vec![values.len()],
-            values,
+impl Elements {
+    pub fn len(&self) -> usize {
+        match self {
+            Elements::Float(values) => values.len(),
+            Elements::Int(values) => values.len(),
+            Elements::Text(values) => values.len(),
         }
     }
 }
 
 /// What is known of a value before anything runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fact {
-    /// A float32 tensor of this shape.
-    Float(Vec<usize>),
-    /// Integers, values and all.
-    Int(Ints),
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fact {
+    pub dtype: DType,
+    shape: Vec<usize>,
+    known: Option<Arc<Elements>>,
 }
 
 impl Fact {
+    /// A value that a run computes.
+    pub fn new(dtype: DType, shape: Vec<usize>) -> Fact {
+        Fact {
+            dtype,
+            shape,
+            known: None,
+        }
+    }
+
+    /// A float32 tensor that a run computes.
+    pub fn float(shape: Vec<usize>) -> Fact {
+        Fact::new(DType::F32, shape)
+    }
+
+    /// Elements that are known; there are as many as `shape` says.
+    pub fn known(dtype: DType, shape: Vec<usize>, elements: Elements) -> Fact {
+        let known = Some(Arc::new(elements));
+        Fact {
+            dtype,
+            shape,
+            known,
+        }
+    }
+
+    /// Known int64 of `shape`.
+    pub fn ints(shape: Vec<usize>, values: Vec<i64>) -> Fact {
+        Fact::known(DType::I64, shape, Elements::Int(values))
+    }
+
+    /// A known list of int64.
+    pub fn list(values: Vec<i64>) -> Fact {
+        Fact::ints(vec![values.len()], values)
+    }
+
+    /// Known float32 of `shape`.
+    pub fn floats(shape: Vec<usize>, values: Vec<f32>) -> Fact {
+        Fact::known(DType::F32, shape, Elements::Float(values))
+    }
+
     pub fn shape(&self) -> &[usize] {
-        match self {
-            Fact::Float(shape) => shape,
-            Fact::Int(ints) => &ints.shape,
+        &self.shape
+    }
+
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub fn is_float(&self) -> bool {
+        is_float(self.dtype)
+    }
+
+    /// The elements, where they are known.
+    pub fn elements(&self) -> Option<&Elements> {
+        self.known.as_deref()
+    }
+
+    pub fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
+
+    /// The integers or booleans, where they are known.
+    pub fn known_ints(&self) -> Option<&[i64]> {
+        match self.elements()? {
+            Elements::Int(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The floats, where they are known.
+    pub fn known_floats(&self) -> Option<&[f32]> {
+        match self.elements()? {
+            Elements::Float(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The strings, where they are known.
+    pub fn known_text(&self) -> Option<&[String]> {
+        match self.elements()? {
+            Elements::Text(values) => Some(values),
+            _ => None,
         }
     }
 
     /// The same elements in another shape of the same count.
     pub fn reshaped(&self, shape: Vec<usize>) -> Fact {
-        match self {
-            Fact::Float(_) => Fact::Float(shape),
-            Fact::Int(ints) => Fact::Int(Ints {
-                shape,
-                values: ints.values.clone(),
-            }),
+        Fact {
+            shape,
+            ..self.clone()
         }
+    }
+
+    /// The same type in another shape, with elements that a run computes.
+    pub fn with_shape(&self, shape: Vec<usize>) -> Fact {
+        Fact::new(self.dtype, shape)
+    }
+
+    /// What a tensor of the file or of a caller is; `None` for integers beyond int64.
+    pub fn of_tensor(tensor: &Tensor) -> Option<Fact> {
+        let elements = if let Some(values) = tensor.to_f32() {
+            Elements::Float(values.into_owned())
+        } else if let Some(values) = tensor.to_i64() {
+            Elements::Int(values.into_owned())
+        } else {
+            match &tensor.data {
+                Data::F64(values) => Elements::Float(values.iter().map(|&v| v as f32).collect()),
+                Data::Bool(values) => Elements::Int(values.iter().map(|&b| b.into()).collect()),
+                Data::String(values) => Elements::Text(values.clone()),
+                _ => return None,
+            }
+        };
+        Some(Fact::known(tensor.dtype(), tensor.shape.clone(), elements))
     }
 }
 
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fact::Float(shape) => write!(f, "{shape:?}"),
-            Fact::Int(ints) => write!(f, "int{:?}", ints.shape),
+        match self.dtype {
+            DType::F32 => write!(f, "{:?}", self.shape),
+            dtype => write!(f, "{dtype}{:?}", self.shape),
         }
     }
 }
 
-/// A node's inputs at inference; an absent optional input is `None`.
+/// Whether the type is computed as float32.
+pub(crate) fn is_float(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F64 | DType::F16 | DType::BF16)
+}
+
+/// A node's inputs before the run; an absent optional input is `None`.
 pub(crate) struct Facts(pub Vec<Option<Fact>>);
 
 impl Facts {
+    /// How many inputs the node has, absent ones included.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Input `index`, if the node has it.
     pub fn get(&self, index: usize) -> Option<&Fact> {
         self.0.get(index).and_then(Option::as_ref)
     }
 
-    /// Input `index`, of any kind.
+    /// Input `index`, of any type.
     pub fn any(&self, index: usize) -> Result<&Fact, Fault> {
         self.get(index).ok_or(Fault::Input {
             index,
@@ -80,13 +199,24 @@ impl Facts {
         })
     }
 
+    /// The shape of input `index`, of any type but text.
+    pub fn shape(&self, index: usize) -> Result<&[usize], Fault> {
+        match self.any(index)? {
+            fact if fact.dtype == DType::String => Err(Fault::Input {
+                index,
+                what: "holds text, numbers are needed",
+            }),
+            fact => Ok(fact.shape()),
+        }
+    }
+
     /// The shape of float input `index`.
     pub fn float(&self, index: usize) -> Result<&[usize], Fault> {
         match self.any(index)? {
-            Fact::Float(shape) => Ok(shape),
-            Fact::Int(_) => Err(Fault::Input {
+            fact if fact.is_float() => Ok(fact.shape()),
+            _ => Err(Fault::Input {
                 index,
-                what: "holds integers, floats are needed",
+                what: "does not hold floats, which are needed",
             }),
         }
     }
@@ -96,20 +226,32 @@ impl Facts {
         self.get(index).map(|_| self.float(index)).transpose()
     }
 
-    /// The integers of input `index`.
-    pub fn ints(&self, index: usize) -> Result<&Ints, Fault> {
-        match self.any(index)? {
-            Fact::Int(ints) => Ok(ints),
-            Fact::Float(_) => Err(Fault::Input {
-                index,
-                what: "holds floats, integers are needed",
-            }),
-        }
+    /// The known integers of input `index`.
+    pub fn ints(&self, index: usize) -> Result<&[i64], Fault> {
+        let what = match self.any(index)? {
+            fact if fact.is_float() => "holds floats, integers are needed",
+            _ => "must be integers that do not depend on the model's input",
+        };
+        let known = self.any(index)?.known_ints();
+        known.ok_or(Fault::Input { index, what })
     }
 
-    /// The integers of input `index` where the node has it.
-    pub fn optional_ints(&self, index: usize) -> Result<Option<&Ints>, Fault> {
+    /// The known integers of input `index` where the node has it.
+    pub fn optional_ints(&self, index: usize) -> Result<Option<&[i64]>, Fault> {
         self.get(index).map(|_| self.ints(index)).transpose()
+    }
+
+    /// The known floats of input `index`.
+    pub fn floats(&self, index: usize) -> Result<&[f32], Fault> {
+        self.any(index)?.known_floats().ok_or(Fault::Input {
+            index,
+            what: "must be floats that do not depend on the model's input",
+        })
+    }
+
+    /// The known floats of input `index` where the node has it.
+    pub fn optional_floats(&self, index: usize) -> Result<Option<&[f32]>, Fault> {
+        self.get(index).map(|_| self.floats(index)).transpose()
     }
 }
 
@@ -124,93 +266,162 @@ impl fmt::Display for Facts {
     }
 }
 
-/// A value at run time.
+/// A value in a run: on the device, or known, or both.
 #[derive(Debug, Clone)]
-pub(crate) enum Value<B: Backend> {
-    /// A tensor on the device.
-    Float(FloatTensor<B>),
-    /// Integers on the host.
-    Int(Ints),
+pub(crate) struct Value<B: Backend> {
+    pub fact: Fact,
+    /// `None` where the elements are known and no operator has asked for them on the device.
+    pub tensor: Option<FloatTensor<B>>,
 }
 
 impl<B: Backend> Value<B> {
-    /// A constant of the graph: floats go to `device`, integers and booleans stay on the host.
-    pub fn constant(name: &str, tensor: &Tensor, device: &B::Device) -> Result<Value<B>, Error> {
-        let shape = tensor.shape.clone();
-        if let Some(values) = tensor.to_f32() {
-            let data = TensorData::new(values.into_owned(), shape);
-            return Ok(Value::Float(B::float_from_data(data, device)));
-        }
-        let values = match (tensor.to_i64(), &tensor.data) {
-            (Some(values), _) => values.into_owned(),
-            (None, Data::Bool(values)) => values.iter().map(|&b| b.into()).collect(),
-            (None, data) => {
-                let dtype = data.dtype().to_string();
-                return Err(Error::Constant {
-                    tensor: name.into(),
-                    dtype,
-                });
-            }
-        };
-        Ok(Value::Int(Ints { shape, values }))
+    /// What a run computed.
+    pub fn new(fact: Fact, tensor: FloatTensor<B>) -> Value<B> {
+        let tensor = Some(tensor);
+        Value { fact, tensor }
     }
 
-    /// What inference needs to know of it.
-    pub fn fact(&self) -> Fact {
-        match self {
-            Value::Float(tensor) => Fact::Float(tensor.shape().to_vec()),
-            Value::Int(ints) => Fact::Int(ints.clone()),
+    /// What is known.
+    pub fn known(fact: Fact) -> Value<B> {
+        Value { fact, tensor: None }
+    }
+
+    /// A constant of the graph: floats go to `device`, and small ones are known too. Integers and
+    /// text are known, large integers on the device instead where that is exact.
+    pub fn constant(name: &str, tensor: &Tensor, device: &B::Device) -> Result<Value<B>, Error> {
+        let refuse = || Error::Constant {
+            tensor: name.into(),
+            dtype: tensor.dtype().to_string(),
+        };
+        let fact = Fact::of_tensor(tensor).ok_or_else(refuse)?;
+        let small = fact.len() <= MAX_KNOWN;
+        if small && !fact.is_float() || fact.dtype == DType::String {
+            return Ok(Value::known(fact));
+        }
+        match upload::<B>(&fact, device) {
+            Ok(tensor) if small => Ok(Value::new(fact, tensor)),
+            Ok(tensor) => Ok(Value::new(fact.with_shape(fact.shape.clone()), tensor)),
+            Err(_) => Ok(Value::known(fact)),
         }
     }
 }
 
-/// A node's inputs at run time, in the order of the node.
-pub(crate) struct Values<B: Backend>(pub Vec<Option<Value<B>>>);
+/// The known elements of `fact` as a tensor on `device`.
+pub(crate) fn upload<B: Backend>(
+    fact: &Fact,
+    device: &B::Device,
+) -> Result<FloatTensor<B>, &'static str> {
+    let values = match fact.elements() {
+        Some(Elements::Float(values)) => values.clone(),
+        Some(Elements::Int(values)) => values
+            .iter()
+            .map(|&value| (value.abs() <= MAX_EXACT).then_some(value as f32))
+            .collect::<Option<_>>()
+            .ok_or("holds integers beyond 2^24, which are not exact on the device")?,
+        Some(Elements::Text(_)) => return Err("holds text, numbers are needed"),
+        None => return Err("is missing"),
+    };
+    Ok(B::float_from_data(
+        TensorData::new(values, fact.shape.clone()),
+        device,
+    ))
+}
 
-impl<B: Backend> Values<B> {
-    /// Takes float input `index`.
-    pub fn float(&mut self, index: usize) -> Result<FloatTensor<B>, Fault> {
-        match self.0.get_mut(index).and_then(Option::take) {
-            Some(Value::Float(tensor)) => Ok(tensor),
-            Some(Value::Int(_)) => Err(Fault::Input {
-                index,
-                what: "holds integers, floats are needed",
-            }),
-            None => Err(Fault::Input {
+/// A node's inputs in a run, in the order of the node.
+pub(crate) struct Values<'d, B: Backend> {
+    pub inputs: Vec<Option<Value<B>>>,
+    pub device: &'d B::Device,
+}
+
+impl<B: Backend> Values<'_, B> {
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    fn value(&mut self, index: usize) -> Result<&mut Value<B>, Fault> {
+        self.inputs
+            .get_mut(index)
+            .and_then(Option::as_mut)
+            .ok_or(Fault::Input {
                 index,
                 what: "is missing",
-            }),
+            })
+    }
+
+    /// What is known of input `index`, if the node has it.
+    pub fn fact(&self, index: usize) -> Option<&Fact> {
+        self.inputs.get(index)?.as_ref().map(|value| &value.fact)
+    }
+
+    /// Takes input `index` as a tensor, whatever its type.
+    pub fn tensor(&mut self, index: usize) -> Result<FloatTensor<B>, Fault> {
+        let device = self.device;
+        let value = self.value(index)?;
+        match value.tensor.take() {
+            Some(tensor) => Ok(tensor),
+            None => upload::<B>(&value.fact, device).map_err(|what| Fault::Input { index, what }),
         }
     }
 
-    /// Takes float input `index` where the node has it.
-    pub fn optional_float(&mut self, index: usize) -> Result<Option<FloatTensor<B>>, Fault> {
-        match self.0.get(index) {
-            Some(Some(_)) => self.float(index).map(Some),
+    /// Takes input `index` as a tensor where the node has it.
+    pub fn optional_tensor(&mut self, index: usize) -> Result<Option<FloatTensor<B>>, Fault> {
+        match self.inputs.get(index) {
+            Some(Some(_)) => self.tensor(index).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// Takes the integers of input `index` where the node has it.
-    pub fn optional_ints(&mut self, index: usize) -> Result<Option<Ints>, Fault> {
-        match self.0.get(index) {
-            Some(Some(_)) => self.ints(index).map(Some),
-            _ => Ok(None),
-        }
+    /// The known integers of input `index`.
+    pub fn ints(&self, index: usize) -> Result<&[i64], Fault> {
+        self.fact(index)
+            .and_then(Fact::known_ints)
+            .ok_or(Fault::Input {
+                index,
+                what: "must be integers that do not depend on the model's input",
+            })
     }
 
-    /// Takes the integers of input `index`.
-    pub fn ints(&mut self, index: usize) -> Result<Ints, Fault> {
-        match self.0.get_mut(index).and_then(Option::take) {
-            Some(Value::Int(ints)) => Ok(ints),
-            Some(Value::Float(_)) => Err(Fault::Input {
+    /// The known integers of input `index` where the node has it.
+    pub fn optional_ints(&self, index: usize) -> Result<Option<&[i64]>, Fault> {
+        self.fact(index).map(|_| self.ints(index)).transpose()
+    }
+
+    /// The known floats of input `index`.
+    pub fn floats(&self, index: usize) -> Result<&[f32], Fault> {
+        self.fact(index)
+            .and_then(Fact::known_floats)
+            .ok_or(Fault::Input {
                 index,
-                what: "holds floats, integers are needed",
-            }),
-            None => Err(Fault::Input {
+                what: "must be floats that do not depend on the model's input",
+            })
+    }
+
+    /// Moves `values` to the device.
+    pub fn upload(&self, shape: &[usize], values: Vec<f32>) -> FloatTensor<B> {
+        B::float_from_data(TensorData::new(values, shape.to_vec()), self.device)
+    }
+
+    /// The shape of input `index`.
+    pub fn shape(&self, index: usize) -> Result<Vec<usize>, Fault> {
+        let value = self.inputs.get(index).and_then(Option::as_ref);
+        value
+            .map(|value| value.fact.shape().to_vec())
+            .ok_or(Fault::Input {
                 index,
                 what: "is missing",
-            }),
-        }
+            })
     }
+}
+
+/// The elements of a tensor, read back.
+pub(crate) fn read<B: Backend>(tensor: FloatTensor<B>) -> Result<Vec<f32>, Fault> {
+    let shape = tensor.shape();
+    if shape.num_elements() == 0 {
+        return Ok(Vec::new());
+    }
+    let data = burn_backend::try_read_sync(B::float_into_data(tensor))
+        .ok_or_else(|| Fault::Backend("the device cannot be read at once".into()))?
+        .map_err(|error| Fault::Backend(error.to_string()))?;
+    data.try_into_vec::<f32>()
+        .map_err(|error| Fault::Backend(format!("{error:?}")))
 }

@@ -1,57 +1,58 @@
-//! The operators: one file each, one row each in `registry`.
+//! The operators: one file each, in a folder for each family; one row each in the family's `rows`.
 //!
 //! An operator is parsed once from its node, infers the shapes of its outputs for every batch size
 //! before anything runs (so that burn never sees shapes that do not fit), and then runs on a
 //! backend.
 
-mod add;
-mod average_pool;
-pub(crate) mod batch_normalization;
-mod broadcast;
-mod clip;
-mod concat;
-mod conv;
-mod div;
-mod flatten;
-mod gather;
-mod gemm;
-mod global_average_pool;
-mod identity;
-mod leaky_relu;
-mod log_softmax;
-mod matmul;
-mod max_pool;
-mod mul;
-mod reduce_mean;
-mod relu;
-pub(crate) mod reshape;
-mod shape;
-mod sigmoid;
-pub(crate) mod softmax;
-mod squeeze;
-mod sub;
-mod tanh;
+mod attention;
+pub(crate) mod broadcast;
+mod elementwise;
+mod linear;
+mod ml;
+mod movement;
+pub(crate) mod normalise;
+mod quantise;
+mod recurrent;
+mod reduce;
 #[cfg(test)]
 mod testing;
-mod transpose;
-mod unsqueeze;
+pub(crate) mod unary;
 mod window;
 
 use std::collections::BTreeMap;
 
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
-use scoville_onnx::{Node, Tensor};
+use scoville_onnx::{Graph, Node, Tensor};
 
 use crate::Fault;
+use crate::step::Host;
 use crate::value::{Fact, Facts, Values};
 
 /// One operator with its attributes, ready to run on backend `B`.
 pub(crate) trait Operator<B: Backend>: Send + Sync {
-    /// What the outputs are for inputs of these facts. Integers are computed here and never run.
+    /// What the outputs are for inputs of these facts. Whatever makes the shapes (axes, sizes,
+    /// scales) must be known here. Outputs may be known too: then the operator never runs. An
+    /// operator that leaves them open is run before the model's run where all inputs are known.
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault>;
 
-    /// Runs on inputs that [`infer`](Self::infer) accepted; `outputs` is what it said.
+    /// Runs on inputs that [`infer`](Self::infer) accepted; `outputs` is what it said. One tensor
+    /// an output. Outputs that are empty, or known, are never asked for.
     fn forward(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault>;
+
+    /// Whether the elements of input `index` come out unchanged, in other places; then they may be
+    /// integers of any size, or text. A place that no element reaches holds zero.
+    fn moves(&self, _index: usize) -> bool {
+        false
+    }
+}
+
+/// What an operator does to the gradient by its float inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gradient {
+    /// It passes on its derivative.
+    Exact,
+    /// Its derivative is zero or undefined: no gradient passes.
+    Zero,
 }
 
 /// What an operator may look at beside its node while it is parsed.
@@ -62,66 +63,92 @@ pub(crate) struct Context<'a> {
     pub constants: &'a BTreeMap<String, Tensor>,
 }
 
+impl<'a> Context<'a> {
+    pub fn new(graph: &'a Graph) -> Context<'a> {
+        Context {
+            opset: graph.opsets.get("").copied().unwrap_or(1),
+            constants: &graph.constants,
+        }
+    }
+}
+
 type Parsed<B> = Result<Box<dyn Operator<B>>, Fault>;
 type Parse<B> = fn(&Node, &Context) -> Parsed<B>;
 
-/// The registry: one row an operator of the default domain.
-fn registry<B: Backend>() -> Vec<(&'static str, Parse<B>)> {
-    vec![
-        ("Add", add::parse),
-        ("AveragePool", average_pool::parse),
-        ("BatchNormalization", batch_normalization::parse),
-        ("Clip", clip::parse),
-        ("Concat", concat::parse),
-        ("Conv", conv::parse),
-        ("Div", div::parse),
-        ("Dropout", identity::parse_dropout),
-        ("Flatten", flatten::parse),
-        ("Gather", gather::parse),
-        ("Gemm", gemm::parse),
-        ("GlobalAveragePool", global_average_pool::parse),
-        ("Identity", identity::parse),
-        ("LeakyRelu", leaky_relu::parse),
-        ("LogSoftmax", log_softmax::parse),
-        ("MatMul", matmul::parse),
-        ("MaxPool", max_pool::parse),
-        ("Mul", mul::parse),
-        ("ReduceMean", reduce_mean::parse),
-        ("Relu", relu::parse),
-        ("Reshape", reshape::parse),
-        ("Shape", shape::parse),
-        ("Sigmoid", sigmoid::parse),
-        ("Softmax", softmax::parse),
-        ("Squeeze", squeeze::parse),
-        ("Sub", sub::parse),
-        ("Tanh", tanh::parse),
-        ("Transpose", transpose::parse),
-        ("Unsqueeze", unsqueeze::parse),
-    ]
+/// A row of the registry.
+pub(crate) struct Row<B: Backend> {
+    /// With its domain, unless that is the default one.
+    name: &'static str,
+    pub parse: Parse<B>,
+    pub gradient: Gradient,
 }
 
-/// The names of the operators that can run, in order.
+impl<B: Backend> Row<B> {
+    /// An operator that passes on its derivative.
+    fn exact(name: &'static str, parse: Parse<B>) -> Row<B> {
+        let gradient = Gradient::Exact;
+        Row {
+            name,
+            parse,
+            gradient,
+        }
+    }
+
+    /// An operator through which no gradient passes.
+    fn zero(name: &'static str, parse: Parse<B>) -> Row<B> {
+        let gradient = Gradient::Zero;
+        Row {
+            name,
+            parse,
+            gradient,
+        }
+    }
+}
+
+/// The registry: one row an operator, one module a family.
+fn registry<B: Backend>() -> Vec<Row<B>> {
+    [
+        attention::rows(),
+        elementwise::rows(),
+        linear::rows(),
+        ml::rows(),
+        movement::rows(),
+        normalise::rows(),
+        quantise::rows(),
+        recurrent::rows(),
+        reduce::rows(),
+        window::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The names of the operators that can run, in order; those outside the default domain with their
+/// domain.
 pub fn operators() -> Vec<&'static str> {
-    let mut names: Vec<_> = registry::<burn_flex::Flex>()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let mut names: Vec<_> = registry::<Host>().into_iter().map(|row| row.name).collect();
     names.sort_unstable();
     names
 }
 
-/// How to parse `node`, if its operator is implemented.
-pub(crate) fn find<B: Backend>(node: &Node) -> Option<Parse<B>> {
-    let default_domain = node.domain.is_empty() || node.domain == "ai.onnx";
-    registry::<B>()
-        .into_iter()
-        .find(|(name, _)| default_domain && *name == node.op)
-        .map(|(_, parse)| parse)
+/// The operator's name, with its domain unless that is the default one.
+pub(crate) fn qualified(node: &Node) -> String {
+    match node.domain.as_str() {
+        "" | "ai.onnx" => node.op.clone(),
+        domain => format!("{domain}.{}", node.op),
+    }
+}
+
+/// The row of `node`'s operator, if it is implemented.
+pub(crate) fn find<B: Backend>(node: &Node) -> Option<Row<B>> {
+    let name = qualified(node);
+    registry::<B>().into_iter().find(|row| row.name == name)
 }
 
 /// Whether `node` can run.
 pub(crate) fn is_supported(node: &Node) -> bool {
-    find::<burn_flex::Flex>(node).is_some()
+    find::<Host>(node).is_some()
 }
 
 /// An axis counted from either end, as an index.
@@ -172,7 +199,7 @@ impl Axes {
     fn get(&self, inputs: &Facts) -> Result<Option<Vec<i64>>, Fault> {
         match self {
             Axes::Attribute(axes) => Ok(axes.clone()),
-            Axes::Input => Ok(inputs.optional_ints(1)?.map(|ints| ints.values.clone())),
+            Axes::Input => Ok(inputs.optional_ints(1)?.map(<[i64]>::to_vec)),
         }
     }
 }
@@ -185,12 +212,12 @@ pub(crate) fn count(shape: &[usize]) -> Result<usize, Fault> {
         .ok_or_else(|| Fault::shape(format!("the size of {shape:?} overflows")))
 }
 
-/// Reshapes the only float input to what was inferred: all that Reshape, Flatten and the like do.
+/// Reshapes input 0 to what was inferred: all that Reshape, Flatten and the like do.
 fn reshape_to<B: Backend>(
     mut inputs: Values<B>,
     outputs: &[Fact],
 ) -> Result<Vec<FloatTensor<B>>, Fault> {
-    let x = inputs.float(0)?;
+    let x = inputs.tensor(0)?;
     outputs
         .iter()
         .map(|fact| {

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use burn_autodiff::Autodiff;
 use burn_backend::ops::FloatTensorOps;
 use burn_backend::tensor::FloatTensor;
-use burn_backend::{AutodiffBackend, Backend, TensorData, TensorMetadata};
+use burn_backend::{AutodiffBackend, TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{Attribute, Attributes, Data, Node, Tensor};
 
 use super::{Context, Operator, find};
 use crate::Fault;
-use crate::value::{Fact, Facts, Ints, Value, Values};
+use crate::step::{self, Host};
+use crate::value::{Elements, Fact, Facts, Value, Values, read, upload};
 
-type Tape = Autodiff<Flex>;
+type Tape = Host;
 
 /// One input of a case.
 #[derive(Clone)]
@@ -46,25 +46,39 @@ pub fn counting(shape: &[usize]) -> Operand {
     floats(shape, &values)
 }
 
+pub fn texts(shape: &[usize], values: &[&str]) -> Operand {
+    Operand(Tensor {
+        shape: shape.to_vec(),
+        data: Data::String(values.iter().map(|v| (*v).into()).collect()),
+    })
+}
+
 /// A node under test.
 pub struct Case {
     op: &'static str,
+    domain: &'static str,
     opset: i64,
+    outputs: usize,
     attributes: Vec<(String, Attribute)>,
+    /// With each, whether it is known before the run.
     inputs: Vec<Option<(Tensor, bool)>>,
 }
-
-/// An operator, and what it makes of the case's inputs.
-type Inferred<B> = (Box<dyn Operator<B>>, Vec<Fact>);
 
 impl Case {
     pub fn new(op: &'static str) -> Case {
         Case {
             op,
+            domain: "",
             opset: 13,
+            outputs: 1,
             attributes: Vec::new(),
             inputs: Vec::new(),
         }
+    }
+
+    pub fn domain(mut self, domain: &'static str) -> Case {
+        self.domain = domain;
+        self
     }
 
     pub fn opset(mut self, opset: i64) -> Case {
@@ -72,7 +86,13 @@ impl Case {
         self
     }
 
-    fn attribute(mut self, name: &str, value: Attribute) -> Case {
+    /// How many outputs the node names.
+    pub fn outputs(mut self, outputs: usize) -> Case {
+        self.outputs = outputs;
+        self
+    }
+
+    pub fn attribute(mut self, name: &str, value: Attribute) -> Case {
         self.attributes.push((name.into(), value));
         self
     }
@@ -89,17 +109,27 @@ impl Case {
         self.attribute(name, Attribute::Ints(values.to_vec()))
     }
 
+    pub fn floats(self, name: &str, values: &[f32]) -> Case {
+        self.attribute(name, Attribute::Floats(values.to_vec()))
+    }
+
     pub fn string(self, name: &str, value: &str) -> Case {
         self.attribute(name, Attribute::String(value.into()))
     }
 
-    /// An input that is fed at run time; gradients are taken by it.
+    pub fn strings(self, name: &str, values: &[&str]) -> Case {
+        let values = values.iter().map(|v| (*v).into()).collect();
+        self.attribute(name, Attribute::Strings(values))
+    }
+
+    /// An input that is fed at run time, of floats, whole numbers or booleans; gradients are taken
+    /// by those of floats.
     pub fn input(mut self, operand: Operand) -> Case {
         self.inputs.push(Some((operand.0, false)));
         self
     }
 
-    /// An input that is a constant of the graph.
+    /// An input that is known before the run.
     pub fn constant(mut self, operand: Operand) -> Case {
         self.inputs.push(Some((operand.0, true)));
         self
@@ -111,14 +141,18 @@ impl Case {
         self
     }
 
-    /// Asserts the first output, to 1e-5 of its largest value.
+    /// Asserts the first output, to 1e-5 of its largest value. Whole numbers and booleans are
+    /// given as floats.
     pub fn gives(&self, shape: &[usize], values: &[f32]) {
-        let (fact, out) = self.run().expect(self.op);
-        assert_eq!(fact, Fact::Float(shape.to_vec()), "{}: inferred", self.op);
-        assert_eq!(out.shape().to_vec(), shape, "{}: computed", self.op);
-        let out = floats_of(out);
+        self.output_gives(0, shape, values);
+    }
+
+    /// Asserts output `index`, to 1e-5 of its largest value.
+    pub fn output_gives(&self, index: usize, shape: &[usize], values: &[f32]) {
+        let (fact, out) = self.run(index).expect(self.op);
+        assert_eq!(fact.shape(), shape, "{}: inferred", self.op);
         let scale = values.iter().fold(1.0f32, |max, v| max.max(v.abs()));
-        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * scale;
+        let close = |(a, b): (&f32, &f32)| a == b || (a - b).abs() <= 1e-5 * scale;
         assert!(
             out.len() == values.len() && out.iter().zip(values).all(close),
             "{}: {out:?} instead of {values:?}",
@@ -126,23 +160,27 @@ impl Case {
         );
     }
 
-    /// Asserts that the first output is these integers, at inference.
+    /// Asserts that the first output is these integers, known before the run.
     pub fn gives_ints(&self, shape: &[usize], values: &[i64]) {
-        let (_, facts) = self.infer::<Flex>().expect(self.op);
-        let expected = Ints {
-            shape: shape.to_vec(),
-            values: values.to_vec(),
-        };
-        assert_eq!(facts, [Fact::Int(expected)], "{}", self.op);
+        self.known(shape, &Elements::Int(values.to_vec()));
+    }
+
+    /// Asserts that the first output is these strings.
+    pub fn gives_texts(&self, shape: &[usize], values: &[&str]) {
+        let values = values.iter().map(|v| (*v).into()).collect();
+        self.known(shape, &Elements::Text(values));
+    }
+
+    fn known(&self, shape: &[usize], elements: &Elements) {
+        let facts = self.infer().expect(self.op);
+        let fact = facts.first().expect("an output");
+        assert_eq!(fact.shape(), shape, "{}", self.op);
+        assert_eq!(fact.elements(), Some(elements), "{}", self.op);
     }
 
     /// Asserts that it is refused before it runs, for a reason that contains `reason`.
     pub fn fails(&self, reason: &str) {
-        let fault = self
-            .infer::<Flex>()
-            .err()
-            .expect("it must fail")
-            .to_string();
+        let fault = self.infer().expect_err("it must fail").to_string();
         assert!(
             fault.contains(reason),
             "{}: {fault:?} does not say {reason:?}",
@@ -150,16 +188,16 @@ impl Case {
         );
     }
 
-    /// Asserts the gradient of a weighted sum of the output by every fed input against central
-    /// differences.
+    /// Asserts the gradient of a weighted sum of the first output by every fed float input against
+    /// central differences.
     pub fn gradient_agrees(&self) {
         const STEP: f32 = 1e-2;
         let fed = self.fed();
         let leaves: Vec<FloatTensor<Tape>> = fed
             .iter()
-            .map(|tensor| Tape::float_set_require_grad(upload::<Tape>(tensor), true))
+            .map(|tensor| Tape::float_set_require_grad(uploaded(tensor), true))
             .collect();
-        let out = self.forward::<Tape>(leaves.clone()).expect(self.op);
+        let out = self.forward(leaves.clone()).expect(self.op).remove(0);
         let shape = out.shape();
         let weights: Vec<f32> = (0..shape.num_elements())
             .map(|i| weight(i) as f32)
@@ -169,8 +207,9 @@ impl Case {
         let mut gradients = Tape::backward(Tape::float_mul(out, weights));
 
         let objective = |fed: &[Tensor]| -> f64 {
-            let inputs = fed.iter().map(upload::<Flex>).collect();
-            let out = floats_of(self.forward::<Flex>(inputs).expect(self.op));
+            let inputs = fed.iter().map(uploaded).collect();
+            let out = self.forward(inputs).expect(self.op).remove(0);
+            let out = read::<Tape>(out).expect("reads");
             out.iter()
                 .enumerate()
                 .map(|(i, &value)| weight(i) * f64::from(value))
@@ -178,7 +217,7 @@ impl Case {
         };
         for (which, leaf) in leaves.iter().enumerate() {
             let gradient = Tape::grad_remove(leaf, &mut gradients).expect("a gradient");
-            let gradient = floats_of(gradient);
+            let gradient = read::<Flex>(gradient).expect("reads");
             let scale = gradient.iter().fold(0.0f32, |max, g| max.max(g.abs()));
             assert!(
                 scale > 0.0,
@@ -203,83 +242,90 @@ impl Case {
         }
     }
 
+    /// The fed float tensors.
     fn fed(&self) -> Vec<Tensor> {
-        let fed = self
-            .inputs
-            .iter()
-            .flatten()
-            .filter(|(_, constant)| !constant);
+        let fed = self.inputs.iter().flatten().filter(|(_, known)| !known);
         fed.map(|(tensor, _)| tensor.clone())
-            .filter(|t| t.to_f32().is_some())
+            .filter(|tensor| tensor.to_f32().is_some())
             .collect()
     }
 
-    fn run(&self) -> Result<(Fact, FloatTensor<Flex>), Fault> {
-        let (_, facts) = self.infer::<Flex>()?;
-        let inputs = self.fed().iter().map(upload::<Flex>).collect();
-        Ok((facts[0].clone(), self.forward::<Flex>(inputs)?))
+    fn run(&self, index: usize) -> Result<(Fact, Vec<f32>), Fault> {
+        let mut facts = self.infer()?;
+        let fact = facts.swap_remove(index);
+        let values = match fact.elements() {
+            Some(Elements::Float(values)) => values.clone(),
+            Some(Elements::Int(values)) => values.iter().map(|&v| v as f32).collect(),
+            Some(Elements::Text(_)) => panic!("{}: text", self.op),
+            None => {
+                let inputs = self.fed().iter().map(uploaded).collect();
+                let out = self.forward(inputs)?.swap_remove(index);
+                assert_eq!(out.shape().to_vec(), fact.shape(), "{}: computed", self.op);
+                read::<Tape>(out)?
+            }
+        };
+        Ok((fact, values))
     }
 
-    fn infer<B: Backend>(&self) -> Result<Inferred<B>, Fault> {
-        let name = |i: usize| {
-            if self.inputs[i].is_some() {
-                format!("x{i}")
-            } else {
-                String::new()
-            }
+    fn infer(&self) -> Result<Vec<Fact>, Fault> {
+        step::infer(self.operator()?.as_ref(), &Facts(self.facts()))
+    }
+
+    fn operator(&self) -> Result<Box<dyn Operator<Tape>>, Fault> {
+        let name = |i: usize| match self.inputs[i] {
+            Some(_) => format!("x{i}"),
+            None => String::new(),
         };
         let node = Node {
             name: "node".into(),
             op: self.op.into(),
-            domain: String::new(),
+            domain: self.domain.into(),
             inputs: (0..self.inputs.len()).map(name).collect(),
-            outputs: vec!["y".into()],
+            outputs: (0..self.outputs).map(|i| format!("y{i}")).collect(),
             attributes: Attributes::new("node", self.attributes.iter().cloned()),
         };
         let constants: BTreeMap<String, Tensor> = (0..self.inputs.len())
             .filter_map(|i| {
-                let (tensor, constant) = self.inputs[i].clone()?;
-                constant.then(|| (name(i), tensor))
+                let (tensor, known) = self.inputs[i].clone()?;
+                known.then(|| (name(i), tensor))
             })
             .collect();
         let context = Context {
             opset: self.opset,
             constants: &constants,
         };
-        let operator = find::<B>(&node).expect("a registered operator")(&node, &context)?;
-        let facts = operator.infer(&self.facts())?;
-        Ok((operator, facts))
+        (find::<Tape>(&node).expect("a registered operator").parse)(&node, &context)
     }
 
-    fn facts(&self) -> Facts {
-        let fact = |tensor: &Tensor| match ints_of(tensor) {
-            Some(ints) => Fact::Int(ints),
-            None => Fact::Float(tensor.shape.clone()),
+    fn facts(&self) -> Vec<Option<Fact>> {
+        let fact = |(tensor, known): &(Tensor, bool)| {
+            let fact = Fact::of_tensor(tensor).expect("a fact");
+            match known {
+                true => fact,
+                false => fact.with_shape(tensor.shape.clone()),
+            }
         };
-        Facts(
-            self.inputs
-                .iter()
-                .map(|input| input.as_ref().map(|(t, _)| fact(t)))
-                .collect(),
-        )
+        let inputs = self.inputs.iter();
+        inputs.map(|input| input.as_ref().map(fact)).collect()
     }
 
-    fn forward<B: Backend<Device = FlexDevice>>(
-        &self,
-        fed: Vec<FloatTensor<B>>,
-    ) -> Result<FloatTensor<B>, Fault> {
-        let (operator, facts) = self.infer::<B>()?;
+    fn forward(&self, fed: Vec<FloatTensor<Tape>>) -> Result<Vec<FloatTensor<Tape>>, Fault> {
+        let operator = self.operator()?;
+        let facts = self.infer()?;
         let mut fed = fed.into_iter();
-        let values = self.inputs.iter().map(|input| {
-            let (tensor, constant) = input.as_ref()?;
-            Some(match ints_of(tensor) {
-                Some(ints) => Value::Int(ints),
-                None if *constant => Value::Float(upload::<B>(tensor)),
-                None => Value::Float(fed.next().expect("a fed tensor")),
+        let inputs = self.inputs.iter().zip(self.facts()).map(|(input, fact)| {
+            let ((tensor, known), fact) = (input.as_ref()?, fact?);
+            Some(match (known, tensor.to_f32()) {
+                (true, _) => Value::known(fact),
+                (false, Some(_)) => Value::new(fact, fed.next().expect("a fed tensor")),
+                (false, None) => Value::new(fact, uploaded(tensor)),
             })
         });
-        let mut outputs = operator.forward(Values(values.collect()), &facts)?;
-        Ok(outputs.remove(0))
+        let values = Values {
+            inputs: inputs.collect(),
+            device: &FlexDevice,
+        };
+        operator.forward(values, &facts)
     }
 }
 
@@ -288,23 +334,7 @@ fn weight(i: usize) -> f64 {
     (1.0 + i as f64).sin()
 }
 
-fn ints_of(tensor: &Tensor) -> Option<Ints> {
-    let values = match &tensor.data {
-        Data::I64(values) => values.clone(),
-        Data::Bool(values) => values.iter().map(|&b| b.into()).collect(),
-        _ => return None,
-    };
-    Some(Ints {
-        shape: tensor.shape.clone(),
-        values,
-    })
-}
-
-fn upload<B: Backend<Device = FlexDevice>>(tensor: &Tensor) -> FloatTensor<B> {
-    let values = tensor.to_f32().expect("floats").into_owned();
-    B::float_from_data(TensorData::new(values, tensor.shape.clone()), &FlexDevice)
-}
-
-fn floats_of(tensor: FloatTensor<Flex>) -> Vec<f32> {
-    tensor.into_data().try_into_vec::<f32>().expect("floats")
+fn uploaded(tensor: &Tensor) -> FloatTensor<Tape> {
+    let fact = Fact::of_tensor(tensor).expect("a fact");
+    upload::<Tape>(&fact, &FlexDevice).expect("numbers")
 }

@@ -3,8 +3,10 @@
 
 mod batch;
 mod errors;
+mod excluded;
 mod gpu;
 mod gradient;
 mod graphs;
+mod node_suite;
 mod shared;
 mod truth;

@@ -1,0 +1,130 @@
+//! MatMul as NumPy has it: matrices in the last two axes, the axes before them broadcast, vectors
+//! promoted.
+
+use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
+use scoville_onnx::Node;
+
+use crate::Fault;
+use crate::ops::broadcast::{broadcast, pad_left};
+use crate::ops::{Context, Operator, Parsed, count};
+use crate::value::{Fact, Facts, Values};
+
+struct MatMul;
+
+pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
+    Ok(Box::new(MatMul))
+}
+
+impl<B: Backend> Operator<B> for MatMul {
+    fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
+        let (left, right) = (inputs.float(0)?, inputs.float(1)?);
+        let (batch, [m, _, n]) = dimensions(left, right)?;
+        let mut shape = batch;
+        // A vector's promoted axis is dropped again.
+        shape.extend((left.len() > 1).then_some(m));
+        shape.extend((right.len() > 1).then_some(n));
+        Ok(vec![Fact::float(shape)])
+    }
+
+    fn forward(
+        &self,
+        mut inputs: Values<B>,
+        outputs: &[Fact],
+    ) -> Result<Vec<FloatTensor<B>>, Fault> {
+        let (left, right) = (inputs.tensor(0)?, inputs.tensor(1)?);
+        let (batch, [m, k, n]) = dimensions(&left.shape(), &right.shape())?;
+        let reshape = |x, shape: Vec<usize>| B::float_reshape(x, Shape::from(shape));
+        let product = if right.rank() <= 2 {
+            // One matrix for all: the batch becomes rows.
+            let rows = count(&batch)?.saturating_mul(m);
+            B::float_matmul(reshape(left, vec![rows, k]), reshape(right, vec![k, n]))
+        } else {
+            let rank = batch.len();
+            let left_batch = leading(&left.shape(), rank);
+            let right_batch = leading(&right.shape(), rank);
+            let left = reshape(left, [left_batch.as_slice(), &[m, k]].concat());
+            let right = reshape(right, [right_batch.as_slice(), &[k, n]].concat());
+            B::float_matmul(left, right)
+        };
+        let out = outputs.first().map(Fact::shape).unwrap_or_default();
+        Ok(vec![reshape(product, out.to_vec())])
+    }
+}
+
+/// The broadcast axes before the matrices, and the matrices' m, k, n.
+fn dimensions(left: &[usize], right: &[usize]) -> Result<(Vec<usize>, [usize; 3]), Fault> {
+    let (m, k) = match left {
+        [] => return Err(Fault::shape("the first input is a scalar")),
+        [k] => (1, *k),
+        [.., m, k] => (*m, *k),
+    };
+    let (inner, n) = match right {
+        [] => return Err(Fault::shape("the second input is a scalar")),
+        [k] => (*k, 1),
+        [.., k, n] => (*k, *n),
+    };
+    if k != inner {
+        return Err(Fault::shape(format!(
+            "the inner sizes {k} and {inner} differ"
+        )));
+    }
+    Ok((broadcast(batch(left), batch(right))?, [m, k, n]))
+}
+
+fn batch(shape: &[usize]) -> &[usize] {
+    shape
+        .get(..shape.len().saturating_sub(2))
+        .unwrap_or_default()
+}
+
+fn leading(shape: &[usize], rank: usize) -> Vec<usize> {
+    pad_left(batch(shape), rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::testing::{Case, counting, floats};
+
+    #[test]
+    fn values() {
+        let case = |left, right| Case::new("MatMul").input(left).input(right);
+        let matrix = || floats(&[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        let vector = || floats(&[2], &[10.0, 20.0]);
+        case(matrix(), matrix()).gives(&[2, 2], &[7.0, 10.0, 15.0, 22.0]);
+        case(matrix(), vector()).gives(&[2], &[50.0, 110.0]);
+        case(vector(), matrix()).gives(&[2], &[70.0, 100.0]);
+        case(vector(), vector()).gives(&[], &[500.0]);
+        case(counting(&[2, 1, 2]), matrix()).gives(&[2, 1, 2], &[3.0, 4.0, 11.0, 16.0]);
+        // Two batches against one, and one against two.
+        let batch = || counting(&[2, 1, 2, 1]);
+        case(batch(), floats(&[1, 1, 1, 1], &[2.0])).gives(&[2, 1, 2, 1], &[0.0, 2.0, 4.0, 6.0]);
+        case(floats(&[1, 1, 1], &[2.0]), counting(&[2, 1, 1])).gives(&[2, 1, 1], &[0.0, 2.0]);
+        case(vector(), counting(&[2, 2, 1])).gives(&[2, 1], &[20.0, 80.0]);
+    }
+
+    #[test]
+    fn gradients() {
+        let case = |left: &[usize], right: &[usize]| {
+            Case::new("MatMul")
+                .input(counting(left))
+                .input(counting(right))
+        };
+        case(&[2, 3], &[3, 2]).gradient_agrees();
+        case(&[2, 2, 3], &[3, 2]).gradient_agrees();
+        case(&[1, 2, 3], &[2, 3, 2]).gradient_agrees();
+        case(&[2, 2, 3], &[1, 3, 2]).gradient_agrees();
+        case(&[3], &[2, 3, 2]).gradient_agrees();
+    }
+
+    #[test]
+    fn faults() {
+        let case = |left: &[usize], right: &[usize]| {
+            Case::new("MatMul")
+                .input(counting(left))
+                .input(counting(right))
+        };
+        case(&[2, 3], &[2, 3]).fails("the inner sizes 3 and 2 differ");
+        case(&[2, 2, 3], &[3, 3, 2]).fails("do not broadcast");
+        case(&[], &[1]).fails("the first input is a scalar");
+    }
+}

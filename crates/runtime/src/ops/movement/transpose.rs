@@ -1,0 +1,75 @@
+//! Transpose: permutes the axes by `perm`; without it, reverses them.
+
+use burn_backend::{Backend, TensorMetadata, tensor::FloatTensor};
+use scoville_onnx::Node;
+
+use crate::Fault;
+use crate::ops::{Context, Operator, Parsed};
+use crate::value::{Fact, Facts, Values};
+
+struct Transpose {
+    perm: Option<Vec<i64>>,
+}
+
+pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
+    Ok(Box::new(Transpose {
+        perm: node.attributes.ints("perm")?.map(|perm| perm.to_vec()),
+    }))
+}
+
+impl Transpose {
+    fn permutation(&self, rank: usize) -> Result<Vec<usize>, Fault> {
+        let Some(perm) = &self.perm else {
+            return Ok((0..rank).rev().collect());
+        };
+        // `axes` refuses repeats, so `rank` of them are a permutation.
+        crate::ops::axes(perm, rank)?;
+        if perm.len() != rank {
+            return Err(Fault::shape(format!(
+                "perm {perm:?} does not name all {rank} axes"
+            )));
+        }
+        perm.iter()
+            .map(|&axis| crate::ops::axis(axis, rank))
+            .collect()
+    }
+}
+
+impl<B: Backend> Operator<B> for Transpose {
+    fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
+        let x = inputs.any(0)?;
+        let perm = self.permutation(x.shape().len())?;
+        let sizes = perm.iter().filter_map(|&axis| x.shape().get(axis));
+        Ok(vec![x.with_shape(sizes.copied().collect())])
+    }
+
+    fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
+        let x = inputs.tensor(0)?;
+        let perm = self.permutation(x.rank())?;
+        Ok(vec![B::float_permute(x, &perm)])
+    }
+
+    fn moves(&self, _: usize) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::testing::{Case, floats};
+
+    #[test]
+    fn values() {
+        let case = || Case::new("Transpose").input(floats(&[1, 2, 2], &[1.0, 2.0, 3.0, 4.0]));
+        case().gives(&[2, 2, 1], &[1.0, 3.0, 2.0, 4.0]);
+        case()
+            .ints("perm", &[1, 0, 2])
+            .gives(&[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]);
+        case().ints("perm", &[2, 0, 1]).gradient_agrees();
+        case()
+            .ints("perm", &[0, 1])
+            .fails("does not name all 3 axes");
+        case().ints("perm", &[0, 1, 1]).fails("twice");
+        case().ints("perm", &[0, 1, 3]).fails("outside");
+    }
+}

@@ -1,0 +1,56 @@
+//! Unsqueeze: inserts axes of size 1; `axes` count in the output. An attribute up to opset 12, then
+//! an input.
+
+use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_onnx::Node;
+
+use crate::Fault;
+use crate::ops::{Axes, Context, Operator, Parsed, reshape_to};
+use crate::value::{Fact, Facts, Values};
+
+struct Unsqueeze(Axes);
+
+pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
+    Ok(Box::new(Unsqueeze(Axes::parse(node, context, 13)?)))
+}
+
+impl<B: Backend> Operator<B> for Unsqueeze {
+    fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
+        let data = inputs.any(0)?;
+        let axes = self
+            .0
+            .get(inputs)?
+            .ok_or_else(|| Fault::shape("no axes are given"))?;
+        let axes = crate::ops::axes(&axes, data.shape().len() + axes.len())?;
+        let mut shape = data.shape().to_vec();
+        // Sorted, so each index is at most the length so far.
+        axes.into_iter().for_each(|axis| shape.insert(axis, 1));
+        Ok(vec![data.reshaped(shape)])
+    }
+
+    fn forward(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
+        reshape_to(inputs, outputs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::testing::{Case, floats, ints};
+
+    #[test]
+    fn values() {
+        let case = |opset| {
+            Case::new("Unsqueeze")
+                .opset(opset)
+                .input(floats(&[2], &[5.0, 6.0]))
+        };
+        case(13)
+            .constant(ints(&[2], &[-1, 0]))
+            .gives(&[1, 2, 1], &[5.0, 6.0]);
+        case(11)
+            .ints("axes", &[2, 1])
+            .gives(&[2, 1, 1], &[5.0, 6.0]);
+        case(11).ints("axes", &[2]).fails("outside");
+        case(11).fails("no axes");
+    }
+}

@@ -1,0 +1,67 @@
+//! Operators of one input that leave its shape as it is.
+
+use burn_backend::{Backend, tensor::FloatTensor};
+
+use crate::Fault;
+use crate::ops::{Operator, Parsed};
+use crate::value::{Elements, Fact, Facts, Values};
+
+type OnTensor<B> = Box<dyn Fn(FloatTensor<B>) -> FloatTensor<B> + Send + Sync>;
+
+struct Unary<B: Backend> {
+    on_tensor: OnTensor<B>,
+    /// What it makes of integers; `None` for an operator of floats alone.
+    on_int: Option<fn(i64) -> Option<i64>>,
+}
+
+/// An operator of floats of any shape.
+pub(crate) fn unary<B: Backend>(
+    on_tensor: impl Fn(FloatTensor<B>) -> FloatTensor<B> + Send + Sync + 'static,
+) -> Parsed<B> {
+    Ok(Box::new(Unary {
+        on_tensor: Box::new(on_tensor),
+        on_int: None,
+    }))
+}
+
+/// An operator of floats or integers; `on_int` is `None` where the result overflows.
+pub(crate) fn unary_with_ints<B: Backend>(
+    on_tensor: impl Fn(FloatTensor<B>) -> FloatTensor<B> + Send + Sync + 'static,
+    on_int: fn(i64) -> Option<i64>,
+) -> Parsed<B> {
+    Ok(Box::new(Unary {
+        on_tensor: Box::new(on_tensor),
+        on_int: Some(on_int),
+    }))
+}
+
+impl<B: Backend> Operator<B> for Unary<B> {
+    fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
+        let Some(on_int) = self.on_int else {
+            inputs.float(0)?;
+            return Ok(vec![open(inputs.any(0)?)]);
+        };
+        inputs.shape(0)?;
+        let x = inputs.any(0)?;
+        let Some(values) = x.known_ints() else {
+            return Ok(vec![open(x)]);
+        };
+        let values = values.iter().map(|&value| on_int(value));
+        let values = values
+            .collect::<Option<_>>()
+            .ok_or_else(|| Fault::shape("the integers overflow"))?;
+        Ok(vec![Fact::known(
+            x.dtype,
+            x.shape().to_vec(),
+            Elements::Int(values),
+        )])
+    }
+
+    fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
+        Ok(vec![(self.on_tensor)(inputs.tensor(0)?)])
+    }
+}
+
+fn open(x: &Fact) -> Fact {
+    x.with_shape(x.shape().to_vec())
+}

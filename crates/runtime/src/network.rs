@@ -124,8 +124,8 @@ where
         let exported = contained("planning", || {
             program.plan(vec![recipe.feed(batch)], &[recipe.output()])
         })?;
-        if let Some(baked) = recipe.baked {
-            program.lift_reshapes(&exported, baked);
+        if recipe.baked.is_some() {
+            program.lift_reshapes(&exported);
         }
         let (shape, classes) = sample_output(&exported, batch)?;
         let device = device.clone();
@@ -187,6 +187,20 @@ where
         rows(2) && rows(3)
     }
 
+    /// Whether the graph shows that samples stay apart; otherwise the first node that may mix them.
+    pub fn keeps_samples_apart(&self) -> Result<(), String> {
+        let plan = self
+            .plan(2, End::Output)
+            .map_err(|error| error.to_string())?;
+        match self.program.samples(&plan) {
+            Ok(samples) => match samples.get(plan.target_slot()) {
+                Some(Some(samples)) if samples.axis == 0 => Ok(()),
+                _ => Err("the output's first axis is not the batch".into()),
+            },
+            Err((node, op)) => Err(format!("node {node} ({op}) may mix samples")),
+        }
+    }
+
     fn plan(&self, n: usize, end: End) -> Result<Arc<Plan>, Error> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(&(n, end)) {
@@ -226,13 +240,17 @@ where
         let out = if self.batched {
             self.run_plan(x, n, end)?
         } else {
-            let sizes = x.shape();
+            // A batch that is fixed and cannot be lifted is filled with the one sample.
+            let fixed = self.recipe.baked.unwrap_or(1);
             let row = |i: usize| {
-                let rest = sizes.iter().skip(1).map(|&size| Slice::from(0..size));
-                let slices: Vec<Slice> =
-                    std::iter::once(Slice::from(i..i + 1)).chain(rest).collect();
-                let out = self.run_plan(B::float_slice(x.clone(), &slices), 1, end)?;
-                Ok(B::float_reshape(out, Shape::from([1, self.classes])))
+                let sample = B::float_slice(x.clone(), &row_of(&x.shape(), i));
+                let batch = match fixed {
+                    1 => sample,
+                    n => B::float_cat(vec![sample; n], 0),
+                };
+                let out = self.run_plan(batch, fixed, end)?;
+                let out = B::float_reshape(out, Shape::from([fixed, self.classes]));
+                Ok(B::float_slice(out, &row_of(&[fixed, self.classes], 0)))
             };
             B::float_cat((0..n).map(row).collect::<Result<_, Error>>()?, 0)
         };
@@ -353,6 +371,12 @@ fn sample_output(plan: &Plan, n: usize) -> Result<(Vec<usize>, usize), Error> {
         *first /= n;
     }
     Ok((shape, elements / n))
+}
+
+/// Row `i` of a tensor of `shape`.
+fn row_of(shape: &[usize], i: usize) -> Vec<Slice> {
+    let rest = shape.iter().skip(1).map(|&size| Slice::from(0..size));
+    std::iter::once(Slice::from(i..i + 1)).chain(rest).collect()
 }
 
 /// Turns a panic inside burn into an error: its own checks are assertions.

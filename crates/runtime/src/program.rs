@@ -6,8 +6,9 @@ use burn_backend::tensor::FloatTensor;
 use scoville_onnx::Graph;
 
 use crate::Error;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Gradient};
-use crate::step::{Slot, Slots, Step};
+use crate::step::{Registries, Slot, Slots, Step};
 use crate::value::{Fact, Facts, Value, Values};
 
 /// A graph that is ready to run; whatever depends on constants alone has been computed.
@@ -38,6 +39,11 @@ impl Plan {
     /// What the run's `index`th target will be.
     pub fn target(&self, index: usize) -> Option<&Fact> {
         self.facts.get(*self.targets.get(index)?)?.as_ref()
+    }
+
+    /// The slot of the first target.
+    pub fn target_slot(&self) -> Slot {
+        self.targets.first().copied().unwrap_or(usize::MAX)
     }
 
     /// The shape of the first target.
@@ -75,8 +81,9 @@ impl<B: Backend> Program<B> {
             program.set_constant(slot, Value::constant(name, tensor, device)?);
         }
         let context = Context::new(graph);
+        let registries = Registries::new();
         for node in &graph.nodes {
-            let step = Step::parse(node, &context, &mut slots)?;
+            let step = Step::parse(node, &context, &registries, &mut slots)?;
             program.constants.resize(slots.len(), None);
             match program.fold(&step)? {
                 Some(values) => {
@@ -230,12 +237,55 @@ impl<B: Backend> Program<B> {
         })
     }
 
-    /// Rewrites each Reshape to a constant shape whose first size is a multiple of the `baked`
-    /// batch, so that the first size is what is left over: the same function at the exported batch,
-    /// and defined at any other.
-    pub fn lift_reshapes(&mut self, exported: &Plan, baked: usize) {
+    /// Where the samples of the plan's batch lie in every value; or the first step on the way to
+    /// the targets of which it is not certain that it keeps them apart, with its operator.
+    pub fn samples(&self, plan: &Plan) -> Result<Vec<Option<Samples>>, (&str, &str)> {
+        let (samples, mixer) = self.follow(plan);
+        match mixer.and_then(|step| self.steps.get(step)) {
+            Some(step) => Err((&step.node, &step.op)),
+            None => Ok(samples),
+        }
+    }
+
+    /// As far as it is certain, where the samples lie; and the first step that is not.
+    fn follow(&self, plan: &Plan) -> (Vec<Option<Samples>>, Option<usize>) {
+        let mut samples = vec![None; self.names.len()];
+        let mut mixer = None;
+        for &slot in &self.inputs {
+            set(&mut samples, slot, Samples::FIRST);
+        }
+        for (i, (step, outputs)) in self.steps.iter().zip(&plan.outputs).enumerate() {
+            let (Some(outputs), Ok(facts)) = (outputs, step.facts(&plan.facts)) else {
+                continue;
+            };
+            let known = outputs.iter().all(Fact::is_known);
+            let of_input = |slot: &Option<Slot>| samples.get((*slot)?).copied().flatten();
+            let inputs: Vec<_> = step.inputs.iter().map(of_input).collect();
+            let found = match known {
+                true => Some(Vec::new()),
+                false => step.samples(&inputs, &facts, outputs),
+            };
+            if found.is_none() {
+                mixer = mixer.or(Some(i));
+            }
+            // What is uncertain is taken to be the usual, so that lifting can go on.
+            let guess = vec![Some(Samples::FIRST); outputs.len()];
+            for (slot, found) in step.outputs.iter().zip(found.unwrap_or(guess)) {
+                if let Some((slot, found)) = slot.zip(found) {
+                    set(&mut samples, slot, found);
+                }
+            }
+        }
+        (samples, mixer)
+    }
+
+    /// Rewrites each Reshape of samples to a constant shape so that the size in which the
+    /// batch stands is what is left over: the same function at the exported batch, and defined at
+    /// any other.
+    pub fn lift_reshapes(&mut self, exported: &Plan) {
+        let (samples, _) = self.follow(exported);
         for i in 0..self.steps.len() {
-            if let Some(target) = self.baked_target(i, exported, baked) {
+            if let Some(target) = self.lifted_target(i, exported, &samples) {
                 self.names.push(format!("lifted shape {i}"));
                 self.constants.push(Some(Value::known(Fact::list(target))));
                 let slot = self.constants.len() - 1;
@@ -247,25 +297,29 @@ impl<B: Backend> Program<B> {
         }
     }
 
-    fn baked_target(&self, step: usize, exported: &Plan, baked: usize) -> Option<Vec<i64>> {
+    fn lifted_target(
+        &self,
+        step: usize,
+        exported: &Plan,
+        samples: &[Option<Samples>],
+    ) -> Option<Vec<i64>> {
         let step = self.steps.get(step).filter(|step| step.op == "Reshape")?;
         let &[Some(data), Some(target)] = step.inputs.as_slice() else {
             return None;
         };
-        let target = self.constants.get(target)?.as_ref()?.fact.known_ints()?;
-        let data = exported.facts.get(data)?.as_ref()?.shape();
-        let out = exported
-            .facts
-            .get(step.outputs.first().copied()??)?
-            .as_ref()?
-            .shape();
-        let (&first, rest) = out.split_first()?;
-        let batched = data.first().is_some_and(|size| size % baked == 0);
-        if *target.first()? <= 0 || first % baked != 0 || !batched || rest.contains(&0) {
+        self.constants.get(target)?.as_ref()?.fact.known_ints()?;
+        let fact = |slot: Slot| exported.facts.get(slot)?.as_ref().map(Fact::shape);
+        let out = fact(step.outputs.first().copied()??)?;
+        let from = samples.get(data).copied().flatten()?;
+        let to = from.reshaped(fact(data)?, out)?;
+        if out.contains(&0) {
             return None;
         }
-        let rest = rest.iter().map(|&size| i64::try_from(size).ok());
-        std::iter::once(Some(-1)).chain(rest).collect()
+        let sizes = out.iter().enumerate().map(|(i, &size)| match i == to.axis {
+            true => Some(-1),
+            false => i64::try_from(size).ok(),
+        });
+        sizes.collect()
     }
 
     /// The float constants in order, with their names.

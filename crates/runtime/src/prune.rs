@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scoville_onnx::{Graph, Node};
 
+use crate::ops::Registry;
+use crate::step::Host;
 use crate::{Error, Unsupported, ops};
 
 /// Drops the nodes and constants that no path leads from to the first output.
@@ -32,8 +34,13 @@ pub(crate) fn supported(mut graph: Graph) -> Result<Graph, Error> {
 }
 
 fn check_supported(graph: &Graph) -> Result<(), Error> {
+    let registry = Registry::<Host>::new();
     let mut unsupported: BTreeMap<String, Unsupported> = BTreeMap::new();
-    for node in graph.nodes.iter().filter(|node| !ops::is_supported(node)) {
+    let missing = graph
+        .nodes
+        .iter()
+        .filter(|node| registry.find(node).is_none());
+    for node in missing {
         let op = ops::qualified(node);
         unsupported
             .entry(op.clone())

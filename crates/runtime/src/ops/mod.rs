@@ -14,18 +14,22 @@ pub(crate) mod normalise;
 mod quantise;
 mod recurrent;
 mod reduce;
+pub(crate) mod samples;
 #[cfg(test)]
 mod testing;
 pub(crate) mod unary;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::{Graph, Node, Tensor};
 
+use samples::Samples;
+
 use crate::Fault;
 use crate::step::Host;
+
 use crate::value::{Fact, Facts, Values};
 
 /// One operator with its attributes, ready to run on backend `B`.
@@ -43,6 +47,18 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
     /// integers of any size, or text. A place that no element reaches holds zero.
     fn moves(&self, _index: usize) -> bool {
         false
+    }
+
+    /// Where the samples of a batch lie in each output, given where they lie in each input of these
+    /// facts (`None`: the input is the same for all samples, or absent). The answer is `None`
+    /// unless it is certain that no sample's elements reach another's.
+    fn samples(
+        &self,
+        _samples: &[Option<Samples>],
+        _inputs: &Facts,
+        _outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        None
     }
 }
 
@@ -106,7 +122,23 @@ impl<B: Backend> Row<B> {
 }
 
 /// The registry: one row an operator, one module a family.
-fn registry<B: Backend>() -> Vec<Row<B>> {
+pub(crate) struct Registry<B: Backend>(HashMap<&'static str, Row<B>>);
+
+impl<B: Backend> Registry<B> {
+    pub fn new() -> Registry<B> {
+        Registry(rows().into_iter().map(|row| (row.name, row)).collect())
+    }
+
+    /// The row of `node`'s operator, if it is implemented.
+    pub fn find(&self, node: &Node) -> Option<&Row<B>> {
+        match node.domain.as_str() {
+            "" | "ai.onnx" => self.0.get(node.op.as_str()),
+            _ => self.0.get(qualified(node).as_str()),
+        }
+    }
+}
+
+fn rows<B: Backend>() -> Vec<Row<B>> {
     [
         attention::rows(),
         elementwise::rows(),
@@ -127,7 +159,7 @@ fn registry<B: Backend>() -> Vec<Row<B>> {
 /// The names of the operators that can run, in order; those outside the default domain with their
 /// domain.
 pub fn operators() -> Vec<&'static str> {
-    let mut names: Vec<_> = registry::<Host>().into_iter().map(|row| row.name).collect();
+    let mut names: Vec<_> = rows::<Host>().into_iter().map(|row| row.name).collect();
     names.sort_unstable();
     names
 }
@@ -138,17 +170,6 @@ pub(crate) fn qualified(node: &Node) -> String {
         "" | "ai.onnx" => node.op.clone(),
         domain => format!("{domain}.{}", node.op),
     }
-}
-
-/// The row of `node`'s operator, if it is implemented.
-pub(crate) fn find<B: Backend>(node: &Node) -> Option<Row<B>> {
-    let name = qualified(node);
-    registry::<B>().into_iter().find(|row| row.name == name)
-}
-
-/// Whether `node` can run.
-pub(crate) fn is_supported(node: &Node) -> bool {
-    find::<Host>(node).is_some()
 }
 
 /// An axis counted from either end, as an index.

@@ -8,7 +8,7 @@ use burn_backend::{AutodiffBackend, TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{Attribute, Attributes, Data, Node, Tensor};
 
-use super::{Context, Operator, find};
+use super::{Context, Operator, Registry};
 use crate::Fault;
 use crate::step::{self, Host};
 use crate::value::{Elements, Fact, Facts, Value, Values, read, upload};
@@ -294,7 +294,8 @@ impl Case {
             opset: self.opset,
             constants: &constants,
         };
-        (find::<Tape>(&node).expect("a registered operator").parse)(&node, &context)
+        let registry = Registry::<Tape>::new();
+        (registry.find(&node).expect("a registered operator").parse)(&node, &context)
     }
 
     fn facts(&self) -> Vec<Option<Fact>> {

@@ -17,9 +17,11 @@
 mod error;
 mod evaluate;
 mod fold;
+mod inspect;
 mod model;
 mod network;
 mod ops;
+mod patterns;
 mod program;
 mod prologue;
 mod prune;
@@ -29,6 +31,7 @@ mod value;
 
 pub use error::{Error, Fault, Unsupported};
 pub use evaluate::{Feed, evaluate};
+pub use inspect::{Inspection, NodeReport};
 pub use model::Model;
 pub use ops::operators;
 pub use spec::{InputSpec, Layout};

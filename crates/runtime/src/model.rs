@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::network::{End, Engine, FinalSoftmax, Network, Recipe};
 use crate::prologue::Prologue;
-use crate::{Error, InputSpec, fold, prune};
+use crate::{Error, InputSpec, Inspection, fold, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -140,6 +140,11 @@ impl Model {
     /// Where it runs.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// What the graph is made of, node by node.
+    pub fn inspect(&self) -> Result<Inspection, Error> {
+        self.engine.inspect()
     }
 
     /// SHA-256 in hex of the weights as they are on the device now.

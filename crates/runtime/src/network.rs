@@ -11,6 +11,7 @@ use scoville_kernels::{Array, Bridge, Device};
 use scoville_onnx::{DType, Graph, Node};
 
 use crate::Error;
+use crate::inspect::{Inspection, inspect};
 use crate::ops::normalise::softmax::Normalised;
 use crate::program::{Plan, Program};
 use crate::prologue::Prologue;
@@ -88,6 +89,8 @@ pub(crate) trait Engine: Send + Sync {
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
     /// The weights as they are on the device now, by name.
     fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error>;
+    /// What the graph is made of.
+    fn inspect(&self) -> Result<Inspection, Error>;
 }
 
 /// One model on one backend.
@@ -335,6 +338,12 @@ where
             Ok(<B::InnerBackend as Bridge>::export(gradient, n, x.cols())?)
         })?;
         Ok((exported, by_input))
+    }
+
+    fn inspect(&self) -> Result<Inspection, Error> {
+        let samples = self.recipe.baked.filter(|_| !self.batched).unwrap_or(1);
+        let plan = self.plan(samples, End::Output)?;
+        Ok(inspect(&self.program, &plan, samples))
     }
 
     fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error> {

@@ -8,6 +8,7 @@ use scoville_onnx::Graph;
 use crate::Error;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Gradient};
+use crate::patterns::{self, Link};
 use crate::step::{Registries, Slot, Slots, Step};
 use crate::value::{Fact, Facts, Value, Values};
 
@@ -20,6 +21,8 @@ pub(crate) struct Program<B: Backend> {
     /// The graph's inputs, in order.
     inputs: Vec<Slot>,
     device: B::Device,
+    /// Nodes that were computed at load.
+    folded: usize,
     /// Most bytes that one value may take.
     limit: u64,
 }
@@ -54,12 +57,22 @@ impl Plan {
 
 /// One step of a plan, for reports.
 pub(crate) struct Planned<'a> {
+    pub index: usize,
     pub node: &'a str,
     pub op: &'a str,
     pub gradient: Gradient,
-    /// What is known of each input, and whether it is a constant of the graph.
-    pub inputs: Vec<Option<(&'a Fact, bool)>>,
+    /// Whether it only moves elements.
+    pub moves: bool,
+    pub inputs: Vec<Option<PlannedInput<'a>>>,
     pub outputs: &'a [Fact],
+}
+
+/// What a planned step reads.
+pub(crate) struct PlannedInput<'a> {
+    pub slot: Slot,
+    pub fact: &'a Fact,
+    /// Whether it is a constant of the graph.
+    pub constant: bool,
 }
 
 impl<B: Backend> Program<B> {
@@ -73,6 +86,7 @@ impl<B: Backend> Program<B> {
             constants: Vec::new(),
             inputs: inputs.collect(),
             device: device.clone(),
+            folded: 0,
             limit,
         };
         for (name, tensor) in &graph.constants {
@@ -87,6 +101,7 @@ impl<B: Backend> Program<B> {
             program.constants.resize(slots.len(), None);
             match program.fold(&step)? {
                 Some(values) => {
+                    program.folded += 1;
                     for (slot, value) in step.outputs.iter().zip(values) {
                         slot.iter()
                             .for_each(|&slot| program.set_constant(slot, value.clone()));
@@ -219,22 +234,51 @@ impl<B: Backend> Program<B> {
             .collect()
     }
 
-    /// The steps of a plan that run, or whose outputs depend on the input's shape.
+    /// The steps of a plan.
     pub fn planned<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Planned<'a>> {
-        let steps = self.steps.iter().zip(&plan.outputs);
-        steps.filter_map(move |(step, outputs)| {
-            let inputs = step.inputs.iter().map(|slot| {
-                let constant = self.constants.get((*slot)?).is_some_and(Option::is_some);
-                Some((plan.facts.get((*slot)?)?.as_ref()?, constant))
-            });
+        let steps = self.steps.iter().zip(&plan.outputs).enumerate();
+        steps.filter_map(move |(index, (step, outputs))| {
+            let input = |slot: &Option<Slot>| {
+                let slot = (*slot)?;
+                Some(PlannedInput {
+                    slot,
+                    fact: plan.facts.get(slot)?.as_ref()?,
+                    constant: self.constants.get(slot).is_some_and(Option::is_some),
+                })
+            };
             Some(Planned {
+                index,
                 node: &step.node,
                 op: &step.op,
                 gradient: step.gradient,
-                inputs: inputs.collect(),
+                moves: step.moves(),
+                inputs: step.inputs.iter().map(input).collect(),
                 outputs: outputs.as_deref()?,
             })
         })
+    }
+
+    /// How many nodes were computed at load.
+    pub fn folded(&self) -> usize {
+        self.folded
+    }
+
+    /// The chains of planned steps that one kernel can compute, as indices of steps.
+    pub fn chains(&self, plan: &Plan) -> Vec<Vec<usize>> {
+        let links = self.steps.iter().zip(&plan.outputs).map(|(step, outputs)| {
+            let planned = outputs.is_some();
+            let inputs = step.inputs.iter().flatten().copied();
+            Link {
+                op: if planned { &step.op } else { "" },
+                inputs: if planned {
+                    inputs.collect()
+                } else {
+                    Vec::new()
+                },
+                output: step.outputs.first().copied().flatten(),
+            }
+        });
+        patterns::chains(&links.collect::<Vec<_>>(), &plan.targets)
     }
 
     /// Where the samples of the plan's batch lie in every value; or the first step on the way to

@@ -100,6 +100,11 @@ impl<B: Backend> Step<B> {
         infer(self.host.as_ref(), &inputs).map_err(|fault| self.fault(inputs.to_string(), fault))
     }
 
+    /// Whether it only moves elements.
+    pub fn moves(&self) -> bool {
+        self.host.moves(0)
+    }
+
     /// Where the samples of a batch lie in the outputs; `None` unless none can reach another.
     pub fn samples(
         &self,

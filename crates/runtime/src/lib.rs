@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 mod fold;
 mod inspect;
+mod memory;
 mod model;
 mod network;
 mod ops;

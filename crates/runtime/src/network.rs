@@ -12,6 +12,7 @@ use scoville_onnx::{DType, Graph, Node};
 
 use crate::Error;
 use crate::inspect::{Inspection, inspect};
+use crate::memory;
 use crate::ops::normalise::softmax::Normalised;
 use crate::program::{Plan, Program};
 use crate::prologue::Prologue;
@@ -237,6 +238,32 @@ where
         })
     }
 
+    /// Refuses a run that would hold more than there is: with a `tape`, all that it makes.
+    fn check_memory(&self, n: usize, end: End, tape: bool) -> Result<(), Error> {
+        let (batch, runs) = match self.batched {
+            true => (n, 1),
+            false => (self.recipe.baked.unwrap_or(1), n as u64),
+        };
+        let plan = self.plan(batch, end)?;
+        let bytes = match tape {
+            true => plan.total.saturating_mul(runs),
+            false => plan.peak,
+        };
+        let available = match self.device {
+            Device::Cpu => memory::available(),
+            Device::Gpu(_) => return Ok(()),
+        };
+        if bytes <= available {
+            return Ok(());
+        }
+        Err(Error::TooLarge {
+            value: if tape { "the gradient" } else { "the run" }.into(),
+            bytes: bytes.into(),
+            batch: n,
+            limit: available,
+        })
+    }
+
     /// `x` is n x sample, on the tape or not; n x classes comes out.
     fn forward(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
         let x = self.recipe.prologue.apply::<B>(x);
@@ -305,6 +332,7 @@ where
 {
     fn run(&self, x: &Array, end: End) -> Result<Array, Error> {
         let n = x.rows();
+        self.check_memory(n, end, false)?;
         contained("the forward pass", || {
             self.export(self.forward(self.import(x)?, n, end)?, n)
         })
@@ -312,6 +340,7 @@ where
 
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error> {
         let n = x.rows();
+        self.check_memory(n, End::Logits, true)?;
         let (leaf, logits, exported) = contained("the forward pass", || {
             let leaf = B::float_set_require_grad(self.import(x)?, true);
             let logits = self.forward(leaf.clone(), n, End::Logits)?;

@@ -10,7 +10,12 @@ use crate::ops::samples::Samples;
 use crate::ops::{Context, Gradient};
 use crate::patterns::{self, Link};
 use crate::step::{Registries, Slot, Slots, Step};
-use crate::value::{Fact, Facts, Value, Values};
+use crate::value::{Fact, Facts, Value, Values, upload};
+
+/// Most bytes of elements that a plan computes before the run.
+const MAX_KNOWN_BYTES: u64 = 64 << 20;
+/// Bytes that folding may always take; more where the file's own constants are larger.
+const MIN_FOLDED_BYTES: u64 = 32 << 20;
 
 /// A graph that is ready to run; whatever depends on constants alone has been computed.
 pub(crate) struct Program<B: Backend> {
@@ -36,6 +41,10 @@ pub(crate) struct Plan {
     outputs: Vec<Option<Vec<Fact>>>,
     /// For each slot, the last step that reads it.
     last_use: Vec<usize>,
+    /// Bytes of what a run holds at its fullest moment.
+    pub peak: u64,
+    /// Bytes of all that a run makes, which a gradient holds.
+    pub total: u64,
 }
 
 impl Plan {
@@ -96,11 +105,18 @@ impl<B: Backend> Program<B> {
         }
         let context = Context::new(graph);
         let registries = Registries::new();
+        let stored = graph
+            .constants
+            .values()
+            .map(|tensor| 4 * tensor.len() as u64);
+        let budget = MIN_FOLDED_BYTES.max(stored.sum());
+        let mut folded = 0;
         for node in &graph.nodes {
             let step = Step::parse(node, &context, &registries, &mut slots)?;
             program.constants.resize(slots.len(), None);
-            match program.fold(&step)? {
+            match program.fold(&step, budget - folded)? {
                 Some(values) => {
+                    folded += values.iter().map(value_bytes).sum::<u64>();
                     program.folded += 1;
                     for (slot, value) in step.outputs.iter().zip(values) {
                         slot.iter()
@@ -112,7 +128,32 @@ impl<B: Backend> Program<B> {
         }
         program.names = slots.names;
         program.constants.resize(program.names.len(), None);
+        let outputs = graph.outputs.iter().map(|port| port.name.as_str());
+        program.drop_unread(&outputs.collect::<Vec<_>>());
         Ok(program)
+    }
+
+    /// Drops the constants that folding left without a reader.
+    fn drop_unread(&mut self, outputs: &[&str]) {
+        let mut read: Vec<bool> = self
+            .names
+            .iter()
+            .map(|name| outputs.contains(&name.as_str()))
+            .collect();
+        for &slot in self
+            .steps
+            .iter()
+            .flat_map(|step| step.inputs.iter().flatten())
+        {
+            if let Some(place) = read.get_mut(slot) {
+                *place = true;
+            }
+        }
+        for (constant, read) in self.constants.iter_mut().zip(read) {
+            if !read {
+                *constant = None;
+            }
+        }
     }
 
     /// Infers every shape on the way from inputs that are `feeds`, in the graph's order, to the
@@ -139,6 +180,7 @@ impl<B: Backend> Program<B> {
             set(&mut facts, slot, feed);
         }
         let mut planned = Vec::with_capacity(self.steps.len());
+        let mut known = 0;
         for (i, (step, needed)) in self.steps.iter().zip(needed).enumerate() {
             if !needed {
                 planned.push(None);
@@ -154,6 +196,13 @@ impl<B: Backend> Program<B> {
                 .iter()
                 .flatten()
                 .for_each(|&slot| set_last(&mut last_use, slot, i));
+            known += known_bytes(&outputs);
+            if known > MAX_KNOWN_BYTES {
+                return Err(Error::Folding {
+                    node: step.node.clone(),
+                    limit: MAX_KNOWN_BYTES,
+                });
+            }
             planned.push(Some(outputs));
         }
         if let Some(&slot) = targets
@@ -166,12 +215,47 @@ impl<B: Backend> Program<B> {
         for &slot in &targets {
             set_last(&mut last_use, slot, usize::MAX);
         }
+        let (peak, total) = self.memory(&planned, &facts, &last_use);
         Ok(Plan {
             targets,
             facts,
             outputs: planned,
             last_use,
+            peak,
+            total,
         })
+    }
+
+    /// Bytes of what the planned steps hold at their fullest moment, and of all that they make.
+    fn memory(
+        &self,
+        planned: &[Option<Vec<Fact>>],
+        facts: &[Option<Fact>],
+        last_use: &[usize],
+    ) -> (u64, u64) {
+        let bytes = |fact: &Fact| {
+            fact.shape()
+                .iter()
+                .fold(4u64, |b, &n| b.saturating_mul(n as u64))
+        };
+        let of_slot = |slot: Slot| facts.get(slot)?.as_ref().map(bytes);
+        let (mut live, mut peak, mut total) = (0u64, 0u64, 0u64);
+        for (i, (step, outputs)) in self.steps.iter().zip(planned).enumerate() {
+            let Some(outputs) = outputs else { continue };
+            let made = outputs.iter().map(bytes).fold(0, u64::saturating_add);
+            live = live.saturating_add(made);
+            total = total.saturating_add(made);
+            peak = peak.max(live);
+            let mut done: Vec<Slot> = step.inputs.iter().flatten().copied().collect();
+            done.sort_unstable();
+            done.dedup();
+            let done = done.into_iter().filter(|&slot| {
+                let computed = matches!(self.constants.get(slot), Some(None));
+                computed && last_use.get(slot) == Some(&i)
+            });
+            live = live.saturating_sub(done.filter_map(of_slot).sum());
+        }
+        (peak, total)
     }
 
     /// For each step, whether a target depends on it.
@@ -379,8 +463,8 @@ impl<B: Backend> Program<B> {
             })
     }
 
-    /// Computes a step whose inputs are all constants.
-    fn fold(&self, step: &Step<B>) -> Result<Option<Vec<Value<B>>>, Error> {
+    /// Computes a step whose inputs are all constants, if the result takes at most `budget` bytes.
+    fn fold(&self, step: &Step<B>, budget: u64) -> Result<Option<Vec<Value<B>>>, Error> {
         let values = step.inputs.iter().map(|slot| match slot {
             Some(slot) => self.constants.get(*slot).cloned().flatten().map(Some),
             None => Some(None),
@@ -395,11 +479,22 @@ impl<B: Backend> Program<B> {
         for fact in &outputs {
             self.check_size(&step.node, fact.shape(), 1)?;
         }
+        let bytes = outputs.iter().map(|fact| 8 * fact.len() as u64);
+        if bytes.fold(0, u64::saturating_add) > budget {
+            // Computed again at each run, where it is freed as soon as it has been read.
+            return Ok(None);
+        }
         let inputs = Values {
             inputs,
             device: &self.device,
         };
-        step.run(inputs, &outputs).map(Some)
+        let mut values = step.run(inputs, &outputs)?;
+        for value in values.iter_mut().filter(|value| value.fact.is_float()) {
+            if value.tensor.is_none() {
+                value.tensor = upload::<B>(&value.fact, &self.device).ok();
+            }
+        }
+        Ok(Some(values))
     }
 
     fn set_constant(&mut self, slot: Slot, value: Value<B>) {
@@ -422,6 +517,15 @@ impl<B: Backend> Program<B> {
             }),
         }
     }
+}
+
+fn known_bytes(facts: &[Fact]) -> u64 {
+    let known = facts.iter().filter(|fact| fact.is_known());
+    known.map(|fact| 8 * fact.len() as u64).sum()
+}
+
+fn value_bytes<B: Backend>(value: &Value<B>) -> u64 {
+    8 * value.fact.len() as u64
 }
 
 fn unmade(name: &str) -> Error {

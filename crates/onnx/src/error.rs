@@ -38,6 +38,10 @@ pub enum Error {
         "this file of {bytes} bytes would take more than {limit} bytes of memory, which no sound export does; do not trust it, or store its tensors as raw_data"
     )]
     Amplification { bytes: usize, limit: usize },
+    #[error(
+        "subgraphs are nested more than {limit} deep at byte {offset}; flatten the control flow before exporting"
+    )]
+    Nesting { offset: usize, limit: usize },
 
     #[error(
         "the model has no graph; export it again with `torch.onnx.export`, tf2onnx or skl2onnx"
@@ -99,6 +103,11 @@ pub enum Error {
         quote(value)
     )]
     UndefinedOutput { value: String },
+    #[error(
+        "the output {} of a subgraph is not defined in it; return an outer value through an Identity node",
+        quote(value)
+    )]
+    OuterOutput { value: String },
     #[error(
         "node {} depends on its own output: the graph has a cycle; unroll the loop before exporting",
         quote(node)
@@ -185,12 +194,6 @@ pub enum Error {
         expected: &'static str,
         found: &'static str,
     },
-    #[error(
-        "node {} has a subgraph in attribute {} (If, Loop, Scan): control flow is not supported; export with it traced or constant-folded",
-        quote(node),
-        quote(attribute)
-    )]
-    Subgraph { node: String, attribute: String },
 }
 
 /// A name from the file, safe to print: control characters escaped, at most 120 characters.

@@ -6,16 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+mod budget;
 mod decode;
 mod dtype;
+mod elements;
 pub mod encode;
 mod error;
 mod external;
+mod finite;
 mod graph;
 mod nodes;
+mod opsets;
 mod order;
 mod ports;
 mod proto;
+mod scope;
 mod sniff;
 mod tensor;
 mod validate;
@@ -68,12 +73,12 @@ pub fn load(path: &Path) -> Result<Graph, Error> {
 /// Validates a model in memory. `dir` is where its external data lie; without it such data are refused.
 pub fn parse(bytes: Bytes, dir: Option<&Path>) -> Result<Graph, Error> {
     sniff::refuse_other_formats(&bytes)?;
-    wire::check(&bytes)?;
+    let mut budget = wire::check(&bytes)?;
     let sha256 = sha256(&bytes);
     let model = proto::Model::decode(bytes).map_err(|error| Error::Decode {
         reason: error.to_string(),
     })?;
-    validate::graph(model, &mut External::new(dir), sha256)
+    validate::model(model, &mut External::new(dir), &mut budget, sha256)
 }
 
 /// SHA-256 of `bytes`, in lower-case hex.

@@ -189,6 +189,52 @@ const PATTERNS: &[(&str, Build)] = &[
             &[field(1, b"a"), field(9, b"").repeat(n), vec![0xa0, 1, 8]].concat(),
         ))
     }),
+    ("empty subgraphs", |n| {
+        let attribute = field(5, &[field(1, b"g"), field(6, b"")].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("subgraphs that capture", |n| {
+        let inner = field(
+            1,
+            &[field(1, b"x"), field(2, b"z"), field(4, b"A")].concat(),
+        );
+        let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("a subgraph of many nodes, 16 deep", |n| {
+        let unit = [field(1, b"x"), field(2, b"###"), field(4, b"A")].concat();
+        let nodes = repeat(&field(1, &unit), n);
+        let nested = (0..16).fold(nodes, |inner, _| {
+            let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+            field(1, &[field(4, b"A"), attribute].concat())
+        });
+        sound(nested)
+    }),
+    ("a subgraph of many captures", |n| {
+        let mut names = repeat(&field(1, b"###"), n);
+        names.extend(field(4, b"A"));
+        let inner = field(1, &names);
+        let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+        let mut made = repeat(&field(2, b"###"), n);
+        made.extend(field(4, b"A"));
+        sound(
+            [
+                field(1, &made),
+                field(1, &[field(4, b"A"), attribute].concat()),
+            ]
+            .concat(),
+        )
+    }),
+    ("ports of a subgraph", |n| {
+        let ports = repeat(&field(11, &field(1, b"###")), n);
+        in_node(field(5, &[field(1, b"g"), field(6, &ports)].concat()))
+    }),
     ("a long name", |n| in_node(field(3, &vec![b'a'; 10 * n]))),
     ("opsets", |n| {
         [

@@ -73,12 +73,8 @@ pub enum Error {
         "opset {version} is not supported (supported: {min} to {max}); convert the model with `onnx.version_converter.convert_version`"
     )]
     Opset { version: i64, min: i64, max: i64 },
-    #[error(
-        "node {} calls the model-local function {}; inline it with `onnx.inliner.inline_local_functions`",
-        quote(node),
-        quote(function)
-    )]
-    LocalFunction { node: String, function: String },
+    #[error("model-local function {}: {why}", quote(function))]
+    Function { function: String, why: String },
     #[error("node {} has no operator type; export the model again", quote(node))]
     NoOperator { node: String },
 

@@ -15,6 +15,7 @@ mod error;
 mod external;
 mod finite;
 mod graph;
+mod inline;
 mod nodes;
 mod opsets;
 mod order;

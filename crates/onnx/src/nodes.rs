@@ -37,7 +37,7 @@ fn node(proto: proto::Node, context: &mut Context) -> Result<Node, Error> {
         return Err(Error::NoOperator { node: name });
     }
     let attributes = attributes::read(&name, proto.attribute, context)?;
-    let domain = short_domain(proto.domain);
+    let domain = short_domain(&proto.domain).to_owned();
     let (op, inputs, outputs) = (proto.op_type, proto.input, proto.output);
     Ok(Node {
         name,

@@ -12,7 +12,7 @@ const SUPPORTED: std::ops::RangeInclusive<i64> = 6..=27;
 pub(crate) fn opsets(imports: Vec<proto::OperatorSet>) -> Result<BTreeMap<String, i64>, Error> {
     let mut opsets = BTreeMap::new();
     for import in imports {
-        let domain = short_domain(import.domain);
+        let domain = short_domain(&import.domain).to_owned();
         match opsets.insert(domain.clone(), import.version) {
             Some(first) if first != import.version => {
                 return Err(Error::OpsetConflict {
@@ -43,12 +43,8 @@ pub(crate) fn check_use(opsets: &BTreeMap<String, i64>, domain: &str) -> Result<
     }
 }
 
-pub(crate) fn short_domain(domain: String) -> String {
-    if domain == "ai.onnx" {
-        String::new()
-    } else {
-        domain
-    }
+pub(crate) fn short_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::decode;
 use crate::error::Error;
 use crate::external::External;
 use crate::graph::{Graph, Port};
+use crate::inline;
 use crate::nodes::nodes;
 use crate::opsets::opsets;
 use crate::order::{self, Level};
@@ -32,7 +33,7 @@ pub(crate) fn model(
     budget: &mut Budget,
     sha256: String,
 ) -> Result<Graph, Error> {
-    let graph = model.graph.ok_or(Error::NoGraph)?;
+    let mut graph = model.graph.ok_or(Error::NoGraph)?;
     if graph.node.is_empty() {
         return Err(Error::NoNodes);
     }
@@ -40,7 +41,8 @@ pub(crate) fn model(
     if graph.output.is_empty() {
         return Err(Error::NoOutputs);
     }
-    let opsets = opsets(model.opset_import)?;
+    let mut opsets = opsets(model.opset_import)?;
+    inline::functions(&mut graph, model.functions, &mut opsets, budget)?;
     let mut context = Context {
         opsets: &opsets,
         external,

@@ -190,7 +190,7 @@ fn ports() -> Vec<u8> {
 #[test]
 fn crafted_files_are_refused_with_the_reason() {
     let nested =
-        |number: u8, depth: usize| (0..depth).fold(Vec::new(), |body, _| field(number, &body));
+        |number: u64, depth: usize| (0..depth).fold(Vec::new(), |body, _| field(number, &body));
     let subgraphs = |depth: usize| {
         (0..depth).fold(Vec::new(), |body, _| {
             field(6, &field(1, &field(5, &[field(1, b"a"), body].concat())))

@@ -127,11 +127,8 @@ pub enum Error {
         dims: Vec<i64>,
         why: &'static str,
     },
-    #[error(
-        "sparse tensor {}: sparse weights are not supported; store it as a dense tensor",
-        quote(tensor)
-    )]
-    Sparse { tensor: String },
+    #[error("sparse tensor {}: {why}; store it as a dense tensor", quote(tensor))]
+    Sparse { tensor: String, why: &'static str },
     #[error("tensor {} is segmented; store it in one piece", quote(tensor))]
     Segmented { tensor: String },
     #[error(
@@ -193,7 +190,7 @@ pub enum Error {
 }
 
 /// A name from the file, safe to print: control characters escaped, at most 120 characters.
-fn quote(name: &str) -> String {
+pub(crate) fn quote(name: &str) -> String {
     match name.char_indices().nth(120) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
         None => format!("{name:?}"),

@@ -21,6 +21,8 @@ pub struct Graph {
     /// What the caller feeds: inputs that an initialiser sets are `constants` instead. Of a subgraph, all of them.
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
+    /// Outputs of the model that are no plain tensors and so were left out: name and why, for people to read. Never written.
+    pub dropped_outputs: Vec<String>,
     /// In an order in which they can run. `Constant` nodes are in `constants` instead.
     pub nodes: Vec<Node>,
     /// Initialisers and the values of `Constant` nodes, by name.

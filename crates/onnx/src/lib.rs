@@ -2,7 +2,7 @@
 //!
 //! [`load`] and [`parse`] promise: no panic, no unsafe code, no file read outside the model's folder, and memory of at most
 //! 64 MiB + 4 times the size of the files. What comes back is a plain inference graph: every value defined once and
-//! before its use, every constant decoded, of the right length and finite. Which operators can run is not decided here.
+//! before its use, every constant decoded, of the right length and without NaN. Which operators can run is not decided here.
 #![forbid(unsafe_code)]
 
 mod attributes;
@@ -19,10 +19,12 @@ mod inline;
 mod nodes;
 mod opsets;
 mod order;
+mod outputs;
 mod ports;
 mod proto;
 mod scope;
 mod sniff;
+mod sparse;
 mod tensor;
 mod validate;
 mod wire;
@@ -43,7 +45,7 @@ pub use tensor::{Data, Tensor};
 
 use external::External;
 
-/// Largest model file, and largest tensor in external data: protobuf itself ends at 2 GiB.
+/// Largest model file: protobuf itself ends at 2 GiB.
 const MAX_FILE_BYTES: u64 = 2 << 30;
 
 /// Reads and validates the model at `path`. External data are looked for beside it, and nowhere else.
@@ -76,10 +78,24 @@ pub fn parse(bytes: Bytes, dir: Option<&Path>) -> Result<Graph, Error> {
     sniff::refuse_other_formats(&bytes)?;
     let mut budget = wire::check(&bytes)?;
     let sha256 = sha256(&bytes);
-    let model = proto::Model::decode(bytes).map_err(|error| Error::Decode {
-        reason: error.to_string(),
-    })?;
+    let model = proto::Model::decode(bytes).map_err(not_decoded)?;
     validate::model(model, &mut External::new(dir), &mut budget, sha256)
+}
+
+/// Decodes one serialised `TensorProto`, as data sets of the ONNX test suite store them, and its name. Unlike weights it may
+/// hold NaN and infinities. External data are refused.
+pub fn parse_tensor(bytes: Bytes) -> Result<(String, Tensor), Error> {
+    wire::check_tensor(&bytes)?;
+    let mut tensor = proto::Tensor::decode(bytes).map_err(not_decoded)?;
+    let name = std::mem::take(&mut tensor.name);
+    let tensor = decode::tensor(tensor, &name, &mut External::new(None))?;
+    Ok((name, tensor))
+}
+
+fn not_decoded(error: prost::DecodeError) -> Error {
+    Error::Decode {
+        reason: error.to_string(),
+    }
 }
 
 /// SHA-256 of `bytes`, in lower-case hex.

@@ -12,25 +12,31 @@ use crate::proto;
 /// The ports, each a plain tensor with a name of its own; `what` says in errors what they are. Those of a subgraph may
 /// lack a type.
 pub(crate) fn ports(
-    protos: impl Iterator<Item = proto::ValueInfo>,
+    protos: Vec<proto::ValueInfo>,
     what: &'static str,
     level: Level,
 ) -> Result<Vec<Port>, Error> {
+    check_names(&protos, what)?;
+    protos.into_iter().map(|proto| port(proto, level)).collect()
+}
+
+/// Refuses ports without a name of their own.
+pub(crate) fn check_names(protos: &[proto::ValueInfo], what: &'static str) -> Result<(), Error> {
     let mut names = HashSet::new();
-    let mut ports = Vec::new();
     for proto in protos {
         if proto.name.is_empty() {
             return Err(Error::Unnamed { what });
         }
-        if !names.insert(proto.name.clone()) {
-            return Err(Error::Duplicate { value: proto.name });
+        if !names.insert(proto.name.as_str()) {
+            return Err(Error::Duplicate {
+                value: proto.name.clone(),
+            });
         }
-        ports.push(port(proto, level)?);
     }
-    Ok(ports)
+    Ok(())
 }
 
-fn port(proto: proto::ValueInfo, level: Level) -> Result<Port, Error> {
+pub(crate) fn port(proto: proto::ValueInfo, level: Level) -> Result<Port, Error> {
     let name = proto.name;
     let kind = proto.r#type.unwrap_or_default();
     if level == Level::Subgraph && is_untyped(&kind) {

@@ -11,9 +11,11 @@ use crate::inline;
 use crate::nodes::nodes;
 use crate::opsets::opsets;
 use crate::order::{self, Level};
+use crate::outputs::outputs;
 use crate::ports::ports;
 use crate::proto;
 use crate::scope;
+use crate::sparse;
 use crate::tensor::Tensor;
 
 /// Most nodes of a model, its subgraphs included.
@@ -70,18 +72,18 @@ pub(crate) fn subgraph(graph: proto::Graph, context: &mut Context) -> Result<Gra
 }
 
 fn body(graph: proto::Graph, level: Level, context: &mut Context) -> Result<Graph, Error> {
-    if let Some(sparse) = graph.sparse_initializer.into_iter().next() {
-        return Err(Error::Sparse {
-            tensor: sparse.values.unwrap_or_default().name,
-        });
-    }
-    let mut constants = initialisers(graph.initializer, context)?;
+    let mut constants = initialisers(graph.initializer, graph.sparse_initializer, context)?;
+    let mut inputs = graph.input;
     // What a subgraph is fed goes by position, so an initialiser cannot stand in for one of its inputs.
-    let is_fed =
-        |input: &proto::ValueInfo| level == Level::Subgraph || !constants.contains_key(&input.name);
-    let inputs = ports(graph.input.into_iter().filter(is_fed), "an input", level)?;
-    let outputs = ports(graph.output.into_iter(), "an output", level)?;
-    let nodes = nodes(graph.node, &mut constants, context)?;
+    if level == Level::Model {
+        inputs.retain(|input| !constants.contains_key(&input.name));
+    }
+    let inputs = ports(inputs, "an input", level)?;
+    let mut nodes = nodes(graph.node, &mut constants, context)?;
+    let (outputs, dropped_outputs) = match level {
+        Level::Model => outputs(graph.output, &mut nodes)?,
+        Level::Subgraph => (ports(graph.output, "an output", level)?, Vec::new()),
+    };
     let given: Vec<&str> = names(&inputs)
         .chain(constants.keys().map(String::as_str))
         .collect();
@@ -90,6 +92,7 @@ fn body(graph: proto::Graph, level: Level, context: &mut Context) -> Result<Grap
         name: graph.name,
         inputs,
         outputs,
+        dropped_outputs,
         nodes,
         constants,
         ..Graph::default()
@@ -119,17 +122,17 @@ pub(crate) fn check_count(count: usize) -> Result<(), Error> {
 
 fn initialisers(
     protos: Vec<proto::Tensor>,
+    sparse: Vec<proto::SparseTensor>,
     context: &mut Context,
 ) -> Result<BTreeMap<String, Tensor>, Error> {
     let mut constants = BTreeMap::new();
     for mut proto in protos {
         let name = std::mem::take(&mut proto.name);
-        if name.is_empty() {
-            return Err(Error::Unnamed {
-                what: "an initialiser",
-            });
-        }
         let tensor = decode::weight(proto, &name, context.external)?;
+        define(&mut constants, name, tensor)?;
+    }
+    for proto in sparse {
+        let (name, tensor) = sparse::dense(proto, context)?;
         define(&mut constants, name, tensor)?;
     }
     Ok(constants)
@@ -140,6 +143,11 @@ pub(crate) fn define(
     name: String,
     tensor: Tensor,
 ) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::Unnamed {
+            what: "an initialiser",
+        });
+    }
     if constants.contains_key(&name) {
         return Err(Error::Duplicate { value: name });
     }
@@ -346,14 +354,14 @@ mod tests {
                 "tensor \"w\" are not finite: 1 NaN",
             ),
             (
-                "sparse initialiser",
+                "sparse initialiser without indices",
                 |_, g| {
                     g.sparse_initializer.push(proto::SparseTensor {
                         values: Some(initialiser("s")),
                         ..Default::default()
                     })
                 },
-                "sparse tensor \"s\"",
+                "undefined",
             ),
         ];
         for (name, edit, expected) in cases {

@@ -105,6 +105,7 @@ fn value(
         11 | 12 => {
             return Err(Error::Sparse {
                 tensor: format!("{name} of node {node}"),
+                why: "an attribute cannot be sparse",
             });
         }
         13 | 14 => {

@@ -7,6 +7,7 @@ use crate::elements::{from_fields, from_raw};
 use crate::error::Error;
 use crate::external::External;
 use crate::finite::check_finite;
+use crate::nibbles;
 use crate::proto;
 use crate::tensor::Tensor;
 
@@ -30,18 +31,26 @@ pub(crate) fn tensor(
     name: &str,
     external: &mut External,
 ) -> Result<Tensor, Error> {
-    let dtype = DType::from_code(proto.data_type).map_err(|dtype| Error::UnsupportedType {
+    let packed = nibbles::wider(proto.data_type);
+    let dtype = packed.map_or_else(|| DType::from_code(proto.data_type), Ok);
+    let dtype = dtype.map_err(|dtype| Error::UnsupportedType {
         value: name.into(),
         dtype,
     })?;
     let shape = shape(&proto.dims, name)?;
-    let count = shape.iter().product();
+    let count: usize = shape.iter().product();
     if proto.segment.is_some() {
         return Err(Error::Segmented {
             tensor: name.into(),
         });
     }
-    let data = match raw(&proto, name, dtype, count, external)? {
+    let stored = match packed {
+        Some(_) => count.div_ceil(2),
+        None => dtype.size().unwrap_or(0).saturating_mul(count),
+    };
+    let data = match raw(&proto, name, stored, external)? {
+        Some(bytes) if packed.is_some() => nibbles::from_raw(&bytes, name, dtype, count)?,
+        None if packed.is_some() => nibbles::from_ints(&proto.int32_data, name, dtype, count)?,
         Some(bytes) => from_raw(&bytes, name, dtype, count)?,
         None => from_fields(proto, name, dtype)?,
     };
@@ -78,12 +87,11 @@ pub(crate) fn shape(dims: &[i64], name: &str) -> Result<Vec<usize>, Error> {
     }
 }
 
-/// The bytes of a tensor stored as bytes, in the file or beside it.
+/// The bytes of a tensor stored as bytes: in the file, or `stored` of them beside it.
 fn raw(
     proto: &proto::Tensor,
     name: &str,
-    dtype: DType,
-    count: usize,
+    stored: usize,
     external: &mut External,
 ) -> Result<Option<Bytes>, Error> {
     let listed = [
@@ -95,9 +103,9 @@ fn raw(
         proto.uint64_data.len(),
     ];
     let raw = proto.raw_data.clone().filter(|bytes| !bytes.is_empty());
-    let stored = listed.into_iter().filter(|&len| len > 0).count() + usize::from(raw.is_some());
+    let used = listed.into_iter().filter(|&len| len > 0).count() + usize::from(raw.is_some());
     let is_external = proto.data_location == 1;
-    if stored + usize::from(is_external) > 1 {
+    if used + usize::from(is_external) > 1 {
         return Err(wrong_length(
             name,
             "its data in one field",
@@ -107,8 +115,7 @@ fn raw(
     if !is_external {
         return Ok(raw);
     }
-    let bytes = dtype.size().unwrap_or(0).saturating_mul(count);
-    external.read(name, &proto.external_data, bytes).map(Some)
+    external.read(name, &proto.external_data, stored).map(Some)
 }
 
 pub(crate) fn wrong_length(name: &str, expected: &str, found: &str) -> Error {
@@ -171,12 +178,12 @@ pub(crate) mod tests {
                 "complex64",
             ),
             (
-                "int4",
+                "float8",
                 proto::Tensor {
-                    data_type: 22,
+                    data_type: 17,
                     ..Default::default()
                 },
-                "int4",
+                "float8e4m3fn",
             ),
             (
                 "negative dimension",

@@ -23,10 +23,12 @@ pub enum Data {
     I64(Vec<i64>),
     I32(Vec<i32>),
     I16(Vec<i16>),
+    /// int4 too.
     I8(Vec<i8>),
     U64(Vec<u64>),
     U32(Vec<u32>),
     U16(Vec<u16>),
+    /// uint4 too.
     U8(Vec<u8>),
     Bool(Vec<bool>),
     String(Vec<String>),

@@ -189,6 +189,96 @@ const PATTERNS: &[(&str, Build)] = &[
             &[field(1, b"a"), field(9, b"").repeat(n), vec![0xa0, 1, 8]].concat(),
         ))
     }),
+    ("empty subgraphs", |n| {
+        let attribute = field(5, &[field(1, b"g"), field(6, b"")].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("subgraphs that capture", |n| {
+        let inner = field(
+            1,
+            &[field(1, b"x"), field(2, b"z"), field(4, b"A")].concat(),
+        );
+        let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("a subgraph of many nodes, 16 deep", |n| {
+        let unit = [field(1, b"x"), field(2, b"###"), field(4, b"A")].concat();
+        let nodes = repeat(&field(1, &unit), n);
+        let nested = (0..16).fold(nodes, |inner, _| {
+            let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+            field(1, &[field(4, b"A"), attribute].concat())
+        });
+        sound(nested)
+    }),
+    ("a subgraph of many captures", |n| {
+        let mut names = repeat(&field(1, b"###"), n);
+        names.extend(field(4, b"A"));
+        let inner = field(1, &names);
+        let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+        let mut made = repeat(&field(2, b"###"), n);
+        made.extend(field(4, b"A"));
+        sound(
+            [
+                field(1, &made),
+                field(1, &[field(4, b"A"), attribute].concat()),
+            ]
+            .concat(),
+        )
+    }),
+    ("ports of a subgraph", |n| {
+        let ports = repeat(&field(11, &field(1, b"###")), n);
+        in_node(field(5, &[field(1, b"g"), field(6, &ports)].concat()))
+    }),
+    ("functions that nothing calls", |n| {
+        let function = repeat(&field(25, &field(1, b"###")), n);
+        [sound(vec![]), function].concat()
+    }),
+    ("opsets of a function", |n| {
+        let imports = repeat(&field(9, &[field(1, b"###"), vec![0x10, 1]].concat()), n);
+        let function = field(25, &[field(1, b"A"), imports].concat());
+        [sound(vec![]), function].concat()
+    }),
+    ("calls of a function", |n| {
+        let call = repeat(&field(1, &[field(2, b"###"), field(4, b"A")].concat()), n);
+        let node = field(7, &[field(2, b"t"), field(4, b"B")].concat());
+        let function = field(25, &[field(1, b"A"), field(5, b"u"), node].concat());
+        [sound(call), function].concat()
+    }),
+    ("calls of a function of 32 nodes", |n| {
+        let call = repeat(
+            &field(1, &[field(3, b"###"), field(4, b"A")].concat()),
+            n / 32,
+        );
+        let unit = [field(1, b"x"), field(2, b"###"), field(4, b"B")].concat();
+        let body = repeat(&field(7, &unit), 32);
+        let function = field(25, &[field(1, b"A"), body].concat());
+        [sound(call), function].concat()
+    }),
+    ("one call of a function of many nodes", |n| {
+        let unit = [field(1, b"x"), field(2, b"###"), field(4, b"B")].concat();
+        let body = repeat(&field(7, &unit), n);
+        [sound(vec![]), field(25, &[field(1, b"A"), body].concat())].concat()
+    }),
+    ("one call of a function with a large constant", |n| {
+        let tensor = [
+            vec![0x10, 3],
+            common::int(1, n as i64),
+            field(9, &vec![1; n]),
+        ]
+        .concat();
+        let attribute = field(5, &[field(1, b"value"), field(5, &tensor)].concat());
+        let node = field(
+            7,
+            &[field(2, b"t"), field(4, b"Constant"), attribute].concat(),
+        );
+        [sound(vec![]), field(25, &[field(1, b"A"), node].concat())].concat()
+    }),
     ("a long name", |n| in_node(field(3, &vec![b'a'; 10 * n]))),
     ("opsets", |n| {
         [

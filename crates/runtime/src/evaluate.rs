@@ -9,6 +9,7 @@ use scoville_onnx::{DType, Data, Graph, Tensor};
 use crate::network::contained;
 use crate::program::Program;
 use crate::step::Host;
+use crate::unroll::unroll;
 use crate::value::{Elements, Fact, Value, read, upload};
 use crate::{Error, prune};
 
@@ -44,8 +45,6 @@ pub fn evaluate(
     });
     let facts: Vec<Fact> = facts.collect::<Result<_, Error>>()?;
     contained("the evaluation", || {
-        let limit = Device::Cpu.memory_limit();
-        let program = Program::<Host>::compile(&graph, &FlexDevice, limit)?;
         let computed = |fact: &Fact| {
             let kind = fact.is_float() || feed == Feed::Numbers;
             kind && fact.dtype != DType::String && fact.len() > 0
@@ -61,7 +60,10 @@ pub fn evaluate(
             false => Ok(Value::known(fact.clone())),
         });
         let values: Vec<Value<Host>> = values.collect::<Result<_, Error>>()?;
-        let feeds = values.iter().map(|value| value.fact.clone()).collect();
+        let feeds: Vec<Fact> = values.iter().map(|value| value.fact.clone()).collect();
+        let graph = prune::supported(unroll(graph, &feeds)?)?;
+        let limit = Device::Cpu.memory_limit();
+        let program = Program::<Host>::compile(&graph, &FlexDevice, limit)?;
         let targets: Vec<&str> = graph
             .outputs
             .iter()

@@ -28,6 +28,7 @@ mod prologue;
 mod prune;
 mod spec;
 mod step;
+mod unroll;
 mod value;
 
 pub use error::{Error, Fault, Unsupported};

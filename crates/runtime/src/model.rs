@@ -7,8 +7,10 @@ use scoville_kernels::{Array, Device};
 use scoville_onnx::{DType, Dim, Graph, Port};
 use sha2::{Digest, Sha256};
 
-use crate::network::{End, Engine, FinalSoftmax, Network, Recipe};
+use crate::network::{End, Engine, FinalSoftmax, Network, Recipe, contained};
 use crate::prologue::Prologue;
+use crate::unroll::unroll;
+use crate::value::Fact;
 use crate::{Error, InputSpec, Inspection, fold, prune};
 
 /// A classifier, ready to run on one device.
@@ -50,7 +52,10 @@ impl Model {
                 graph.outputs.len()
             ));
         }
-        let mut graph = prune::prune(graph)?;
+        let graph = prune::prune(graph)?;
+        let feed = Fact::new(port_dtype, prologue.model_shape(baked.unwrap_or(1)));
+        let unrolled = contained("unrolling", || unroll(graph, &[feed]))?;
+        let mut graph = prune::prune(unrolled)?;
         let parameters = prune::parameters(&graph);
         let folded = fold::batch_normalizations(&mut graph);
         if folded > 0 {

@@ -69,7 +69,7 @@ pub(crate) fn chains(links: &[Link], targets: &[Slot]) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
 
-    fn link(op: &str, inputs: &[Slot], output: Slot) -> Link<'_> {
+    fn link<'a>(op: &'a str, inputs: &[Slot], output: Slot) -> Link<'a> {
         Link {
             op,
             inputs: inputs.to_vec(),

@@ -6,6 +6,7 @@ use scoville_onnx::{Graph, Node};
 
 use crate::ops::Registry;
 use crate::step::Host;
+use crate::unroll::is_control;
 use crate::{Error, Unsupported, ops};
 
 /// Drops the nodes and constants that no path leads from to the first output.
@@ -22,7 +23,7 @@ pub(crate) fn supported(mut graph: Graph) -> Result<Graph, Error> {
     let mut kept: Vec<Node> = Vec::new();
     for node in graph.nodes.into_iter().rev() {
         if node.outputs.iter().any(|name| needed.contains(name)) {
-            needed.extend(node.inputs.iter().cloned());
+            needed.extend(node.reads().map(str::to_owned));
             kept.push(node);
         }
     }
@@ -34,12 +35,9 @@ pub(crate) fn supported(mut graph: Graph) -> Result<Graph, Error> {
 }
 
 fn check_supported(graph: &Graph) -> Result<(), Error> {
-    let registry = Registry::<Host>::new();
     let mut unsupported: BTreeMap<String, Unsupported> = BTreeMap::new();
-    let missing = graph
-        .nodes
-        .iter()
-        .filter(|node| registry.find(node).is_none());
+    let mut missing = Vec::new();
+    collect_missing(graph, &Registry::new(), &mut missing);
     for node in missing {
         let op = ops::qualified(node);
         unsupported
@@ -57,6 +55,18 @@ fn check_supported(graph: &Graph) -> Result<(), Error> {
     Err(Error::UnsupportedOperators(
         unsupported.into_values().collect(),
     ))
+}
+
+/// The nodes that cannot run, those of subgraphs included.
+fn collect_missing<'g>(graph: &'g Graph, registry: &Registry<Host>, missing: &mut Vec<&'g Node>) {
+    for node in &graph.nodes {
+        if registry.find(node).is_none() && !is_control(node) {
+            missing.push(node);
+        }
+        for body in node.subgraphs() {
+            collect_missing(body, registry, missing);
+        }
+    }
 }
 
 /// Elements of all float constants: the model's parameters.

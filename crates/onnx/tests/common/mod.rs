@@ -5,17 +5,28 @@ use std::collections::BTreeMap;
 
 use scoville_onnx::{Attribute, Attributes, DType, Data, Dim, Graph, Node, Port, Tensor};
 
-/// A length-delimited protobuf field; `number` is below 16.
-pub fn field(number: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
-    let mut length = body.len();
-    while length >= 0x80 {
-        bytes.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
+/// A varint.
+pub fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
     }
-    bytes.push(length as u8);
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A length-delimited protobuf field.
+pub fn field(number: u64, body: &[u8]) -> Vec<u8> {
+    let mut bytes = varint(number << 3 | 2);
+    bytes.extend(varint(body.len() as u64));
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// A number as a protobuf field.
+pub fn int(number: u64, value: i64) -> Vec<u8> {
+    [varint(number << 3), varint(value as u64)].concat()
 }
 
 /// A model file around the fields of its graph: IR version 8, opset 13.

@@ -27,8 +27,8 @@ use scoville_onnx::{Graph, Node, Tensor};
 
 use samples::Samples;
 
-use crate::Fault;
 use crate::step::Host;
+use crate::{Fault, unroll};
 
 use crate::value::{Fact, Facts, Values};
 
@@ -159,7 +159,9 @@ fn rows<B: Backend>() -> Vec<Row<B>> {
 /// The names of the operators that can run, in order; those outside the default domain with their
 /// domain.
 pub fn operators() -> Vec<&'static str> {
-    let mut names: Vec<_> = rows::<Host>().into_iter().map(|row| row.name).collect();
+    let rows = rows::<Host>().into_iter().map(|row| row.name);
+    let ours = |name: &&str| !name.starts_with("scoville.");
+    let mut names: Vec<_> = rows.filter(ours).chain(unroll::CONTROL).collect();
     names.sort_unstable();
     names
 }
@@ -173,7 +175,7 @@ pub(crate) fn qualified(node: &Node) -> String {
 }
 
 /// An axis counted from either end, as an index.
-fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
+pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
     let index = if axis < 0 {
         axis.checked_add_unsigned(rank as u64)
     } else {

@@ -3,6 +3,7 @@
 mod concat;
 mod flatten;
 mod gather;
+mod guard;
 mod identity;
 mod reshape;
 mod shape;
@@ -21,6 +22,7 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("Flatten", flatten::parse),
         Row::exact("Gather", gather::parse),
         Row::exact("Identity", identity::parse),
+        Row::exact("scoville.Guard", guard::parse),
         Row::exact("Reshape", reshape::parse),
         Row::exact("Shape", shape::parse),
         Row::exact("Squeeze", squeeze::parse),

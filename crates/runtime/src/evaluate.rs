@@ -31,7 +31,7 @@ pub fn evaluate(
     inputs: &BTreeMap<String, Tensor>,
     feed: Feed,
 ) -> Result<Vec<Tensor>, Error> {
-    let graph = prune::supported(graph)?;
+    let graph = prune::prune(graph)?;
     let facts = graph.inputs.iter().map(|port| {
         let missing = || Error::Interface {
             port: format!("input {}", port.name),
@@ -61,7 +61,7 @@ pub fn evaluate(
         });
         let values: Vec<Value<Host>> = values.collect::<Result<_, Error>>()?;
         let feeds: Vec<Fact> = values.iter().map(|value| value.fact.clone()).collect();
-        let graph = prune::supported(unroll(graph, &feeds)?)?;
+        let graph = prune::prune(unroll(graph, &feeds)?)?;
         let limit = Device::Cpu.memory_limit();
         let program = Program::<Host>::compile(&graph, &FlexDevice, limit)?;
         let targets: Vec<&str> = graph

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn_autodiff::Autodiff;
@@ -10,8 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::network::{End, Engine, FinalSoftmax, Network, Recipe, contained};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;
-use crate::value::Fact;
-use crate::{Error, InputSpec, Inspection, fold, prune};
+use crate::value::{Fact, is_float};
+use crate::{Error, Inspection, ModelSpec, fold, output, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -40,18 +41,14 @@ impl Model {
     ///
     /// A batch size of 1 that the export baked in is lifted to any. Where that is not the same
     /// function, samples run one by one; [`notes`](Self::notes) says so.
-    pub fn load(graph: Graph, input: &InputSpec, device: &Device) -> Result<Model, Error> {
+    pub fn load(graph: Graph, input: &ModelSpec, device: &Device) -> Result<Model, Error> {
         let port = only_input(&graph)?;
         let (baked, port_dtype) = (baked_batch(port)?, port.dtype);
         let sample = port.shape.as_deref().and_then(|dims| dims.get(1..));
         let prologue = Prologue::new(input, sample)?;
         let mut notes = Vec::new();
-        if graph.outputs.len() > 1 {
-            notes.push(format!(
-                "only the first of {} outputs is used",
-                graph.outputs.len()
-            ));
-        }
+        let mut graph = graph;
+        notes.extend(output::choose(&mut graph, input.output.as_deref())?);
         let graph = prune::prune(graph)?;
         let feed = Fact::new(port_dtype, prologue.model_shape(baked.unwrap_or(1)));
         let unrolled = contained("unrolling", || unroll(graph, &[feed]))?;
@@ -63,6 +60,7 @@ impl Model {
                 "{folded} BatchNormalization folded into convolutions"
             ));
         }
+        notes.extend(precision_note(&graph));
         let recipe = Arc::new(Recipe {
             softmax: FinalSoftmax::of(&graph)?,
             graph,
@@ -79,6 +77,7 @@ impl Model {
             cpu.cut()
                 .map(|op| format!("the final {op} is cut: logits are its input")),
         );
+        notes.extend(gradient_note(&cpu.inspect()?));
         let (batched, classes) = (cpu.batched, cpu.classes());
         let output = cpu.shape().to_vec();
         let engine: Box<dyn Engine> = match device {
@@ -226,6 +225,29 @@ fn baked_batch(port: &Port) -> Result<Option<usize>, Error> {
         port: format!("input {}", port.name),
         what,
     })
+}
+
+/// Where no gradient passes, the attacks must know.
+fn gradient_note(inspection: &Inspection) -> Option<String> {
+    let ops = inspection.not_differentiable();
+    let list: Vec<String> = ops
+        .iter()
+        .map(|(op, count)| format!("{op} ({count})"))
+        .collect();
+    (!list.is_empty()).then(|| format!("no gradient passes through {}", list.join(", ")))
+}
+
+/// Other precisions are computed in float32.
+fn precision_note(graph: &Graph) -> Option<String> {
+    let types: BTreeSet<String> = graph
+        .constants
+        .values()
+        .map(|tensor| tensor.dtype())
+        .filter(|&dtype| is_float(dtype) && dtype != DType::F32)
+        .map(|dtype| dtype.to_string())
+        .collect();
+    let list: Vec<String> = types.into_iter().collect();
+    (!list.is_empty()).then(|| format!("{} is computed in float32", list.join(" and ")))
 }
 
 /// Decides whether samples run in batches, and says what the user should know of it.

@@ -1,4 +1,4 @@
-//! Keeps what the first output needs, and names every operator that cannot run.
+//! Keeps what the outputs need, and names every operator that cannot run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,8 @@ use crate::step::Host;
 use crate::unroll::is_control;
 use crate::{Error, Unsupported, ops};
 
-/// Drops the nodes and constants that no path leads from to the first output.
-pub(crate) fn prune(mut graph: Graph) -> Result<Graph, Error> {
-    graph.outputs.truncate(1);
-    supported(graph)
-}
-
 /// Drops the nodes and constants that no path leads from to an output.
-pub(crate) fn supported(mut graph: Graph) -> Result<Graph, Error> {
+pub(crate) fn prune(mut graph: Graph) -> Result<Graph, Error> {
     let mut needed: BTreeSet<String> = graph.outputs.iter().map(|port| port.name.clone()).collect();
     // Nodes stand in an order in which they can run, so backwards every reader comes before its
     // source.

@@ -90,6 +90,7 @@ pub fn classifier() -> Graph {
             ("max".into(), tensor(&[], Data::F32(vec![f32::INFINITY]))),
             ("w2".into(), tensor(&[32, 3], ramp(96))),
         ]),
+        dropped_outputs: Vec::new(),
         sha256: String::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! The same small network on a GPU (the software one will do) and on the CPU.
 
 use scoville_kernels::{Array, Device, DeviceSpec, adapters};
-use scoville_runtime::{InputSpec, Model};
+use scoville_runtime::{Model, ModelSpec};
 
 use crate::graphs::{cnn, random};
 use crate::shared::relative_error;
@@ -28,7 +28,7 @@ struct Results {
     digest: String,
 }
 
-fn results(device: &Device, spec: &InputSpec) -> Results {
+fn results(device: &Device, spec: &ModelSpec) -> Results {
     let model = Model::load(cnn(), spec, device).expect("loads");
     let rows = 3;
     let x = random(9, rows * model.sample_len());
@@ -52,13 +52,13 @@ fn results(device: &Device, spec: &InputSpec) -> Results {
 #[test]
 fn gpu_and_cpu_agree() {
     let Some(gpu) = gpu() else { return };
-    let normalised = InputSpec {
+    let normalised = ModelSpec {
         shape: Some(vec![2, 8, 8]),
         mean: vec![0.4, 0.5],
         std: vec![0.25],
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
-    for spec in [InputSpec::raw(), normalised] {
+    for spec in [ModelSpec::raw(), normalised] {
         let (on_cpu, on_gpu) = (results(&Device::Cpu, &spec), results(&gpu, &spec));
         for (what, got, expected) in [
             ("logits", &on_gpu.logits, &on_cpu.logits),
@@ -75,7 +75,7 @@ fn gpu_and_cpu_agree() {
 #[test]
 fn an_array_on_another_device_is_refused() {
     let Some(gpu) = gpu() else { return };
-    let model = Model::load(cnn(), &InputSpec::raw(), &Device::Cpu).expect("loads");
+    let model = Model::load(cnn(), &ModelSpec::raw(), &Device::Cpu).expect("loads");
     let x = Array::<f32>::zeros(&gpu, 1, model.sample_len()).expect("fits");
     assert!(model.logits(&x).is_err());
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use scoville_kernels::{Array, Device};
-use scoville_runtime::{Error, InputSpec, Model};
+use scoville_runtime::{Error, Model, ModelSpec};
 
 /// The folder of shared data, beside the project; `None` (and a word about it) where there is none.
 pub fn data() -> Option<PathBuf> {
@@ -16,7 +16,7 @@ pub fn data() -> Option<PathBuf> {
     None
 }
 
-pub fn load(path: &Path, spec: &InputSpec, device: &Device) -> Result<Model, Error> {
+pub fn load(path: &Path, spec: &ModelSpec, device: &Device) -> Result<Model, Error> {
     Model::load(scoville_onnx::load(path)?, spec, device)
 }
 

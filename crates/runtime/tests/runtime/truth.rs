@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use scoville_kernels::Device;
-use scoville_runtime::{Error, InputSpec, Layout, Model};
+use scoville_runtime::{Error, Layout, Model, ModelSpec};
 
 use crate::shared::{self, relative_error};
 
@@ -33,7 +33,7 @@ const LOADS: [&str; 20] = [
 ];
 
 fn raw(data: &Path, name: &str) -> Result<Model, Error> {
-    shared::load(&data.join(name), &InputSpec::raw(), &Device::Cpu)
+    shared::load(&data.join(name), &ModelSpec::raw(), &Device::Cpu)
 }
 
 /// Outputs of `x` in one batch and one by one, both against `expected`.
@@ -160,11 +160,11 @@ fn correct(model: &Model, x: &[f32], labels: &[u8]) -> usize {
         .count()
 }
 
-fn spec(mean: &[f32], std: &[f32]) -> InputSpec {
-    InputSpec {
+fn spec(mean: &[f32], std: &[f32]) -> ModelSpec {
+    ModelSpec {
         mean: mean.to_vec(),
         std: std.to_vec(),
-        ..InputSpec::default()
+        ..ModelSpec::default()
     }
 }
 
@@ -174,22 +174,22 @@ fn accuracies_on_the_first_100() {
     let Some(data) = shared::data() else { return };
     let imagenet = spec(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]);
     let cifar_mean = [0.4914, 0.4822, 0.4465];
-    let nhwc = InputSpec {
+    let nhwc = ModelSpec {
         layout: Layout::Nhwc,
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
-    let transposed = InputSpec {
+    let transposed = ModelSpec {
         shape: Some(vec![1, 28, 28]),
         transpose: true,
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
-    let digits = InputSpec {
+    let digits = ModelSpec {
         shape: Some(vec![1, 28, 28]),
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
-    let bytes = InputSpec {
+    let bytes = ModelSpec {
         pixel_range: (0.0, 255.0),
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
     let (v, o) = ("vnncomp/", "onnx/");
     for (prefix, name, spec, expected) in [

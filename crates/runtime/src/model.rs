@@ -67,6 +67,7 @@ impl Model {
             prologue,
             baked,
             dtype: port_dtype,
+            memory: input.memory,
         });
 
         // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes

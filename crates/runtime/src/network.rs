@@ -28,6 +28,8 @@ pub(crate) struct Recipe {
     pub baked: Option<usize>,
     /// The type of the graph's input.
     pub dtype: DType,
+    /// Most bytes that a run may hold, if the caller sets a limit.
+    pub memory: Option<u64>,
 }
 
 impl Recipe {
@@ -120,7 +122,7 @@ where
     /// Compiles the recipe for `device`, and lifts a baked batch.
     pub fn load(recipe: Arc<Recipe>, device: &Device) -> Result<Self, Error> {
         let burn_device = <B::InnerBackend as Bridge>::device(device)?;
-        let limit = device.memory_limit();
+        let limit = device.memory_limit().min(recipe.memory.unwrap_or(u64::MAX));
         let mut program = contained("load", || {
             Program::<B>::compile(&recipe.graph, &burn_device, limit)
         })?;
@@ -249,10 +251,14 @@ where
             true => plan.total.saturating_mul(runs),
             false => plan.peak,
         };
-        let available = match self.device {
+        let of_device = match self.device {
             Device::Cpu => memory::available(),
-            Device::Gpu(_) => return Ok(()),
+            Device::Gpu(_) => u64::MAX,
         };
+        let available = self
+            .recipe
+            .memory
+            .map_or(of_device, |limit| limit.min(of_device));
         if bytes <= available {
             return Ok(());
         }

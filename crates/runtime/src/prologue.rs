@@ -81,6 +81,7 @@ fn check_raw(spec: &ModelSpec) -> Result<(), Error> {
     let plain = ModelSpec {
         shape: spec.shape.clone(),
         output: spec.output.clone(),
+        memory: spec.memory,
         ..ModelSpec::raw()
     };
     if spec.raw && *spec != plain {

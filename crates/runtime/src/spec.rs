@@ -25,8 +25,11 @@ pub struct ModelSpec {
     pub layout: Layout,
     /// Swap height and width (models trained on column-major images).
     pub transpose: bool,
-    /// The data are the model's input as they stand; nothing else may be set but `shape` and `output`.
+    /// The data are the model's input as they stand; `shape`, `output` and `memory` may
+    /// be set beside it.
     pub raw: bool,
+    /// Most bytes that a run may hold; `None`: what the device has.
+    pub memory: Option<u64>,
     /// The name of the output to use; `None` takes the first that holds floats.
     pub output: Option<String>,
 }
@@ -42,6 +45,7 @@ impl Default for ModelSpec {
             transpose: false,
             raw: false,
             output: None,
+            memory: None,
         }
     }
 }

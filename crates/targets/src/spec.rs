@@ -110,6 +110,7 @@ impl TargetSpec {
             transpose: self.transpose.unwrap_or(false),
             raw: self.raw.unwrap_or(false),
             output: self.output.clone(),
+            memory: None,
         })
     }
 }

@@ -90,6 +90,6 @@ pub fn classifier() -> Graph {
             ("max".into(), tensor(&[], Data::F32(vec![f32::INFINITY]))),
             ("w2".into(), tensor(&[32, 3], ramp(96))),
         ]),
-        sha256: String::new(),
+        ..Graph::default()
     }
 }

@@ -208,6 +208,46 @@ const PATTERNS: &[(&str, Build)] = &[
         let ports = repeat(&field(11, &field(1, b"###")), n);
         in_node(field(5, &[field(1, b"g"), field(6, &ports)].concat()))
     }),
+    ("a sparse tensor", |n| {
+        let values = [
+            common::int(1, 1),
+            vec![0x10, 3],
+            field(8, b"w"),
+            field(5, &[1]),
+        ];
+        let indices = [common::int(1, 1), vec![0x10, 7], field(7, &[0])];
+        let dims = common::int(3, 256 * n as i64);
+        let tensors = [
+            field(1, &values.concat()),
+            field(2, &indices.concat()),
+            dims,
+        ];
+        sound([field(15, &tensors.concat()), field(2, &vec![b'a'; n])].concat())
+    }),
+    ("values of a sparse tensor", |n| {
+        let count = common::int(1, n as i64);
+        let values = [
+            count.clone(),
+            vec![0x10, 3],
+            field(8, b"w"),
+            field(9, &vec![1; n]),
+        ];
+        let numbers: Vec<_> = (0..n as i64).flat_map(i64::to_le_bytes).collect();
+        let indices = [count, vec![0x10, 7], field(9, &numbers)];
+        let dims = common::int(3, n as i64);
+        let tensors = [
+            field(1, &values.concat()),
+            field(2, &indices.concat()),
+            dims,
+        ];
+        sound(field(15, &tensors.concat()))
+    }),
+    ("raw int4", |n| {
+        initialiser(22, field(9, &vec![0; n]), 2 * n)
+    }),
+    ("packed int4", |n| {
+        initialiser(22, field(5, &vec![0; n]), 2 * n)
+    }),
     ("functions that nothing calls", |n| {
         let function = repeat(&field(25, &field(1, b"###")), n);
         [sound(vec![]), function].concat()
@@ -292,6 +332,7 @@ fn large_data_stay_within_the_promise() {
 
 /// Holds the peak while parsing to the promise. The size of the file, or `None` if the guard refused it.
 fn measure(name: &str, build: Build, count: usize) -> Option<usize> {
+    let _alone = peak::alone();
     let file = build(count);
     let file_bytes = file.len();
     let (result, peak) = peak::of(file, |file| parse(Bytes::from(file), None));

@@ -73,7 +73,7 @@ fn value(
                 ));
             };
             let label = format!("{name} of node {node}");
-            Attribute::Tensor(Box::new(decode::weight(*tensor, &label, context.external)?))
+            Attribute::Tensor(Box::new(decode::tensor(*tensor, &label, context.external)?))
         }
         6 => Attribute::Floats(proto.floats),
         7 => Attribute::Ints(proto.ints),

@@ -63,22 +63,28 @@ fn port(name: &str) -> proto::ValueInfo {
     }
 }
 
-fn float(name: &str, value: f32) -> proto::Attribute {
+fn attribute(name: &str, kind: i32) -> proto::Attribute {
     proto::Attribute {
         name: name.into(),
-        kind: 1,
-        f: Some(value),
+        kind,
         ..Default::default()
+    }
+}
+
+fn float(name: &str, value: f32) -> proto::Attribute {
+    let f = Some(value);
+    proto::Attribute {
+        f,
+        ..attribute(name, 1)
     }
 }
 
 /// Attribute `name` that refers to the function's `of`.
 fn reference(name: &str, of: &str) -> proto::Attribute {
+    let ref_attr_name = of.into();
     proto::Attribute {
-        name: name.into(),
-        kind: 1,
-        ref_attr_name: of.into(),
-        ..Default::default()
+        ref_attr_name,
+        ..attribute(name, 1)
     }
 }
 
@@ -88,11 +94,10 @@ fn branch(name: &str, lines: &[&str], output: &str) -> proto::Attribute {
         output: vec![port(output)],
         ..Default::default()
     };
+    let g = Some(Box::new(graph));
     proto::Attribute {
-        name: name.into(),
-        kind: 5,
-        g: Some(Box::new(graph)),
-        ..Default::default()
+        g,
+        ..attribute(name, 5)
     }
 }
 
@@ -132,25 +137,19 @@ fn lines(nodes: &[Node]) -> Vec<String> {
     nodes.iter().map(line).collect()
 }
 
+/// What it is, the nodes, the functions, the nodes afterwards.
+type Inlined<'a> = (&'a str, &'a [&'a str], Vec<proto::Function>, &'a [&'a str]);
+
 #[test]
+#[rustfmt::skip]
 fn calls_become_the_nodes_of_the_body() {
-    let cases: &[(&str, &[&str], Vec<proto::Function>, &[&str])] = &[
-        (
-            "no call",
-            &["y = Relu x"],
-            vec![function("F", "a", "b", &["b = Neg a"])],
-            &["y = Relu x"],
-        ),
+    let cases: &[Inlined] = &[
+        ("no call", &["y = Relu x"], vec![function("F", "a", "b", &["b = Neg a"])], &["y = Relu x"]),
         (
             "two calls, each with names of its own",
             &["h = F x", "y = F h"],
             vec![function("F", "a", "b", &["t = Neg a", "b = Relu t"])],
-            &[
-                "@1/t = Neg x",
-                "h = Relu @1/t",
-                "@2/t = Neg h",
-                "y = Relu @2/t",
-            ],
+            &["@1/t = Neg x", "h = Relu @1/t", "@2/t = Neg h", "y = Relu @2/t"],
         ),
         (
             "a name like those that are made",
@@ -161,21 +160,13 @@ fn calls_become_the_nodes_of_the_body() {
         (
             "a function that calls another",
             &["y = F x"],
-            vec![
-                function("F", "a", "b", &["t = G a", "b = G t"]),
-                function("G", "a", "b", &["b = Neg a"]),
-            ],
+            vec![function("F", "a", "b", &["t = G a", "b = G t"]), function("G", "a", "b", &["b = Neg a"])],
             &["@1/t = Neg x", "y = Neg @1/t"],
         ),
         (
             "absent and missing inputs and outputs",
             &["y _ = F x _"],
-            vec![function(
-                "F",
-                "a b c",
-                "d e f",
-                &["d = Clip a b c", "e = Neg a", "f = Neg e"],
-            )],
+            vec![function("F", "a b c", "d e f", &["d = Clip a b c", "e = Neg a", "f = Neg e"])],
             &["y = Clip x  ", "@1/e = Neg x", "@1/f = Neg @1/e"],
         ),
         (
@@ -407,11 +398,10 @@ fn growth_is_bounded() {
         assert!(matches!(error, Error::Amplification { .. }), "{error}");
     }
     let mut heavy = function("F", "a", "b", &["b = Neg a"]);
+    let ints = vec![0; 1 << 20];
     heavy.node[0].attribute = vec![proto::Attribute {
-        name: "w".into(),
-        kind: 7,
-        ints: vec![0; 1 << 20],
-        ..Default::default()
+        ints,
+        ..attribute("w", 7)
     }];
     let calls: Vec<_> = (0..8).map(|i| format!("v{i} = F x")).collect();
     let calls: Vec<_> = calls.iter().map(String::as_str).collect();

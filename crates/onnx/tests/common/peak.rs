@@ -1,8 +1,8 @@
 //! The most memory that a piece of work holds at once.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The system allocator, counting what is held and the most that was.
 struct Counting;
@@ -29,11 +29,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `work` makes of `file`, and the peak of what is held from now until it is done, `file` included. One at a time: the
-/// counters are those of the whole process.
-pub fn of<T>(file: Vec<u8>, work: impl FnOnce(Vec<u8>) -> T) -> (T, usize) {
+/// To be held by whoever measures or builds what is measured: the counters are those of the whole process.
+pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock();
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What `work` makes of `file`, and the peak of what is held from now until it is done, `file` included.
+pub fn of<T>(file: Vec<u8>, work: impl FnOnce(Vec<u8>) -> T) -> (T, usize) {
     let before = HELD.load(Relaxed).saturating_sub(file.capacity());
     PEAK.store(HELD.load(Relaxed), Relaxed);
     let result = work(file);

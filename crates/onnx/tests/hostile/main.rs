@@ -22,6 +22,7 @@ type Case = (&'static str, Vec<u8>, &'static str);
 
 #[test]
 fn hostile_files_are_refused_fast_and_in_little_memory() {
+    let _alone = peak::alone();
     parse(sound(b"").into(), None).unwrap();
     let tables = [
         formats::cases(),
@@ -38,6 +39,7 @@ fn hostile_files_are_refused_fast_and_in_little_memory() {
 #[cfg(unix)]
 #[test]
 fn hostile_external_data_are_refused_fast_and_in_little_memory() {
+    let _alone = peak::alone();
     let root = external::folder();
     for case in external::cases(&root) {
         refuse(case, Some(&root.join("model")));

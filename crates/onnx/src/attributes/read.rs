@@ -9,7 +9,7 @@ use crate::proto;
 use crate::validate::{self, Context};
 
 /// Most attributes a node may have; the operator with the most has about 20.
-const MAX_ATTRIBUTES: usize = 256;
+pub(crate) const MAX_ATTRIBUTES: usize = 256;
 
 /// Reads the attributes of the node that errors call `node`.
 pub(crate) fn read(

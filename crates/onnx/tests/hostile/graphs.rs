@@ -208,6 +208,23 @@ pub fn cases() -> Vec<Case> {
             "nested more than 16 deep",
         ),
         (
+            "20,000 calls of 20,000 inputs",
+            many_calls(4),
+            "bytes of memory",
+        ),
+        (
+            "20,000 calls of 20,000 opsets",
+            many_calls(9),
+            "no opset version",
+        ),
+        (
+            "20,000 calls of 20,000 defaults",
+            many_calls(11),
+            "more than 256 attributes",
+        ),
+        ("marker of a megabyte", marked(), "bytes of memory"),
+        ("cycle behind 20,000 inputs", wide_cycle(), "cycle"),
+        (
             "function defined twice",
             calling(&[function("F0", &[neg()]), function("F0", &[neg()])]),
             "defined twice",
@@ -256,4 +273,63 @@ fn tower_of_ifs(height: usize) -> Vec<u8> {
     };
     let last = function(&format!("F{height}"), &[]);
     calling(&(0..height).map(level).chain([last]).collect::<Vec<_>>())
+}
+
+/// 20,000 calls of a function with 20,000 fields of this kind.
+fn many_calls(number: u64) -> Vec<u8> {
+    let call = |i| node("F0", &["x"], &[&format!("v{i}")], b"");
+    let calls: Vec<_> = (0..20_000).map(call).collect();
+    let one = |i: usize| {
+        field(
+            number,
+            &[field(1, format!("d{i}").as_bytes()), int(2, 1)].concat(),
+        )
+    };
+    let name = |i: usize| field(number, format!("i{i}").as_bytes());
+    let fields: Vec<_> = match number {
+        4 => (0..20_000).map(name).collect(),
+        9 => (0..20_000).map(one).collect(),
+        _ => vec![field(number, &field(1, b"a")); 20_000],
+    };
+    let node = field(7, &node_body("A", &["a"], &["b"], &field(7, b"other")));
+    let function = [
+        field(1, b"F0"),
+        field(5, b"b"),
+        field(4, b"a"),
+        node,
+        fields.concat(),
+    ];
+    let model = model(&[calls.concat(), ports()].concat());
+    [model, field(25, &function.concat())].concat()
+}
+
+/// Many calls, and a name that begins like those that are made up for them.
+fn marked() -> Vec<u8> {
+    let call = |i| node("F0", &["x"], &[&format!("v{i}")], b"");
+    let calls: Vec<_> = (0..10_000).map(call).collect();
+    let name = node("Relu", &["x"], &[&"@".repeat(1 << 20)], b"");
+    [
+        model(&[calls.concat(), name, ports()].concat()),
+        function("F0", &[]),
+    ]
+    .concat()
+}
+
+/// Two nodes that read each other, after 20,000 others.
+fn wide_cycle() -> Vec<u8> {
+    let names: Vec<_> = (0..20_000).map(|i| format!("v{i}")).collect();
+    let relu = |name: &String| node("Relu", &["x"], &[name], b"");
+    let mut reads: Vec<_> = names.iter().map(String::as_str).collect();
+    reads.push("q");
+    let cycle = [
+        node("Sum", &reads, &["p"], b""),
+        node("Relu", &["p"], &["q"], b""),
+    ];
+    sound(
+        &[
+            names.iter().map(relu).collect::<Vec<_>>().concat(),
+            cycle.concat(),
+        ]
+        .concat(),
+    )
 }

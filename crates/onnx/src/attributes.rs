@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::tensor::Tensor;
 
-pub(crate) use read::read;
+pub(crate) use read::{MAX_ATTRIBUTES, read};
 
 /// One attribute's value.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,6 @@ use crate::elements::{from_fields, from_raw};
 use crate::error::Error;
 use crate::external::External;
 use crate::finite::check_finite;
-use crate::nibbles;
 use crate::proto;
 use crate::tensor::Tensor;
 
@@ -31,9 +30,7 @@ pub(crate) fn tensor(
     name: &str,
     external: &mut External,
 ) -> Result<Tensor, Error> {
-    let packed = nibbles::wider(proto.data_type);
-    let dtype = packed.map_or_else(|| DType::from_code(proto.data_type), Ok);
-    let dtype = dtype.map_err(|dtype| Error::UnsupportedType {
+    let dtype = DType::from_code(proto.data_type).map_err(|dtype| Error::UnsupportedType {
         value: name.into(),
         dtype,
     })?;
@@ -44,15 +41,13 @@ pub(crate) fn tensor(
             tensor: name.into(),
         });
     }
-    let stored = match packed {
-        Some(_) => count.div_ceil(2),
-        None => dtype.size().unwrap_or(0).saturating_mul(count),
+    let stored = match dtype {
+        DType::I4 | DType::U4 => count.div_ceil(2),
+        _ => dtype.size().unwrap_or(0).saturating_mul(count),
     };
     let data = match raw(&proto, name, stored, external)? {
-        Some(bytes) if packed.is_some() => nibbles::from_raw(&bytes, name, dtype, count)?,
-        None if packed.is_some() => nibbles::from_ints(&proto.int32_data, name, dtype, count)?,
         Some(bytes) => from_raw(&bytes, name, dtype, count)?,
-        None => from_fields(proto, name, dtype)?,
+        None => from_fields(proto, name, dtype, count)?,
     };
     if data.len() != count {
         return Err(wrong_length(

@@ -3,6 +3,7 @@
 use crate::decode::wrong_length;
 use crate::dtype::DType;
 use crate::error::Error;
+use crate::nibbles;
 use crate::proto;
 use crate::tensor::Data;
 
@@ -38,11 +39,17 @@ pub(crate) fn from_raw(
         DType::U8 => Data::U8(bytes.into()),
         DType::Bool => Data::Bool(convert(bytes, name, dtype, |&byte| to_bool(byte.into()))?),
         DType::String => return Err(wrong_length(name, "strings in string_data", "raw bytes")),
+        DType::I4 | DType::U4 => nibbles::from_raw(bytes, name, dtype, count)?,
     })
 }
 
 /// The typed lists of `TensorProto`; which one holds a type is laid down there.
-pub(crate) fn from_fields(proto: proto::Tensor, name: &str, dtype: DType) -> Result<Data, Error> {
+pub(crate) fn from_fields(
+    proto: proto::Tensor,
+    name: &str,
+    dtype: DType,
+    count: usize,
+) -> Result<Data, Error> {
     let ints = &proto.int32_data;
     let half = |&x: &i32| u16::try_from(x).ok();
     Ok(match dtype {
@@ -64,6 +71,7 @@ pub(crate) fn from_fields(proto: proto::Tensor, name: &str, dtype: DType) -> Res
         DType::String => Data::String(convert(&proto.string_data, name, dtype, |bytes| {
             std::str::from_utf8(bytes).ok().map(str::to_owned)
         })?),
+        DType::I4 | DType::U4 => nibbles::from_ints(ints, name, dtype, count)?,
     })
 }
 

@@ -5,6 +5,7 @@ use prost::Message;
 
 use crate::attributes::Attribute;
 use crate::graph::{Dim, Graph, Node, Port};
+use crate::nibbles;
 use crate::proto;
 use crate::tensor::{Data, Tensor};
 
@@ -155,6 +156,8 @@ fn raw(data: &Data) -> Option<Bytes> {
         Data::U8(v) => bytes(v, u8::to_le_bytes),
         Data::Bool(v) => bytes(v, |value| [u8::from(value)]),
         Data::String(_) => None,
+        Data::I4(v) => Some(nibbles::packed(v.iter().map(|&value| value as u8)).into()),
+        Data::U4(v) => Some(nibbles::packed(v.iter().copied()).into()),
     }
 }
 

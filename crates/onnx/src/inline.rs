@@ -9,7 +9,8 @@ mod copy;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem::size_of;
 
-use crate::budget::Budget;
+use crate::attributes::MAX_ATTRIBUTES;
+use crate::budget::{Budget, text};
 use crate::error::Error;
 use crate::nodes::label;
 use crate::opsets::short_domain;
@@ -50,6 +51,7 @@ pub(crate) fn functions(
         marker: "@".repeat(1 + leading_marks(graph)),
         calls: 0,
         nodes: validate::count(&graph.node),
+        adopted: HashSet::new(),
         active: Vec::new(),
     };
     inliner.graph(graph, 0)
@@ -66,6 +68,8 @@ struct Inliner<'f> {
     calls: usize,
     /// Nodes of the model, and those copied.
     nodes: usize,
+    /// The functions whose versions were looked at.
+    adopted: HashSet<usize>,
     /// The functions that are being inlined, outermost first.
     active: Vec<usize>,
 }
@@ -130,8 +134,13 @@ impl<'f> Inliner<'f> {
             ));
         }
         self.check_call(function, call)?;
-        self.adopt_opsets(function)?;
+        if self.adopted.insert(index) {
+            self.adopt_opsets(function)?;
+        }
         self.calls += 1;
+        let ports = function.input.len() + function.output.len();
+        self.budget.charge(ports.saturating_mul(text(0)))?;
+        self.budget.charge(text(self.marker.len() + 24))?;
         let prefix = format!("{}{}/", self.marker, self.calls);
         let frame = Frame::new(function, call, prefix);
         self.active.push(index);
@@ -147,15 +156,20 @@ impl<'f> Inliner<'f> {
         let counts = [
             ("inputs", call.input.len(), function.input.len()),
             ("outputs", call.output.len(), function.output.len()),
+            ("attributes", call.attribute.len(), MAX_ATTRIBUTES),
         ];
         for (what, given, known) in counts {
             if given > known {
                 let why = format!(
-                    "node {:.120?} gives it {given} {what}, but it has {known}; export the model again",
+                    "node {:.120?} gives it {given} {what}, but it has at most {known}; export the model again",
                     label(call)
                 );
                 return Err(refuse(function, &why));
             }
+        }
+        if function.attribute_proto.len() > MAX_ATTRIBUTES {
+            let why = "it has more than 256 attributes; export the model again";
+            return Err(refuse(function, why));
         }
         Ok(())
     }

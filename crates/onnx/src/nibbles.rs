@@ -1,19 +1,9 @@
-//! int4 and uint4, stored two in a byte, the first in the low half. They are read as int8 and uint8: the values are the same, and
-//! no operator computes in four bits.
+//! int4 and uint4, stored two in a byte, the first in the low half.
 
 use crate::decode::wrong_length;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::tensor::Data;
-
-/// The type that the values of the type with ONNX's `code` are read as, if that is a type of four bits.
-pub(crate) fn wider(code: i32) -> Option<DType> {
-    match code {
-        21 => Some(DType::U8),
-        22 => Some(DType::I8),
-        _ => None,
-    }
-}
 
 pub(crate) fn from_raw(
     bytes: &[u8],
@@ -32,8 +22,8 @@ pub(crate) fn from_raw(
     let halves = bytes.iter().flat_map(|byte| [byte & 15, byte >> 4]);
     let halves = halves.take(count);
     Ok(match dtype {
-        DType::I8 => Data::I8(halves.map(|half| (half << 4) as i8 >> 4).collect()),
-        _ => Data::U8(halves.collect()),
+        DType::I4 => Data::I4(halves.map(|half| (half << 4) as i8 >> 4).collect()),
+        _ => Data::U4(halves.collect()),
     })
 }
 
@@ -61,6 +51,18 @@ pub(crate) fn from_ints(
     from_raw(&bytes, name, dtype, count)
 }
 
+/// The bytes of values, to be written.
+pub(crate) fn packed(values: impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (index, value) in values.enumerate() {
+        match bytes.last_mut() {
+            Some(last) if index % 2 == 1 => *last |= value << 4,
+            _ => bytes.push(value & 15),
+        }
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,14 +85,14 @@ mod tests {
             int32_data: values.into(),
             ..of(code, count)
         };
-        let signed = Data::I8(vec![1, -8, -1]);
-        let unsigned = Data::U8(vec![1, 8, 15, 7]);
+        let signed = Data::I4(vec![1, -8, -1]);
+        let unsigned = Data::U4(vec![1, 8, 15, 7]);
         let cases = [
             (raw(22, 3), signed.clone()),
             (raw(21, 4), unsigned.clone()),
             (ints(22, 3, &[-127, 0x7f]), signed),
             (ints(21, 4, &[0x81, 0x7f]), unsigned),
-            (of(22, 0), Data::I8(vec![])),
+            (of(22, 0), Data::I4(vec![])),
         ];
         for (proto, data) in cases {
             assert_eq!(decoded(proto).unwrap().data, data);
@@ -98,7 +100,7 @@ mod tests {
         let bad = [
             (raw(22, 5), "5 elements of 4 bits"),
             (raw(21, 2), "4 bits but holds 2 bytes"),
-            (ints(22, 2, &[256]), "valid int8"),
+            (ints(22, 2, &[256]), "valid int4"),
         ];
         for (proto, expected) in bad {
             let error = decoded(proto).unwrap_err().to_string();

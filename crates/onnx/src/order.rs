@@ -122,18 +122,20 @@ fn order(nodes: &[Node], needed: &[Vec<usize>]) -> Result<Vec<usize>, Error> {
     }
 }
 
-/// A node on the cycle that `stuck` waits for: each step goes to a node that is stuck too, and after as many steps as there are
-/// nodes it can only be going round.
+/// A node on the cycle that `stuck` waits for: each step goes to a node that is stuck too, so the first that comes again is
+/// on it.
 fn on_cycle(stuck: usize, needed: &[Vec<usize>], waiting: &[usize]) -> usize {
     let is_stuck = |index: &&usize| waiting[**index] > 0;
-    let back = |index: usize| {
-        needed[index]
+    let mut seen = vec![false; needed.len()];
+    let mut index = stuck;
+    while !std::mem::replace(&mut seen[index], true) {
+        index = needed[index]
             .iter()
             .find(is_stuck)
             .copied()
-            .unwrap_or(index)
-    };
-    (0..needed.len()).fold(stuck, |index, _| back(index))
+            .unwrap_or(index);
+    }
+    index
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ const CHUNK: usize = 4 << 20;
 /// The granule of holes in files.
 const PAGE: usize = 4096;
 /// Most zeros to be read from a file with holes. A file of terabytes may take no space on disk, and so cost its sender nothing.
-const MAX_ZEROS: usize = 32 << 20;
+const MAX_ZEROS: usize = 16 << 20;
 
 /// What of a file may be holes, which read as zeros.
 pub(crate) struct Holes {
@@ -53,8 +53,13 @@ pub(crate) fn read(
     let mut bytes = Vec::new();
     while bytes.len() < length {
         let start = bytes.len();
-        let reserve = if start == 0 { CHUNK } else { length };
-        let more = reserve.min(length) - start;
+        // All at once where the bytes are sure to come, otherwise twice as many as have come.
+        let goal = match (start, &holes.left) {
+            (0, _) => CHUNK,
+            (_, None) => length,
+            (_, Some(_)) => 2 * start,
+        };
+        let more = goal.min(length) - start;
         bytes.try_reserve_exact(more).map_err(|_| too_large)?;
         bytes.resize(start + more.min(CHUNK), 0);
         let chunk = bytes.get_mut(start..).unwrap_or_default();

@@ -25,10 +25,10 @@ pub(crate) fn dense(
         refuse("its indices are not one int64 for each value, ascending and inside its shape")
     })?;
     let size = values.dtype().size();
-    let size = size.ok_or_else(|| refuse("text cannot be sparse"))?;
+    let size = size.ok_or_else(|| refuse("its element type cannot be sparse"))?;
     context.budget.charge(count.saturating_mul(size))?;
     let data = scatter(&values.data, &positions, count);
-    let data = data.ok_or_else(|| refuse("text cannot be sparse"))?;
+    let data = data.ok_or_else(|| refuse("its element type cannot be sparse"))?;
     Ok((name, Tensor { shape, data }))
 }
 
@@ -83,7 +83,7 @@ fn scatter(values: &Data, positions: &[usize], count: usize) -> Option<Data> {
         Data::U16(v) => Data::U16(dense(v, positions, count)),
         Data::U8(v) => Data::U8(dense(v, positions, count)),
         Data::Bool(v) => Data::Bool(dense(v, positions, count)),
-        Data::String(_) => return None,
+        Data::String(_) | Data::I4(_) | Data::U4(_) => return None,
     })
 }
 

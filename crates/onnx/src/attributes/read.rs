@@ -9,7 +9,7 @@ use crate::proto;
 use crate::validate::{self, Context};
 
 /// Most attributes a node may have; the operator with the most has about 20.
-const MAX_ATTRIBUTES: usize = 256;
+pub(crate) const MAX_ATTRIBUTES: usize = 256;
 
 /// Reads the attributes of the node that errors call `node`.
 pub(crate) fn read(
@@ -73,7 +73,7 @@ fn value(
                 ));
             };
             let label = format!("{name} of node {node}");
-            Attribute::Tensor(Box::new(decode::weight(*tensor, &label, context.external)?))
+            Attribute::Tensor(Box::new(decode::tensor(*tensor, &label, context.external)?))
         }
         6 => Attribute::Floats(proto.floats),
         7 => Attribute::Ints(proto.ints),

@@ -1,156 +1,23 @@
+mod build;
+
 use crate::attributes::Attribute;
-use crate::budget::Budget;
 use crate::error::Error;
-use crate::external::External;
-use crate::graph::{Graph, Node};
 use crate::proto;
-use crate::validate;
+use build::*;
 
-fn strings(text: &str) -> Vec<String> {
-    let parts = text.split_whitespace();
-    parts.map(|part| part.replace('_', "")).collect()
-}
-
-/// A node written `out out = Op in in`, `_` for an absent name; functions are in domain `f`.
-fn node(line: &str) -> proto::Node {
-    let (outputs, rest) = line.split_once(" = ").unwrap();
-    let (op, inputs) = rest.split_once(' ').unwrap_or((rest, ""));
-    let is_function = op.chars().all(|c| !c.is_lowercase());
-    proto::Node {
-        op_type: op.into(),
-        domain: if is_function { "f" } else { "" }.into(),
-        input: strings(inputs),
-        output: strings(outputs),
-        ..Default::default()
-    }
-}
-
-fn nodes(lines: &[&str]) -> Vec<proto::Node> {
-    lines.iter().map(|line| node(line)).collect()
-}
-
-/// A function written as its inputs, its outputs and its nodes.
-fn function(name: &str, inputs: &str, outputs: &str, lines: &[&str]) -> proto::Function {
-    proto::Function {
-        name: name.into(),
-        domain: "f".into(),
-        input: strings(inputs),
-        output: strings(outputs),
-        node: nodes(lines),
-        opset_import: vec![import("", 18)],
-        ..Default::default()
-    }
-}
-
-fn import(domain: &str, version: i64) -> proto::OperatorSet {
-    proto::OperatorSet {
-        domain: domain.into(),
-        version,
-    }
-}
-
-fn port(name: &str) -> proto::ValueInfo {
-    let tensor = proto::TensorType {
-        elem_type: 1,
-        shape: None,
-    };
-    proto::ValueInfo {
-        name: name.into(),
-        r#type: Some(proto::Type {
-            tensor: Some(tensor),
-            ..Default::default()
-        }),
-    }
-}
-
-fn float(name: &str, value: f32) -> proto::Attribute {
-    proto::Attribute {
-        name: name.into(),
-        kind: 1,
-        f: Some(value),
-        ..Default::default()
-    }
-}
-
-/// Attribute `name` that refers to the function's `of`.
-fn reference(name: &str, of: &str) -> proto::Attribute {
-    proto::Attribute {
-        name: name.into(),
-        kind: 1,
-        ref_attr_name: of.into(),
-        ..Default::default()
-    }
-}
-
-fn branch(name: &str, lines: &[&str], output: &str) -> proto::Attribute {
-    let graph = proto::Graph {
-        node: nodes(lines),
-        output: vec![port(output)],
-        ..Default::default()
-    };
-    proto::Attribute {
-        name: name.into(),
-        kind: 5,
-        g: Some(Box::new(graph)),
-        ..Default::default()
-    }
-}
-
-fn with(node: proto::Node, attribute: Vec<proto::Attribute>) -> proto::Node {
-    proto::Node { attribute, ..node }
-}
-
-/// From `x` to `y` at opset 18.
-fn inlined(nodes: Vec<proto::Node>, functions: Vec<proto::Function>) -> Result<Graph, Error> {
-    let graph = proto::Graph {
-        node: nodes,
-        input: vec![port("x")],
-        output: vec![port("y")],
-        ..Default::default()
-    };
-    let model = proto::Model {
-        opset_import: vec![import("", 18), import("f", 1)],
-        graph: Some(graph),
-        functions,
-        ..Default::default()
-    };
-    let external = &mut External::new(None);
-    validate::model(model, external, &mut Budget::of(0), String::new())
-}
-
-/// The nodes as they are written in these tests.
-fn lines(nodes: &[Node]) -> Vec<String> {
-    let names = |names: &[String]| names.join(" ");
-    let line = |node: &Node| {
-        format!(
-            "{} = {} {}",
-            names(&node.outputs),
-            node.op,
-            names(&node.inputs)
-        )
-    };
-    nodes.iter().map(line).collect()
-}
+/// What it is, the nodes, the functions, the nodes afterwards.
+type Inlined<'a> = (&'a str, &'a [&'a str], Vec<proto::Function>, &'a [&'a str]);
 
 #[test]
+#[rustfmt::skip]
 fn calls_become_the_nodes_of_the_body() {
-    let cases: &[(&str, &[&str], Vec<proto::Function>, &[&str])] = &[
-        (
-            "no call",
-            &["y = Relu x"],
-            vec![function("F", "a", "b", &["b = Neg a"])],
-            &["y = Relu x"],
-        ),
+    let cases: &[Inlined] = &[
+        ("no call", &["y = Relu x"], vec![function("F", "a", "b", &["b = Neg a"])], &["y = Relu x"]),
         (
             "two calls, each with names of its own",
             &["h = F x", "y = F h"],
             vec![function("F", "a", "b", &["t = Neg a", "b = Relu t"])],
-            &[
-                "@1/t = Neg x",
-                "h = Relu @1/t",
-                "@2/t = Neg h",
-                "y = Relu @2/t",
-            ],
+            &["@1/t = Neg x", "h = Relu @1/t", "@2/t = Neg h", "y = Relu @2/t"],
         ),
         (
             "a name like those that are made",
@@ -161,21 +28,13 @@ fn calls_become_the_nodes_of_the_body() {
         (
             "a function that calls another",
             &["y = F x"],
-            vec![
-                function("F", "a", "b", &["t = G a", "b = G t"]),
-                function("G", "a", "b", &["b = Neg a"]),
-            ],
+            vec![function("F", "a", "b", &["t = G a", "b = G t"]), function("G", "a", "b", &["b = Neg a"])],
             &["@1/t = Neg x", "y = Neg @1/t"],
         ),
         (
             "absent and missing inputs and outputs",
             &["y _ = F x _"],
-            vec![function(
-                "F",
-                "a b c",
-                "d e f",
-                &["d = Clip a b c", "e = Neg a", "f = Neg e"],
-            )],
+            vec![function("F", "a b c", "d e f", &["d = Clip a b c", "e = Neg a", "f = Neg e"])],
             &["y = Clip x  ", "@1/e = Neg x", "@1/f = Neg @1/e"],
         ),
         (
@@ -346,7 +205,7 @@ fn bad_functions_are_refused() {
             "too many inputs",
             node("y = F x x"),
             vec![plain()],
-            "gives it 2 inputs, but it has 1",
+            "gives it 2 inputs, but it has at most 1",
         ),
         (
             "too many outputs",
@@ -407,11 +266,10 @@ fn growth_is_bounded() {
         assert!(matches!(error, Error::Amplification { .. }), "{error}");
     }
     let mut heavy = function("F", "a", "b", &["b = Neg a"]);
+    let ints = vec![0; 1 << 20];
     heavy.node[0].attribute = vec![proto::Attribute {
-        name: "w".into(),
-        kind: 7,
-        ints: vec![0; 1 << 20],
-        ..Default::default()
+        ints,
+        ..attribute("w", 7)
     }];
     let calls: Vec<_> = (0..8).map(|i| format!("v{i} = F x")).collect();
     let calls: Vec<_> = calls.iter().map(String::as_str).collect();

@@ -2,7 +2,8 @@
 //!
 //! [`load`] and [`parse`] promise: no panic, no unsafe code, no file read outside the model's folder, and memory of at most
 //! 64 MiB + 4 times the size of the files. What comes back is a plain inference graph: every value defined once and
-//! before its use, every constant decoded, of the right length and without NaN. Which operators can run is not decided here.
+//! before its use, every constant decoded, of the right length and without NaN, model-local functions inlined. Which
+//! operators can run is not decided here. `docs/security.md` lists the limits.
 #![forbid(unsafe_code)]
 
 mod attributes;
@@ -32,7 +33,6 @@ mod validate;
 mod wire;
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -68,10 +68,10 @@ pub fn load(path: &Path) -> Result<Graph, Error> {
             limit: MAX_FILE_BYTES,
         });
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    // `take`: the file may grow between the two calls.
-    let mut file = File::open(path).map_err(failed)?.take(metadata.len());
-    file.read_to_end(&mut bytes).map_err(failed)?;
+    let mut file = File::open(path).map_err(failed)?;
+    let mut holes = region::Holes::of(&metadata);
+    let bytes = region::read(&mut file, metadata.len(), &mut holes)
+        .map_err(|why| failed(std::io::Error::other(why)))?;
     parse(bytes.into(), Some(path.parent().unwrap_or(Path::new(""))))
 }
 
@@ -115,6 +115,17 @@ mod tests {
             sha256(b"abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_a_hole_is_not_read_to_its_end() {
+        let path = std::env::temp_dir().join(format!("scoville-hole-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        file.set_len(MAX_FILE_BYTES).unwrap();
+        let error = load(&path).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains("mostly a hole"), "{error}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod unroll;
 mod value;
 
 pub use error::{Error, Fault, Unsupported};
-pub use evaluate::{Feed, evaluate};
+pub use evaluate::{Feed, differentiate, evaluate, passes_gradient};
 pub use inspect::{Inspection, NodeReport};
 pub use model::Model;
 pub use ops::operators;

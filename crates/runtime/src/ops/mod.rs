@@ -166,6 +166,13 @@ pub fn operators() -> Vec<&'static str> {
     names
 }
 
+/// What the operator `name` does to the gradient, if it is implemented.
+pub(crate) fn gradient(name: &str) -> Option<Gradient> {
+    let row = rows::<Host>().into_iter().find(|row| row.name == name);
+    let control = unroll::CONTROL.contains(&name).then_some(Gradient::Exact);
+    row.map(|row| row.gradient).or(control)
+}
+
 /// The operator's name, with its domain unless that is the default one.
 pub(crate) fn qualified(node: &Node) -> String {
     match node.domain.as_str() {

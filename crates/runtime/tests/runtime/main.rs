@@ -7,6 +7,7 @@ mod excluded;
 mod gpu;
 mod gradient;
 mod graphs;
+mod node_gradients;
 mod node_suite;
 mod shared;
 mod truth;

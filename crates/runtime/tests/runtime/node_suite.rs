@@ -13,7 +13,7 @@ use scoville_runtime::{Error, Feed, evaluate};
 
 use crate::excluded::EXCLUDED;
 
-fn suite() -> Option<PathBuf> {
+pub fn suite() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/onnx-1.22.0/node");
     let path = std::env::var_os("SCOVILLE_NODE_SUITE").map_or(default, PathBuf::from);
     if path.exists() {
@@ -84,7 +84,7 @@ fn every_claimed_case() {
 }
 
 /// Whether `name` is `pattern`, in which a final `*` stands for any rest.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == pattern,
@@ -142,7 +142,7 @@ fn run(graph: &Graph, folder: &Path, feed: Feed) -> Result<Option<String>, Error
     }))
 }
 
-fn tensors(folder: &Path, what: &str) -> Result<Vec<Tensor>, Error> {
+pub fn tensors(folder: &Path, what: &str) -> Result<Vec<Tensor>, Error> {
     let path = |i: usize| folder.join(format!("{what}_{i}.pb"));
     (0..)
         .map(path)

@@ -2,6 +2,7 @@
 
 use burn_backend::{Backend, tensor::FloatTensor};
 
+use super::samples::Samples;
 use crate::Fault;
 use crate::ops::{Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
@@ -59,6 +60,15 @@ impl<B: Backend> Operator<B> for Unary<B> {
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         Ok(vec![(self.on_tensor)(inputs.tensor(0)?)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

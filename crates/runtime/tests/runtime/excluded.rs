@@ -1,7 +1,20 @@
 //! Cases of the ONNX node suite that do not pass though their operators are claimed, each with the
 //! reason. A final `*` stands for any rest of the name. A case that passes may not be here.
 
-pub const EXCLUDED: &[(&str, &str)] = &[];
+pub const EXCLUDED: &[(&str, &str)] = &[
+    (
+        "test_batchnorm_epsilon_training_mode",
+        "batch statistics of training are not what an attacked model computes",
+    ),
+    (
+        "test_batchnorm_example_training_mode",
+        "batch statistics of training are not what an attacked model computes",
+    ),
+    (
+        "test_maxunpool_export_with_output_shape",
+        "the suite and onnxruntime count the indices in different shapes; refused instead of guessed",
+    ),
+];
 
 /// Cases that pass, but have no derivative where the suite asks, or one that differences in f32
 /// cannot see; with the reason.

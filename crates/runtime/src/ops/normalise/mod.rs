@@ -2,6 +2,7 @@
 
 pub(crate) mod batch_normalization;
 mod log_softmax;
+pub(crate) mod lp;
 pub(crate) mod softmax;
 
 use burn_backend::Backend;

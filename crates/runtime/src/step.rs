@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn_autodiff::Autodiff;
 use burn_backend::Backend;
 use burn_flex::{Flex, FlexDevice};
-use scoville_onnx::Node;
+use scoville_onnx::{DType, Node};
 
 use crate::ops::samples::Samples;
 use crate::ops::{self, Context, Gradient, Operator, Registry};
@@ -182,14 +182,7 @@ fn run<B: Backend>(
         return Ok(outputs.iter().cloned().map(Value::known).collect());
     }
     if outputs.iter().all(|fact| fact.shape().contains(&0)) {
-        let empty = outputs.iter().map(|fact| {
-            let elements = match fact.is_float() {
-                true => Elements::Float(Vec::new()),
-                false => Elements::Int(Vec::new()),
-            };
-            Value::known(Fact::known(fact.dtype, fact.shape().to_vec(), elements))
-        });
-        return Ok(empty.collect());
+        return Ok(outputs.iter().map(empty).collect());
     }
     let tensors = operator.forward(inputs, outputs)?;
     Ok(tensors
@@ -197,9 +190,20 @@ fn run<B: Backend>(
         .zip(outputs)
         .map(|(tensor, fact)| match fact.is_known() {
             true => Value::known(fact.clone()),
+            false if fact.shape().contains(&0) => empty(fact),
             false => Value::new(fact.clone(), tensor),
         })
         .collect())
+}
+
+/// The value of a fact without elements.
+fn empty<B: Backend>(fact: &Fact) -> Value<B> {
+    let elements = match fact.dtype {
+        dtype if is_float(dtype) => Elements::Float(Vec::new()),
+        DType::String => Elements::Text(Vec::new()),
+        _ => Elements::Int(Vec::new()),
+    };
+    Value::known(Fact::known(fact.dtype, fact.shape().to_vec(), elements))
 }
 
 fn known_elements(fact: Fact, values: Vec<f32>) -> Result<Fact, Fault> {
@@ -268,10 +272,10 @@ fn move_elements(
 }
 
 /// The elements at `positions` of the pooled inputs.
-fn pick(pool: &[&Fact], positions: &[f32], dtype: scoville_onnx::DType) -> Result<Elements, Fault> {
+fn pick(pool: &[&Fact], positions: &[f32], dtype: DType) -> Result<Elements, Fault> {
     let lost = || Fault::Unsupported("inputs of several types: it".into());
     let positions = positions.iter().map(|&position| position as usize);
-    if dtype == scoville_onnx::DType::String {
+    if dtype == DType::String {
         let all = pool.iter().map(|fact| fact.known_text());
         let all: Vec<&[String]> = all.collect::<Option<_>>().ok_or_else(lost)?;
         let all: Vec<&String> = all.into_iter().flatten().collect();

@@ -108,6 +108,12 @@ impl Fact {
         self.known.is_some()
     }
 
+    /// Whether both hold the very same known elements, not only equal ones.
+    pub fn same_elements(&self, other: &Fact) -> bool {
+        let both = self.known.as_ref().zip(other.known.as_ref());
+        both.is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
     /// The integers or booleans, where they are known.
     pub fn known_ints(&self) -> Option<&[i64]> {
         match self.elements()? {

@@ -2,26 +2,30 @@
 //! run computes are not checked: those outside the axis are moved to its nearest end.
 
 use burn_backend::{
-    Backend, IntDType, Shape, TensorData,
+    Backend, Shape,
     tensor::{FloatTensor, IntTensor},
 };
 use scoville_onnx::Node;
 
+use super::kept::Kept;
+use super::rows::{computed, position, upload};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
-struct Gather {
+struct Gather<B: Backend> {
     axis: i64,
+    picks: Kept<IntTensor<B>>,
 }
 
 pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
     Ok(Box::new(Gather {
         axis: node.attributes.int_or("axis", 0)?,
+        picks: Kept::new(),
     }))
 }
 
-impl<B: Backend> Operator<B> for Gather {
+impl<B: Backend> Operator<B> for Gather<B> {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
         let (data, indices) = (inputs.any(0)?, inputs.any(1)?);
         let axis = crate::ops::axis(self.axis, data.shape().len())?;
@@ -31,6 +35,8 @@ impl<B: Backend> Operator<B> for Gather {
             .map_or((0, rest), |(&size, after)| (size, after));
         if let Some(indices) = indices.known_ints() {
             picks(indices, size)?;
+        } else if size == 0 && !indices.shape().contains(&0) {
+            return Err(Fault::shape("the axis has no entries"));
         }
         let shape = [before, indices.shape(), after].concat();
         Ok(vec![data.with_shape(shape)])
@@ -44,15 +50,10 @@ impl<B: Backend> Operator<B> for Gather {
         let shape = inputs.shape(0)?;
         let axis = crate::ops::axis(self.axis, shape.len())?;
         let size = shape.get(axis).copied().unwrap_or(0);
-        let picks = match inputs.fact(1).and_then(Fact::known_ints) {
-            Some(indices) => {
-                let picks: Vec<i32> = picks(indices, size)?
-                    .into_iter()
-                    .map(|i| i as i32)
-                    .collect();
-                let len = picks.len();
-                B::int_from_data(TensorData::new(picks, [len]), inputs.device)
-            }
+        let picks = match inputs.fact(1).filter(|fact| fact.is_known()) {
+            Some(fact) => self.picks.get(Some(fact), &[size], || {
+                upload::<B>(picks(inputs.ints(1)?, size)?, inputs.device)
+            })?,
             None => computed::<B>(inputs.tensor(1)?, size),
         };
         let out = B::float_select(inputs.tensor(0)?, axis, picks);
@@ -65,30 +66,9 @@ impl<B: Backend> Operator<B> for Gather {
     }
 }
 
-/// Indices that a run computed, as a list of positions below `size`.
-pub(super) fn computed<B: Backend>(indices: FloatTensor<B>, size: usize) -> IntTensor<B> {
-    use burn_backend::TensorMetadata;
-    let len = indices.shape().num_elements();
-    let indices = B::float_reshape(indices, Shape::from([len]));
-    let last = size.saturating_sub(1) as f32;
-    // A negative index counts from the end: only there does the clamped minimum add the size.
-    let negative = B::float_clamp(indices.clone(), (-1.0f32).into(), 0.0f32.into());
-    let indices = B::float_sub(indices, B::float_mul_scalar(negative, (size as f32).into()));
-    let indices = B::float_clamp(indices, 0.0f32.into(), last.into());
-    B::float_into_int(indices, IntDType::I32)
-}
-
 /// The indices, counted from either end, as positions below `size`.
 fn picks(indices: &[i64], size: usize) -> Result<Vec<usize>, Fault> {
-    indices
-        .iter()
-        .map(|&index| crate::ops::axis(index, size))
-        .collect::<Result<_, _>>()
-        .map_err(|_| {
-            Fault::shape(format!(
-                "an index lies outside the {size} entries of the axis"
-            ))
-        })
+    indices.iter().map(|&index| position(index, size)).collect()
 }
 
 #[cfg(test)]

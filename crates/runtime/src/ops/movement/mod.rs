@@ -1,14 +1,40 @@
 //! Shapes, and elements that change places.
 
+mod compress;
 mod concat;
+mod constant_of_shape;
+mod expand;
+mod eye_like;
+pub(super) mod fill;
 mod flatten;
 mod gather;
+<<<<<<< HEAD
 mod guard;
+=======
+mod gather_elements;
+mod gather_nd;
+>>>>>>> ops-move
 mod identity;
+mod kept;
+mod non_zero;
+mod one_hot;
+mod pad;
+mod range;
 mod reshape;
+mod reverse_sequence;
+mod rows;
+mod scatter;
+mod scatter_elements;
+mod scatter_nd;
 mod shape;
+mod size;
+mod slice;
+mod split;
 mod squeeze;
+mod tensor_scatter;
+mod tile;
 mod transpose;
+mod trilu;
 mod unsqueeze;
 
 use burn_backend::Backend;
@@ -17,16 +43,39 @@ use crate::ops::Row;
 
 pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
     vec![
+        Row::exact("Compress", compress::parse),
         Row::exact("Concat", concat::parse),
+        Row::exact("ConstantOfShape", constant_of_shape::parse),
         Row::exact("Dropout", identity::parse_dropout),
+        Row::exact("Expand", expand::parse),
+        Row::exact("EyeLike", eye_like::parse),
         Row::exact("Flatten", flatten::parse),
         Row::exact("Gather", gather::parse),
+        Row::exact("GatherElements", gather_elements::parse),
+        Row::exact("GatherND", gather_nd::parse),
         Row::exact("Identity", identity::parse),
+<<<<<<< HEAD
         Row::exact("scoville.Guard", guard::parse),
+=======
+        Row::zero("NonZero", non_zero::parse),
+        Row::exact("OneHot", one_hot::parse),
+        Row::exact("Pad", pad::parse),
+        Row::exact("Range", range::parse),
+>>>>>>> ops-move
         Row::exact("Reshape", reshape::parse),
+        Row::exact("ReverseSequence", reverse_sequence::parse),
+        Row::exact("Scatter", scatter_elements::parse),
+        Row::exact("ScatterElements", scatter_elements::parse),
+        Row::exact("ScatterND", scatter_nd::parse),
         Row::exact("Shape", shape::parse),
+        Row::exact("Size", size::parse),
+        Row::exact("Slice", slice::parse),
+        Row::exact("Split", split::parse),
         Row::exact("Squeeze", squeeze::parse),
+        Row::exact("TensorScatter", tensor_scatter::parse),
+        Row::exact("Tile", tile::parse),
         Row::exact("Transpose", transpose::parse),
+        Row::exact("Trilu", trilu::parse),
         Row::exact("Unsqueeze", unsqueeze::parse),
     ]
 }

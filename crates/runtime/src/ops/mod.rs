@@ -11,6 +11,7 @@ mod linear;
 mod ml;
 mod movement;
 pub(crate) mod normalise;
+pub(crate) mod part;
 mod quantise;
 mod recurrent;
 mod reduce;

@@ -46,6 +46,13 @@ pub fn counting(shape: &[usize]) -> Operand {
     floats(shape, &values)
 }
 
+/// A fixed mix of values from -0.625 to 0.625.
+pub fn wave(seed: usize, shape: &[usize]) -> Operand {
+    let value = |i: usize| ((i * 7 + seed * 3) % 11) as f32 / 8.0 - 0.625;
+    let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+    floats(shape, &values)
+}
+
 pub fn texts(shape: &[usize], values: &[&str]) -> Operand {
     Operand(Tensor {
         shape: shape.to_vec(),

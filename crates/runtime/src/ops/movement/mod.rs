@@ -8,12 +8,9 @@ mod eye_like;
 pub(super) mod fill;
 mod flatten;
 mod gather;
-<<<<<<< HEAD
-mod guard;
-=======
 mod gather_elements;
 mod gather_nd;
->>>>>>> ops-move
+mod guard;
 mod identity;
 mod kept;
 mod non_zero;
@@ -54,14 +51,11 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("GatherElements", gather_elements::parse),
         Row::exact("GatherND", gather_nd::parse),
         Row::exact("Identity", identity::parse),
-<<<<<<< HEAD
         Row::exact("scoville.Guard", guard::parse),
-=======
         Row::zero("NonZero", non_zero::parse),
         Row::exact("OneHot", one_hot::parse),
         Row::exact("Pad", pad::parse),
         Row::exact("Range", range::parse),
->>>>>>> ops-move
         Row::exact("Reshape", reshape::parse),
         Row::exact("ReverseSequence", reverse_sequence::parse),
         Row::exact("Scatter", scatter_elements::parse),

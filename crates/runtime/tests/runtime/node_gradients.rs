@@ -39,7 +39,12 @@ fn every_derivative() {
         let known = WITHOUT_DERIVATIVE
             .iter()
             .any(|(pattern, _)| matches(pattern, &name));
-        match disagreement(&graph, &inputs) {
+        // The suite likes whole numbers, where functions bend: what differs there is tried beside them.
+        let found = match disagreement(&graph, &inputs) {
+            Some(Some(_)) => disagreement(&graph, &beside(&inputs)),
+            found => found,
+        };
+        match found {
             None => {}
             Some(None) if known => wrong.push(format!("{name}: listed, but it agrees")),
             Some(None) => agree += 1,
@@ -106,6 +111,21 @@ fn moved(inputs: &Inputs, name: &str, steps: &[f64]) -> Inputs {
         tensor.data = Data::F32(values.collect());
     }
     inputs
+}
+
+/// Every float input a little off.
+fn beside(inputs: &Inputs) -> Inputs {
+    let mut moved_all = inputs.clone();
+    for (seed, (name, tensor)) in inputs.iter().enumerate() {
+        if floats(tensor).is_some() {
+            let steps: Vec<f64> = random(7 + seed as u64, tensor.len())
+                .iter()
+                .map(|&r| 0.04 + 0.04 * f64::from(r))
+                .collect();
+            moved_all = moved(&moved_all, name, &steps);
+        }
+    }
+    moved_all
 }
 
 /// `None`: nothing to derive; `Some(None)`: it agrees; else what differs.

@@ -2,7 +2,7 @@
 //! no sample's elements reach another's.
 
 use crate::ops::count;
-use crate::value::Facts;
+use crate::value::{Fact, Facts};
 
 /// How the samples of a batch lie in a value: one after another along `axis`, each with `block`
 /// places of it.
@@ -64,22 +64,38 @@ pub(crate) fn elementwise(
     (alike && shared).then_some(first)
 }
 
-/// Of an operator that treats each place along the first axis of input 0 by itself: the samples
-/// must lie there, and no other input may hold samples.
+/// Of an operator that treats each place along the first axis of its inputs by itself: samples must
+/// lie there, in all of the inputs that `may` hold some or in none but the first, and in no other.
 pub(crate) fn along_first(
     samples: &[Option<Samples>],
+    may: &[usize],
     outputs: usize,
 ) -> Option<Vec<Option<Samples>>> {
-    let (first, rest) = samples.split_first()?;
+    let first = samples.first().copied().flatten();
     let first = first.filter(|samples| samples.axis == 0)?;
-    let alone = rest.iter().all(Option::is_none);
-    alone.then(|| vec![Some(first); outputs])
+    let mut placed = samples.iter().enumerate();
+    let fit = placed.all(|(i, samples)| match samples {
+        Some(samples) => may.contains(&i) && *samples == first,
+        None => true,
+    });
+    fit.then(|| vec![Some(first); outputs])
+}
+
+/// Of an operator that only gives input 0 another shape.
+pub(crate) fn reshaped(
+    samples: &[Option<Samples>],
+    inputs: &Facts,
+    outputs: &[Fact],
+) -> Option<Vec<Option<Samples>>> {
+    let from = inputs.get(0)?.shape();
+    let place = samples.first().copied().flatten()?;
+    let place = place.reshaped(from, outputs.first()?.shape())?;
+    Some(vec![Some(place)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Fact;
 
     fn at(axis: usize, block: usize) -> Samples {
         Samples { axis, block }
@@ -120,8 +136,11 @@ mod tests {
         let across = [first, Some(at(1, 1))];
         assert_eq!(case(&across, &[&[3, 1], &[1, 3]], 2), None);
         assert_eq!(case(&[first, first], &[&[3], &[3, 3]], 2), None);
-        assert_eq!(along_first(&[first, None], 2), Some(vec![first, first]));
-        assert_eq!(along_first(&[first, first], 1), None);
-        assert_eq!(along_first(&[Some(at(1, 1)), None], 1), None);
+        assert_eq!(
+            along_first(&[first, None], &[0], 2),
+            Some(vec![first, first])
+        );
+        assert_eq!(along_first(&[first, first], &[0], 1), None);
+        assert_eq!(along_first(&[Some(at(1, 1)), None], &[0], 1), None);
     }
 }

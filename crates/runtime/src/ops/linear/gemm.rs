@@ -6,6 +6,7 @@ use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left};
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -56,6 +57,20 @@ impl<B: Backend> Operator<B> for Gemm {
         let shape = Shape::from(pad_left(&c.shape(), 2));
         let c = scaled::<B>(B::float_reshape(c, shape), self.beta);
         Ok(vec![B::float_add(product, c)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        // C may hold samples too; what is the same for all of them must not differ by row.
+        let rows = |fact: &Fact| fact.shape().len() < 2 || fact.shape().first() == Some(&1);
+        let c = samples.get(2).copied().flatten().is_some();
+        let shared = c || inputs.get(2).is_none_or(rows);
+        let apart = !self.trans_a && shared;
+        along_first(samples, &[0, 2], outputs.len()).filter(|_| apart)
     }
 }
 

@@ -6,6 +6,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -66,6 +67,15 @@ impl<B: Backend> Operator<B> for BatchNormalization {
             variance,
             self.epsilon.into(),
         )])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

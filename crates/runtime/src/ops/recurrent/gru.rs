@@ -15,6 +15,7 @@ use super::layer::{Kind, Layer};
 use super::walk::{Cell, Direction};
 use crate::Fault;
 use crate::ops::part::{part, parts};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -47,6 +48,15 @@ impl<B: Backend> Operator<B> for Gru {
             true => self.layer.forward(inputs, linear_before_reset),
             false => self.layer.forward(inputs, reset_before_linear),
         }
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        self.layer.samples(samples, outputs.len())
     }
 }
 

@@ -7,6 +7,7 @@ use super::activation::{Activation, activations};
 use super::walk::{Cell, Direction, Ends, Weights, joined};
 use crate::Fault;
 use crate::ops::part::part;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -87,6 +88,27 @@ impl Layer {
             batch_first,
             clip,
         })
+    }
+
+    /// Samples lie along the batch axis of X, and of the states.
+    pub fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        outputs: usize,
+    ) -> Option<Vec<Option<Samples>>> {
+        let (x, state, over_time) = match self.batch_first {
+            true => (0, 0, 0),
+            false => (1, 1, 2),
+        };
+        let at = |axis: usize| Some(Samples { axis, block: 1 });
+        let mut placed = samples.iter().enumerate();
+        let fit = placed.all(|(i, samples)| match i {
+            X => *samples == at(x),
+            i if self.kind.states.contains(&i) => samples.is_none() || *samples == at(state),
+            _ => samples.is_none(),
+        });
+        let ends = (1..outputs).map(|_| at(state));
+        fit.then(|| std::iter::once(at(over_time)).chain(ends).collect())
     }
 
     /// The outputs: the first state over time, and each state at the end.

@@ -14,6 +14,7 @@ use super::layer::{Kind, Layer};
 use super::walk::{Cell, Direction};
 use crate::Fault;
 use crate::ops::part::parts;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -44,6 +45,15 @@ impl<B: Backend> Operator<B> for Lstm {
         let input_forget = self.input_forget;
         self.layer
             .forward(inputs, |direction| cell(direction, input_forget))
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        self.layer.samples(samples, outputs.len())
     }
 }
 

@@ -8,6 +8,7 @@ use scoville_onnx::Node;
 
 use super::layer::{Kind, Layer};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -35,6 +36,15 @@ impl<B: Backend> Operator<B> for Rnn {
                 [direction.activate(0, gate)]
             })
         })
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        self.0.samples(samples, outputs.len())
     }
 }
 

@@ -8,6 +8,7 @@ use scoville_onnx::Node;
 use super::place::{Axis, Window, each, outputs};
 use super::separable::passes;
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -118,6 +119,15 @@ impl<B: Backend> Operator<B> for AveragePool {
         let x = inputs.tensor(0)?;
         let pass = |x, axes: &[Axis; 2]| self.pass::<B>(x, axes);
         Ok(vec![passes::<B>(x, &axes, pass)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 use super::place::{Axis, Window, outputs};
 use super::spread::{Spread, spread};
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -75,6 +76,15 @@ impl<B: Backend> Operator<B> for Col2Im {
         let axes: Vec<Spread> = axes.iter().map(spread_of).collect();
         let image = spread::<B>(x, weights, &axes, 1);
         Ok(vec![B::float_reshape(image, Shape::from(shape))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

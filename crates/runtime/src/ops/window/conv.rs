@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 
 use super::place::{Axis, Window, each, outputs, spatial};
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -129,6 +130,15 @@ impl<B: Backend> Operator<B> for Conv {
         let (x, weights) = (inputs.tensor(0)?, inputs.tensor(1)?);
         let bias = inputs.optional_tensor(2)?;
         Ok(vec![self.run::<B>(&axes, x, weights, bias)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

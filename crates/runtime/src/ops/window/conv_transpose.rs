@@ -8,6 +8,7 @@ use super::conv::group;
 use super::place::{Padding, Window, affordable, sizes, spatial};
 use super::spread::{Spread, spread};
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -144,6 +145,15 @@ impl<B: Backend> Operator<B> for ConvTranspose {
         }
         let bias = B::float_reshape(bias, Shape::from(shape));
         Ok(vec![B::float_add(out, bias)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

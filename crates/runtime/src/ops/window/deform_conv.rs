@@ -8,6 +8,7 @@ use scoville_onnx::Node;
 use super::conv::Conv;
 use super::place::{Axis, each, outputs};
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -86,6 +87,15 @@ impl<B: Backend> Operator<B> for DeformConv {
         Ok(vec![B::deform_conv2d(
             x, offset, weights, mask, bias, options,
         )])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0, 2, 4], outputs.len())
     }
 }
 

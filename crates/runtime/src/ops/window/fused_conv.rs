@@ -6,6 +6,7 @@ use scoville_onnx::Node;
 
 use super::conv::Conv;
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -88,6 +89,15 @@ impl<B: Backend> Operator<B> for FusedConv {
             None => out,
         };
         Ok(vec![self.activation.apply::<B>(out)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0, 3], outputs.len())
     }
 }
 

@@ -6,6 +6,7 @@ use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::normalise::lp;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -57,6 +58,15 @@ impl<B: Backend> Operator<B> for GlobalPool {
         };
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(pooled, Shape::from(out.to_vec()))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

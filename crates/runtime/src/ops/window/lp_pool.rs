@@ -8,6 +8,7 @@ use super::place::{Axis, Window, outputs};
 use super::separable::passes;
 use crate::Fault;
 use crate::ops::normalise::lp;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -38,6 +39,15 @@ impl<B: Backend> Operator<B> for LpPool {
         let places: f32 = axes.iter().map(|axis: &Axis| axis.kernel as f32).product();
         let sum = B::float_mul_scalar(mean, places.into());
         Ok(vec![lp::root::<B>(sum, self.p)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

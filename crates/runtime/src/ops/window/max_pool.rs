@@ -8,6 +8,7 @@ use scoville_onnx::{DType, Node};
 use super::place::{Axis, Window, affordable, each, outputs};
 use super::separable::passes;
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, MAX_EXACT, Values};
 
@@ -153,6 +154,17 @@ impl<B: Backend> Operator<B> for MaxPool {
         let labels = inputs.upload(&shape, self.positions(&shape));
         let (maxima, places) = labelled::<B>(x, labels, &axes);
         Ok(vec![maxima, places])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        // Indices count over the whole batch.
+        let alone = outputs.len() == 1;
+        along_first(samples, &[0], outputs.len()).filter(|_| alone)
     }
 }
 

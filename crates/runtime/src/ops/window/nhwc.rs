@@ -5,6 +5,7 @@ use scoville_onnx::Node;
 
 use super::conv::Conv;
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -46,6 +47,15 @@ impl<B: Backend> Operator<B> for NhwcConv {
             .0
             .run::<B>(&axes, x, weights, inputs.optional_tensor(2)?);
         Ok(vec![B::float_permute(out, &last)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

@@ -179,7 +179,11 @@ pub(crate) fn wrapped<B: Backend>(dtype: DType, x: FloatTensor<B>) -> FloatTenso
 }
 
 /// The right input's shape, moved to start at `axis` of the left one.
-fn align(axis: Option<i64>, left: &[usize], right: &[usize]) -> Result<Vec<usize>, Fault> {
+pub(crate) fn align(
+    axis: Option<i64>,
+    left: &[usize],
+    right: &[usize],
+) -> Result<Vec<usize>, Fault> {
     let Some(axis) = axis else {
         return Ok(right.to_vec());
     };

@@ -60,6 +60,14 @@ pub fn texts(shape: &[usize], values: &[&str]) -> Operand {
     })
 }
 
+/// Of any type.
+pub fn typed(shape: &[usize], data: Data) -> Operand {
+    Operand(Tensor {
+        shape: shape.to_vec(),
+        data,
+    })
+}
+
 /// A node under test.
 pub struct Case {
     op: &'static str,
@@ -159,7 +167,8 @@ impl Case {
         let (fact, out) = self.run(index).expect(self.op);
         assert_eq!(fact.shape(), shape, "{}: inferred", self.op);
         let scale = values.iter().fold(1.0f32, |max, v| max.max(v.abs()));
-        let close = |(a, b): (&f32, &f32)| a == b || (a - b).abs() <= 1e-5 * scale;
+        let same = |a: f32, b: f32| a == b || a.is_nan() && b.is_nan();
+        let close = |(&a, &b): (&f32, &f32)| same(a, b) || (a - b).abs() <= 1e-5 * scale;
         assert!(
             out.len() == values.len() && out.iter().zip(values).all(close),
             "{}: {out:?} instead of {values:?}",

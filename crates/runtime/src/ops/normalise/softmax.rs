@@ -62,7 +62,7 @@ impl Normalised {
     pub(super) fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
         let shape = inputs.float(0)?;
         self.plain(shape)?;
-        Ok(vec![Fact::float(shape.to_vec())])
+        Ok(vec![inputs.any(0)?.with_shape(shape.to_vec())])
     }
 
     pub(super) fn forward<B: Backend>(

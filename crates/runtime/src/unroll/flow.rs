@@ -2,7 +2,7 @@
 
 use scoville_onnx::{Attribute, Data, Tensor};
 
-use super::call::{Call, Probe};
+use super::call::Call;
 use super::{MAX_ROUNDS, Unroller};
 use crate::value::Fact;
 use crate::{Error, Fault};

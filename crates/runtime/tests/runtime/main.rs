@@ -1,6 +1,7 @@
 //! Models against what others measured: onnxruntime's outputs, published accuracies, central
 //! differences, another device.
 
+mod accuracy;
 mod batch;
 mod errors;
 mod excluded;

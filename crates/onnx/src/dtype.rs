@@ -45,7 +45,7 @@ const TABLE: [(DType, i32, usize, &str); 16] = [
 
 impl DType {
     /// The type with ONNX's `code`; otherwise the name of the type, for the error message.
-    pub(crate) fn from_code(code: i32) -> Result<Self, String> {
+    pub fn from_code(code: i32) -> Result<Self, String> {
         match TABLE.iter().find(|row| row.1 == code) {
             Some(row) => Ok(row.0),
             None => Err(unsupported_name(code)),

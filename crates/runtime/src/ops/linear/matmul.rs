@@ -1,14 +1,17 @@
 //! MatMul as NumPy has it: matrices in the last two axes, the axes before them broadcast, vectors
-//! promoted.
+//! promoted. Integers are multiplied too, exactly where they are known.
 
-use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
-use scoville_onnx::Node;
+use burn_backend::{Backend, FloatDType, Shape, TensorMetadata, tensor::FloatTensor};
+use scoville_onnx::{DType, Node};
 
 use crate::Fault;
-use crate::ops::broadcast::{broadcast, pad_left};
+use crate::ops::broadcast::{broadcast, pad_left, stretched, wrap, wrapped};
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
-use crate::value::{Fact, Facts, Values};
+use crate::value::{Elements, Fact, Facts, Values};
+
+/// Most elements of a product of known integers.
+const MAX_KNOWN: usize = 1 << 16;
 
 struct MatMul;
 
@@ -18,13 +21,23 @@ pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
 
 impl<B: Backend> Operator<B> for MatMul {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
-        let (left, right) = (inputs.float(0)?, inputs.float(1)?);
+        let (left, right) = (inputs.shape(0)?, inputs.shape(1)?);
+        let dtype = inputs.any(0)?.dtype;
+        if inputs.any(1)?.dtype != dtype {
+            return Err(Fault::shape("the inputs are of two types"));
+        }
         let (batch, [m, _, n]) = dimensions(left, right)?;
         let mut shape = batch;
         // A vector's promoted axis is dropped again.
         shape.extend((left.len() > 1).then_some(m));
         shape.extend((right.len() > 1).then_some(n));
-        Ok(vec![Fact::float(shape)])
+        match (inputs.any(0)?.known_ints(), inputs.any(1)?.known_ints()) {
+            (Some(l), Some(r)) if count(&shape)? <= MAX_KNOWN => {
+                let values = exact(dtype, (l, left), (r, right))?;
+                Ok(vec![Fact::known(dtype, shape, Elements::Int(values))])
+            }
+            _ => Ok(vec![Fact::new(dtype, shape)]),
+        }
     }
 
     fn forward(
@@ -32,23 +45,16 @@ impl<B: Backend> Operator<B> for MatMul {
         mut inputs: Values<B>,
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let (left, right) = (inputs.tensor(0)?, inputs.tensor(1)?);
-        let (batch, [m, k, n]) = dimensions(&left.shape(), &right.shape())?;
-        let reshape = |x, shape: Vec<usize>| B::float_reshape(x, Shape::from(shape));
-        let product = if right.rank() <= 2 {
-            // One matrix for all: the batch becomes rows.
-            let rows = count(&batch)?.saturating_mul(m);
-            B::float_matmul(reshape(left, vec![rows, k]), reshape(right, vec![k, n]))
-        } else {
-            let rank = batch.len();
-            let left_batch = leading(&left.shape(), rank);
-            let right_batch = leading(&right.shape(), rank);
-            let left = reshape(left, [left_batch.as_slice(), &[m, k]].concat());
-            let right = reshape(right, [right_batch.as_slice(), &[k, n]].concat());
-            B::float_matmul(left, right)
-        };
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
-        Ok(vec![reshape(product, out.to_vec())])
+        let dtype = outputs.first().map_or(DType::F32, |fact| fact.dtype);
+        if inputs.shape(0)?.contains(&0) {
+            let zeros = Shape::from(out.to_vec());
+            let zeros = B::float_zeros(zeros, inputs.device, FloatDType::F32);
+            return Ok(vec![zeros]);
+        }
+        let product = multiply::<B>(inputs.tensor(0)?, inputs.tensor(1)?)?;
+        let product = B::float_reshape(product, Shape::from(out.to_vec()));
+        Ok(vec![wrapped::<B>(dtype, product)])
     }
 
     fn samples(
@@ -85,8 +91,66 @@ impl<B: Backend> Operator<B> for MatMul {
     }
 }
 
+/// The product of two tensors of sizes that fit, with promoted axes kept.
+pub(super) fn multiply<B: Backend>(
+    left: FloatTensor<B>,
+    right: FloatTensor<B>,
+) -> Result<FloatTensor<B>, Fault> {
+    let (batch, [m, k, n]) = dimensions(&left.shape(), &right.shape())?;
+    let reshape = |x, shape: Vec<usize>| B::float_reshape(x, Shape::from(shape));
+    if right.rank() <= 2 {
+        // One matrix for all: the batch becomes rows.
+        let rows = count(&batch)?.saturating_mul(m);
+        let product = B::float_matmul(reshape(left, vec![rows, k]), reshape(right, vec![k, n]));
+        return Ok(reshape(product, [batch.as_slice(), &[m, n]].concat()));
+    }
+    let rank = batch.len();
+    let left_batch = leading(&left.shape(), rank);
+    let right_batch = leading(&right.shape(), rank);
+    let left = reshape(left, [left_batch.as_slice(), &[m, k]].concat());
+    let right = reshape(right, [right_batch.as_slice(), &[k, n]].concat());
+    Ok(B::float_matmul(left, right))
+}
+
+/// The product of known integers; narrow types wrap around.
+fn exact(
+    dtype: DType,
+    (left, left_shape): (&[i64], &[usize]),
+    (right, right_shape): (&[i64], &[usize]),
+) -> Result<Vec<i64>, Fault> {
+    let (batch, [m, k, n]) = dimensions(left_shape, right_shape)?;
+    let stretched_batch = |values, shape, rows, columns| {
+        let from = [leading(shape, batch.len()).as_slice(), &[rows, columns]].concat();
+        let to = [batch.as_slice(), &[rows, columns]].concat();
+        match count(&to)? <= MAX_KNOWN {
+            true => stretched(values, &from, &to),
+            false => Err(Fault::Unsupported("so large a product of integers".into())),
+        }
+    };
+    let left = stretched_batch(left, left_shape, m, k)?;
+    let right = stretched_batch(right, right_shape, k, n)?;
+    let element = |i: usize| {
+        let (matrix, row, column) = (i / (m * n), i / n % m, i % n);
+        let mut sum = 0i64;
+        for j in 0..k {
+            let l = *left.get((matrix * m + row) * k + j)?;
+            let r = *right.get((matrix * k + j) * n + column)?;
+            sum = match dtype {
+                DType::I64 => sum.checked_add(l.checked_mul(r)?)?,
+                _ => wrap(dtype, sum.wrapping_add(l.wrapping_mul(r))),
+            };
+        }
+        Some(sum)
+    };
+    let values: Option<Vec<i64>> = (0..count(&batch)? * m * n).map(element).collect();
+    values.ok_or_else(|| Fault::shape("the integers overflow"))
+}
+
 /// The broadcast axes before the matrices, and the matrices' m, k, n.
-fn dimensions(left: &[usize], right: &[usize]) -> Result<(Vec<usize>, [usize; 3]), Fault> {
+pub(super) fn dimensions(
+    left: &[usize],
+    right: &[usize],
+) -> Result<(Vec<usize>, [usize; 3]), Fault> {
     let (m, k) = match left {
         [] => return Err(Fault::shape("the first input is a scalar")),
         [k] => (1, *k),
@@ -117,7 +181,7 @@ fn leading(shape: &[usize], rank: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{Case, counting, floats};
+    use crate::ops::testing::{Case, counting, floats, ints};
 
     #[test]
     fn values() {
@@ -134,6 +198,31 @@ mod tests {
         case(batch(), floats(&[1, 1, 1, 1], &[2.0])).gives(&[2, 1, 2, 1], &[0.0, 2.0, 4.0, 6.0]);
         case(floats(&[1, 1, 1], &[2.0]), counting(&[2, 1, 1])).gives(&[2, 1, 1], &[0.0, 2.0]);
         case(vector(), counting(&[2, 2, 1])).gives(&[2, 1], &[20.0, 80.0]);
+        // Batches that broadcast in both directions.
+        let left = floats(&[2, 1, 1, 1], &[1.0, 2.0]);
+        case(left, counting(&[3, 1, 1])).gives(&[2, 3, 1, 1], &[0.0, 1.0, 2.0, 0.0, 2.0, 4.0]);
+        case(floats(&[2, 0], &[]), floats(&[0, 1], &[])).gives(&[2, 1], &[0.0, 0.0]);
+    }
+
+    #[test]
+    fn integers() {
+        let case = || Case::new("MatMul");
+        case()
+            .constant(ints(&[2, 1, 2], &[1, 2, 3, 4]))
+            .constant(ints(&[2, 1], &[i64::MAX / 8, 1]))
+            .gives_ints(&[2, 1, 1], &[i64::MAX / 8 + 2, i64::MAX / 8 * 3 + 4]);
+        case()
+            .constant(ints(&[1], &[2]))
+            .constant(ints(&[1], &[i64::MAX]))
+            .fails("overflow");
+        case()
+            .input(ints(&[2], &[3, 4]))
+            .constant(ints(&[2], &[5, 6]))
+            .gives(&[], &[39.0]);
+        case()
+            .input(ints(&[1], &[3]))
+            .input(floats(&[1], &[3.0]))
+            .fails("two types");
     }
 
     #[test]
@@ -148,6 +237,8 @@ mod tests {
         case(&[1, 2, 3], &[2, 3, 2]).gradient_agrees();
         case(&[2, 2, 3], &[1, 3, 2]).gradient_agrees();
         case(&[3], &[2, 3, 2]).gradient_agrees();
+        case(&[2, 1, 1, 2], &[3, 2, 1]).gradient_agrees();
+        case(&[1, 2, 1, 2, 1, 2], &[2, 1, 1, 1, 2, 1]).gradient_agrees();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! opset 18 on they may name their axes.
 
 use burn_backend::ops::PadMode;
-use burn_backend::{Backend, Slice, tensor::FloatTensor};
+use burn_backend::{Backend, FloatDType, Shape, Slice, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use super::fill::one;
@@ -11,7 +11,9 @@ use super::rows::upload;
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
-use crate::value::{Fact, Facts, MAX_EXACT, Values};
+use crate::value::{Elements, Fact, Facts, MAX_EXACT, Values};
+
+const EXACT: u64 = MAX_EXACT as u64;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
@@ -80,21 +82,52 @@ impl Pad {
         Ok(both)
     }
 
-    /// What fills in constant mode.
-    fn value<B: Backend>(&self, inputs: &Values<B>) -> Result<f32, Fault> {
+    /// What fills in constant mode; `None` where a run computes it.
+    fn value<B: Backend>(&self, inputs: &Values<B>) -> Result<Option<f32>, Fault> {
         if let Some((_, value)) = self.attributes {
-            return Ok(value);
+            return Ok(Some(value));
         }
-        let Some(fact) = inputs.fact(2) else {
-            return Ok(0.0);
-        };
-        match fact.known_ints() {
-            Some(values) if one(values)?.unsigned_abs() <= MAX_EXACT as u64 => {
-                Ok(one(values)? as f32)
+        match inputs.fact(2).map(Fact::elements) {
+            None => Ok(Some(0.0)),
+            Some(None) => Ok(None),
+            Some(Some(Elements::Float(values))) => one(values).map(Some),
+            Some(Some(Elements::Int(values))) if one(values)?.unsigned_abs() <= EXACT => {
+                Ok(Some(one(values)? as f32))
             }
-            Some(_) => Err(Fault::Unsupported("a value beyond 2^24".into())),
-            None => one(inputs.floats(2)?),
+            Some(_) => Err(Fault::Unsupported("a value of text or beyond 2^24".into())),
         }
+    }
+
+    /// Fills around `x`.
+    fn fill<B: Backend>(
+        &self,
+        inputs: &mut Values<B>,
+        x: Option<FloatTensor<B>>,
+        pads: &[(usize, usize)],
+        out: &[usize],
+    ) -> Result<FloatTensor<B>, Fault> {
+        let value = self.value(inputs)?;
+        if let (Some(x), Some(value)) = (&x, value) {
+            return Ok(match pads.iter().all(|&pad| pad == (0, 0)) {
+                true => x.clone(),
+                false => B::float_pad(x.clone(), pads, PadMode::Constant(value)),
+            });
+        }
+        let shape = Shape::from(out.to_vec());
+        let full = match value {
+            Some(value) => B::float_full(shape, value.into(), inputs.device, FloatDType::F32),
+            None => {
+                let zeros = B::float_zeros(shape.clone(), inputs.device, FloatDType::F32);
+                let value = B::float_reshape(inputs.tensor(2)?, Shape::from(vec![1; out.len()]));
+                B::float_add(zeros, B::float_expand(value, shape))
+            }
+        };
+        let Some(x) = x else { return Ok(full) };
+        let range = |(&(before, after), &size): (&(usize, usize), &usize)| {
+            Slice::from(before..size.saturating_sub(after))
+        };
+        let middle: Vec<Slice> = pads.iter().zip(out).map(range).collect();
+        Ok(B::float_slice_assign(full, &middle, x))
     }
 }
 
@@ -105,9 +138,9 @@ impl<B: Backend> Operator<B> for Pad {
         if self.mode == Mode::Constant
             && self.attributes.is_none()
             && let Some(value) = inputs.get(2)
-            && (value.len() != 1 || !value.is_known())
+            && value.len() != 1
         {
-            let what = "must be one element that does not depend on the model's input";
+            let what = "is not one element";
             return Err(Fault::Input { index: 2, what });
         }
         let mut shape = Vec::with_capacity(pads.len());
@@ -134,33 +167,25 @@ impl<B: Backend> Operator<B> for Pad {
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
         let shape = inputs.shape(0)?;
         let pads = self.pads(shape.len(), |i| inputs.optional_ints(i))?;
-        let value = match self.mode {
-            Mode::Constant => self.value(&inputs)?,
-            _ => 0.0,
-        };
         let cropped: Vec<Slice> = shape.iter().zip(&pads).map(crop).collect();
         let sizes: Vec<usize> = cropped.iter().zip(&shape).map(len).collect();
-        if sizes.contains(&0) {
-            let out = outputs.first().map(Fact::shape).unwrap_or_default();
-            let values = vec![value; crate::ops::count(out)?];
-            return Ok(vec![inputs.upload(out, values)]);
-        }
+        // Inferred, so both fit.
+        let added = |(before, after): (i64, i64)| (before.max(0) as usize, after.max(0) as usize);
+        let pads: Vec<(usize, usize)> = pads.into_iter().map(added).collect();
+        let x = match sizes.contains(&0) {
+            true => None,
+            false if sizes == shape => Some(inputs.tensor(0)?),
+            false => Some(B::float_slice(inputs.tensor(0)?, &cropped)),
+        };
+        let mut x = match (self.mode, x) {
+            (Mode::Constant, x) => {
+                let out = outputs.first().map(Fact::shape).unwrap_or_default();
+                return Ok(vec![self.fill(&mut inputs, x, &pads, out)?]);
+            }
+            (_, Some(x)) => x,
+            (_, None) => return Err(Fault::shape("an axis without entries has no edge")),
+        };
         let device = inputs.device;
-        let mut x = inputs.tensor(0)?;
-        if sizes != shape {
-            x = B::float_slice(x, &cropped);
-        }
-        let pads = pads.into_iter().map(|(before, after)| {
-            // Inferred, so both fit.
-            (before.max(0) as usize, after.max(0) as usize)
-        });
-        let pads: Vec<(usize, usize)> = pads.collect();
-        if self.mode == Mode::Constant {
-            return Ok(vec![match pads.iter().all(|&pad| pad == (0, 0)) {
-                true => x,
-                false => B::float_pad(x, &pads, PadMode::Constant(value)),
-            }]);
-        }
         for (axis, (&size, pad)) in sizes.iter().zip(pads).enumerate() {
             if pad != (0, 0) {
                 let sources = sources(self.mode, size, pad);
@@ -271,6 +296,12 @@ mod tests {
             .constant(ints(&[2], &[1, 0]))
             .constant(ints(&[], &[3]))
             .gives(&[2], &[3.0, 7.0]);
+        let computed = Case::new("Pad")
+            .input(counting(&[2]))
+            .constant(ints(&[2], &[2, -1]))
+            .input(floats(&[1], &[5.0]));
+        computed.gives(&[3], &[5.0, 5.0, 0.0]);
+        computed.gradient_agrees();
         Case::new("Pad")
             .input(counting(&[0, 1]))
             .constant(ints(&[4], &[1, 0, 0, 0]))
@@ -292,11 +323,8 @@ mod tests {
         };
         pads(&[1]).fails("1 pads are not two for each of 1 axes");
         pads(&[1, 1])
-            .input(floats(&[], &[1.0]))
-            .fails("does not depend");
-        pads(&[1, 1])
             .constant(floats(&[2], &[1.0, 2.0]))
-            .fails("must be one element");
+            .fails("is not one element");
         Case::new("Pad")
             .opset(2)
             .input(counting(&[2]))

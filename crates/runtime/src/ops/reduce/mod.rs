@@ -1,11 +1,34 @@
-//! Reductions along axes.
+//! Reductions along axes, sums and products along one, and the largest elements.
 
-mod reduce_mean;
+mod arg;
+mod axes;
+mod cumulative;
+mod reduce;
+mod reductions;
+#[cfg(test)]
+mod tests;
+mod top_k;
 
 use burn_backend::Backend;
 
 use crate::ops::Row;
 
 pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
-    vec![Row::exact("ReduceMean", reduce_mean::parse)]
+    vec![
+        Row::zero("ArgMax", arg::parse_max),
+        Row::zero("ArgMin", arg::parse_min),
+        Row::exact("CumProd", cumulative::parse_product),
+        Row::exact("CumSum", cumulative::parse_sum),
+        Row::exact("ReduceL1", reductions::l1),
+        Row::exact("ReduceL2", reductions::l2),
+        Row::exact("ReduceLogSum", reductions::log_sum),
+        Row::exact("ReduceLogSumExp", reductions::log_sum_exp),
+        Row::exact("ReduceMax", reductions::max),
+        Row::exact("ReduceMean", reductions::mean),
+        Row::exact("ReduceMin", reductions::min),
+        Row::exact("ReduceProd", reductions::product),
+        Row::exact("ReduceSum", reductions::sum),
+        Row::exact("ReduceSumSquare", reductions::sum_square),
+        Row::exact("TopK", top_k::parse),
+    ]
 }

@@ -158,6 +158,8 @@ pub(crate) fn wrap(dtype: DType, value: i64) -> i64 {
         DType::U32 => value as u32 as i64,
         DType::U16 => value as u16 as i64,
         DType::U8 => value as u8 as i64,
+        DType::I4 => (value.wrapping_add(8)).rem_euclid(16) - 8,
+        DType::U4 => value.rem_euclid(16),
         DType::Bool => (value != 0).into(),
         _ => value,
     }
@@ -171,6 +173,8 @@ pub(crate) fn wrapped<B: Backend>(dtype: DType, x: FloatTensor<B>) -> FloatTenso
         DType::I8 => (-128.0, 256.0),
         DType::U16 => (0.0, 65536.0),
         DType::U8 => (0.0, 256.0),
+        DType::I4 => (-8.0, 16.0),
+        DType::U4 => (0.0, 16.0),
         _ => return x,
     };
     let turns = B::float_sub_scalar(x.clone(), low.into());
@@ -258,6 +262,8 @@ mod tests {
             (DType::U8, -1, 255),
             (DType::I8, 130, -126),
             (DType::I16, -32769, 32767),
+            (DType::I4, -9, 7),
+            (DType::U4, -9, 7),
             (DType::I64, 260, 260),
         ] {
             assert_eq!(wrap(dtype, value), out, "{dtype} {value}");

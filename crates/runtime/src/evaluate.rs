@@ -15,6 +15,8 @@ use crate::{Error, prune};
 /// Which inputs are known before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feed {
+    /// All inputs are known.
+    Nothing,
     /// Floats are computed with, integers and text known: they may be shapes, axes or indices.
     Floats,
     /// All inputs of numbers are computed with, as a model's input is.
@@ -47,7 +49,11 @@ pub fn evaluate(
         let limit = Device::Cpu.memory_limit();
         let program = Program::<Host>::compile(&graph, &FlexDevice, limit)?;
         let computed = |fact: &Fact| {
-            let kind = fact.is_float() || feed == Feed::Numbers;
+            let kind = match feed {
+                Feed::Nothing => false,
+                Feed::Floats => fact.is_float(),
+                Feed::Numbers => true,
+            };
             kind && fact.dtype != DType::String && fact.len() > 0
         };
         let values = facts.iter().map(|fact| match computed(fact) {

@@ -42,7 +42,7 @@ pub(super) fn column<B: Backend>(indices: IntTensor<B>) -> IntTensor<B> {
 }
 
 /// Moves a list of indices to the device.
-pub(super) fn upload<B: Backend>(
+pub(crate) fn upload<B: Backend>(
     indices: Vec<usize>,
     device: &B::Device,
 ) -> Result<IntTensor<B>, Fault> {

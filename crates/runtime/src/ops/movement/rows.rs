@@ -95,10 +95,11 @@ pub(super) fn computed_rows<B: Backend>(
 pub(super) fn known_rows(tuples: &[i64], sizes: &[usize]) -> Result<Vec<usize>, Fault> {
     let strides = strides(sizes);
     let row = |tuple: &[i64]| {
-        let places = tuple.iter().zip(sizes).zip(&strides);
-        places
-            .map(|((&index, &size), stride)| position(index, size).map(|at| at * stride))
-            .sum::<Result<usize, Fault>>()
+        let mut places = tuple.iter().zip(sizes).zip(&strides);
+        // Of data without elements the sizes may be such that this saturates.
+        places.try_fold(0usize, |row, ((&index, &size), &stride)| {
+            Ok(row.saturating_add(position(index, size)?.saturating_mul(stride)))
+        })
     };
     tuples.chunks(sizes.len().max(1)).map(row).collect()
 }

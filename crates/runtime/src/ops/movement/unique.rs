@@ -59,6 +59,9 @@ impl Unique {
     fn outputs(&self, x: &Fact, elements: &Elements) -> Result<Vec<Fact>, Fault> {
         let (mut shape, axis) = self.items(x.shape())?;
         let size = shape.get(axis).copied().unwrap_or(0);
+        if elements.len() == 0 && size > 0 {
+            return Err(Fault::Unsupported("slices without elements".into()));
+        }
         // The places of each item's elements.
         let mut items: Vec<Vec<usize>> = vec![Vec::new(); size];
         for place in 0..elements.len() {

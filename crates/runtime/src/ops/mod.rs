@@ -26,7 +26,7 @@ use scoville_onnx::{Graph, Node, Tensor};
 
 use crate::Fault;
 use crate::step::Host;
-use crate::value::{Fact, Facts, Values};
+use crate::value::{Fact, Facts, Values, on_device};
 
 /// One operator with its attributes, ready to run on backend `B`.
 pub(crate) trait Operator<B: Backend>: Send + Sync {
@@ -223,7 +223,7 @@ fn reshape_to<B: Backend>(
         .map(|fact| {
             Ok(B::float_reshape(
                 x.clone(),
-                Shape::from(fact.shape().to_vec()),
+                Shape::from(on_device(fact.shape())),
             ))
         })
         .collect()

@@ -79,7 +79,6 @@ fn small_graphs() -> Vec<(&'static str, Graph)> {
     let text = |name, value: &str| (name, Attribute::String(value.into()));
     let builder = || {
         Builder::fixed(&[1, 4, 6])
-            .ints("zero", &[0])
             .ints("one", &[1])
             .ints("two", &[2])
             .ints("last", &[-1])
@@ -87,21 +86,31 @@ fn small_graphs() -> Vec<(&'static str, Graph)> {
             .ints("pads", &[0, 1, -1, 0, 2, 3])
             .ints("rows", &[2, 0, 2])
             .floats("scalar", &[], &[0.5])
-            .weights("w", &[1, 2, 6])
-            .weights("w3", &[6, 3])
     };
+    // Three tuples, of which two name one element.
     let column = |builder: Builder| {
-        let shape = |name: &str, target: &[i64]| (name.to_owned(), target.to_vec());
-        let (name, target) = shape("places shape", &[-1, 2]);
         builder
-            .ints(&name, &target)
+            .ints("places shape", &[-1, 2])
             .ints("flat places", &[0, 3, 0, -1, 0, 3])
-            .node("Reshape", &["flat places", &name], "places")
+            .node("Reshape", &["flat places", "places shape"], "places")
     };
     let mut graphs: Vec<(&str, Builder)> = vec![
         (
             "Slice",
             builder().node("Slice", &["x", "last", "start", "two", "last"], "y"),
+        ),
+        (
+            "Mul",
+            builder()
+                .node_with("ReduceMean", &["x"], "mean", &[int("keepdims", 0)])
+                .node("Mul", &["mean", "scalar"], "half")
+                .node("Mul", &["half", "x"], "y"),
+        ),
+        (
+            "Einsum",
+            builder()
+                .node_with("Einsum", &["x", "x"], "s", &[text("equation", "bij,bij->")])
+                .node("Sub", &["x", "s"], "y"),
         ),
         ("Transpose", builder().node("Transpose", &["x"], "y")),
         (

@@ -15,8 +15,6 @@ use crate::{Error, prune};
 /// Which inputs are known before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feed {
-    /// All inputs are known.
-    Nothing,
     /// Floats are computed with, integers and text known: they may be shapes, axes or indices.
     Floats,
     /// All inputs of numbers are computed with, as a model's input is.
@@ -49,11 +47,7 @@ pub fn evaluate(
         let limit = Device::Cpu.memory_limit();
         let program = Program::<Host>::compile(&graph, &FlexDevice, limit)?;
         let computed = |fact: &Fact| {
-            let kind = match feed {
-                Feed::Nothing => false,
-                Feed::Floats => fact.is_float(),
-                Feed::Numbers => true,
-            };
+            let kind = fact.is_float() || feed == Feed::Numbers;
             kind && fact.dtype != DType::String && fact.len() > 0
         };
         let values = facts.iter().map(|fact| match computed(fact) {

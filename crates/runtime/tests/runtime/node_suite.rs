@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use scoville_onnx::{DType, Data, Graph, Tensor};
 use scoville_runtime::{Error, Feed, evaluate};
 
-use crate::excluded::{EXCLUDED, SHAPED_BY_FLOATS};
+use crate::excluded::EXCLUDED;
 
 fn suite() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/onnx-1.22.0/node");
@@ -49,7 +49,7 @@ fn every_claimed_case() {
             continue;
         }
         let reason = EXCLUDED.iter().find(|(pattern, _)| matches(pattern, &name));
-        match (outcome(case, &name), reason) {
+        match (outcome(case), reason) {
             (Outcome::Passed, None) => passed += 1,
             (Outcome::Passed, Some(_)) => wrong.push(format!("{name}: excluded, but it passes")),
             (Outcome::Unsupported(ops), _) => {
@@ -91,14 +91,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn outcome(case: &Path, name: &str) -> Outcome {
-    let feed = match SHAPED_BY_FLOATS
-        .iter()
-        .any(|pattern| matches(pattern, name))
-    {
-        true => Feed::Nothing,
-        false => Feed::Floats,
-    };
+fn outcome(case: &Path) -> Outcome {
     let graph = match scoville_onnx::load(&case.join("model.onnx")) {
         Ok(graph) => graph,
         Err(
@@ -118,7 +111,7 @@ fn outcome(case: &Path, name: &str) -> Outcome {
         if !folder.exists() {
             break;
         }
-        match run(&graph, &folder, feed) {
+        match run(&graph, &folder, Feed::Floats) {
             Ok(None) => {}
             Ok(Some(why)) => return Outcome::Failed(why),
             Err(Error::UnsupportedOperators(ops)) => {

@@ -8,7 +8,7 @@ use scoville_attacks::evasion::{
 use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, white_box};
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Loss, Norm, adapters};
-use scoville_runtime::{InputSpec, Model};
+use scoville_runtime::{Model, ModelSpec};
 use scoville_targets::{Labels, ModelTarget, Scores};
 
 use crate::support::{scoville, stdout};
@@ -33,9 +33,9 @@ fn gpu() -> Option<Device> {
 
 pub fn target(device: &Device) -> ModelTarget {
     let graph = scoville_onnx::parse(MODEL.into(), None).unwrap();
-    let spec = InputSpec {
+    let spec = ModelSpec {
         shape: Some(vec![1, 28, 28]),
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
     ModelTarget::new(Model::load(graph, &spec, device).unwrap())
 }

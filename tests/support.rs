@@ -112,6 +112,7 @@ pub fn linear_model(change: impl FnOnce(&mut Graph)) -> Vec<u8> {
             ("b".into(), tensor(&[3], vec![0.0; 3])),
         ]
         .into(),
+        dropped_outputs: Vec::new(),
         sha256: String::new(),
     };
     change(&mut graph);

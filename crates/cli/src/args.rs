@@ -42,6 +42,11 @@ pub enum Command {
     Assess(Box<AssessArgs>),
     /// Print a model's answers, or write its outputs and input gradients
     Predict(Box<PredictArgs>),
+    /// Show a model's graph: operators, shapes, cost, what passes no gradient, what was lifted or cut
+    ///
+    /// Every node that runs is a row, on one sample; constants stand in brackets. Nodes with the same letter could
+    /// be computed by one kernel.
+    Inspect(Box<InspectArgs>),
     /// List the devices that Scoville can compute on
     Devices(JsonArgs),
     /// Check driver, kernels, forward pass and gradient of each device, and say what to do
@@ -56,26 +61,14 @@ pub enum Command {
 
 /// What to load, and how the model wants its input.
 #[derive(ClapArgs)]
-pub struct TargetArgs {
+pub struct ModelArgs {
     /// An .onnx file, or a target.toml that names one; the built-in digits classifier if left out
     #[arg(env = "SCOVILLE_MODEL")]
     pub model: Option<PathBuf>,
 
-    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, glyphs:test
-    #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
-    pub data: Option<Source>,
-
-    /// Use only the first N samples
-    #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
-    pub limit: Option<usize>,
-
     /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
     #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
     pub device: DeviceSpec,
-
-    /// Samples that go through the model at once
-    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "128")]
-    pub batch: usize,
 
     /// Mean of each channel that the model wants subtracted, in units of the pixel range
     #[arg(
@@ -112,6 +105,20 @@ pub struct TargetArgs {
     #[arg(long, env = "SCOVILLE_RAW", conflicts_with_all = ["mean", "std", "pixel_range", "transpose"])]
     pub raw: bool,
 
+    /// Shape of one sample, such as 3,224,224, where the model leaves it open
+    #[arg(
+        long,
+        env = "SCOVILLE_SHAPE",
+        value_delimiter = ',',
+        value_name = "N,..",
+        value_parser = parse::at_least_one
+    )]
+    pub shape: Vec<usize>,
+
+    /// The output to use, where the model has several [default: the first that holds floats]
+    #[arg(long, env = "SCOVILLE_OUTPUT", value_name = "NAME")]
+    pub output: Option<String>,
+
     /// Class names, in the order of the model's outputs
     #[arg(
         long,
@@ -120,6 +127,25 @@ pub struct TargetArgs {
         value_name = "NAME,.."
     )]
     pub classes: Vec<String>,
+}
+
+/// A model, and what to test it on.
+#[derive(ClapArgs)]
+pub struct TargetArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, glyphs:test
+    #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
+    pub data: Option<Source>,
+
+    /// Use only the first N samples
+    #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
+    pub limit: Option<usize>,
+
+    /// Samples that go through the model at once
+    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "128")]
+    pub batch: usize,
 }
 
 #[derive(ClapArgs)]
@@ -196,6 +222,15 @@ pub struct PredictArgs {
     /// Write the input gradient of the cross-entropy at the label as little-endian f32 in row order
     #[arg(long, value_name = "FILE")]
     pub gradient: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 #[derive(ClapArgs)]

@@ -6,10 +6,10 @@ use scoville_data::{Dataset, Source, glyphs};
 use scoville_kernels::Device;
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
-use scoville_runtime::{InputSpec, Layout, Model};
+use scoville_runtime::{Layout, Model, ModelSpec};
 use scoville_targets::{Metered, ModelTarget, TargetSpec};
 
-use crate::args::TargetArgs;
+use crate::args::{ModelArgs, TargetArgs};
 use crate::builtin;
 use crate::exit::{Exit, Failure, OrFail};
 
@@ -26,16 +26,15 @@ pub struct Loaded {
 
 /// Opens the device, loads the model and reads the data.
 pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
-    let spec = spec(args)?;
+    let spec = spec(&args.model)?;
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
     let data = data(args, &spec, &graph)?;
-    let device = Device::open(&args.device).or_fail(Exit::Unreachable, "--device")?;
+    let device = Device::open(&args.model.device).or_fail(Exit::Unreachable, "--device")?;
     let input = spec
         .input(Some(data.shape.clone()))
         .or_fail(Exit::Usage, "")?;
     let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
-    check_classes(model.classes(), &name)?;
     check_labels(&data, model.classes())?;
     let class_names = class_names(&spec, &data, model.classes())?;
     let target = Metered::new(ModelTarget::new(model));
@@ -78,16 +77,16 @@ pub fn builtin_model(device: &Device) -> Result<Model, scoville_runtime::Error> 
     let shape = Some(glyphs::generate(glyphs::Split::Test, 1, 0).shape);
     Model::load(
         graph,
-        &InputSpec {
+        &ModelSpec {
             shape,
-            ..InputSpec::default()
+            ..ModelSpec::default()
         },
         device,
     )
 }
 
 /// The file's wishes, with the flags over them.
-fn spec(args: &TargetArgs) -> Result<TargetSpec, Failure> {
+pub fn spec(args: &ModelArgs) -> Result<TargetSpec, Failure> {
     let is_toml = |path: &&Path| {
         path.extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
@@ -110,6 +109,10 @@ fn spec(args: &TargetArgs) -> Result<TargetSpec, Failure> {
     spec.layout = args.layout.clone().or(spec.layout);
     spec.transpose = args.transpose.then_some(true).or(spec.transpose);
     spec.raw = args.raw.then_some(true).or(spec.raw);
+    spec.output = args.output.clone().or(spec.output);
+    if !args.shape.is_empty() {
+        spec.shape = Some(args.shape.clone());
+    }
     Ok(spec)
 }
 
@@ -119,7 +122,7 @@ fn override_list<T: Clone>(file: &mut Vec<T>, flag: &[T]) {
     }
 }
 
-fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
+pub fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
     let Some(path) = &spec.path else {
         let graph = scoville_onnx::parse(builtin::MODEL.into(), None);
         return Ok((
@@ -163,6 +166,9 @@ fn default_source() -> Result<Source, Failure> {
 
 /// The model's sample in the order in which data come (channels first), when the graph says it.
 fn sample_shape(graph: &Graph, spec: &TargetSpec) -> Option<Vec<usize>> {
+    if spec.shape.is_some() {
+        return spec.shape.clone();
+    }
     let port = graph.inputs.first()?;
     let (_, sample) = port.shape.as_ref()?.split_first()?;
     let fixed = |dim: &Dim| match dim {
@@ -192,7 +198,7 @@ fn check_pixels(data: &Dataset) -> Result<(), Failure> {
 }
 
 /// What happens to pixels on their way into the model.
-fn in_words(input: &InputSpec) -> String {
+fn in_words(input: &ModelSpec) -> String {
     if input.raw {
         return "raw".into();
     }
@@ -220,7 +226,11 @@ fn in_words(input: &InputSpec) -> String {
     words.join(", ")
 }
 
-fn check_classes(classes: usize, name: &str) -> Result<(), Failure> {
+/// Refuses what is no classifier of two or more classes.
+pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
+    let (model, name) = (loaded.target.inner().model(), &loaded.target_info.name);
+    model.check_classifier().or_fail(Exit::BadInput, name)?;
+    let classes = model.classes();
     if classes >= 2 {
         return Ok(());
     }

@@ -1,15 +1,12 @@
 //! Attributes of a node, read by type.
 
-use bytes::Bytes;
+mod read;
 
-use crate::decode;
 use crate::error::Error;
-use crate::external::External;
-use crate::proto;
+use crate::graph::Graph;
 use crate::tensor::Tensor;
 
-/// Most attributes a node may have; the operator with the most has about 20.
-const MAX_ATTRIBUTES: usize = 256;
+pub(crate) use read::{MAX_ATTRIBUTES, read};
 
 /// One attribute's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +15,8 @@ pub enum Attribute {
     Float(f32),
     String(String),
     Tensor(Box<Tensor>),
+    /// A branch or body of control flow.
+    Graph(Box<Graph>),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Strings(Vec<String>),
@@ -30,6 +29,7 @@ impl Attribute {
             Self::Float(_) => "a float",
             Self::String(_) => "a string",
             Self::Tensor(_) => "a tensor",
+            Self::Graph(_) => "a graph",
             Self::Ints(_) => "a list of ints",
             Self::Floats(_) => "a list of floats",
             Self::Strings(_) => "a list of strings",
@@ -89,6 +89,7 @@ impl Attributes {
         float: Float(x) -> f32 = *x, "a float";
         string: String(x) -> &str = x, "a string";
         tensor: Tensor(x) -> &Tensor = x, "a tensor";
+        graph: Graph(x) -> &Graph = x, "a graph";
         ints: Ints(x) -> &[i64] = x, "a list of ints";
         floats: Floats(x) -> &[f32] = x, "a list of floats";
         strings: Strings(x) -> &[String] = x, "a list of strings";
@@ -112,256 +113,55 @@ impl Attributes {
     }
 }
 
-/// Reads the attributes of the node that errors call `node`.
-pub(crate) fn read(
-    node: &str,
-    protos: Vec<proto::Attribute>,
-    external: &mut External,
-) -> Result<Attributes, Error> {
-    if let Some(extra) = protos.get(MAX_ATTRIBUTES) {
-        return Err(bad(
-            node,
-            &extra.name,
-            "no operator has more than 256 attributes; export the model again",
-        ));
-    }
-    let mut attributes = Attributes::new(node, []);
-    for mut proto in protos {
-        let name = std::mem::take(&mut proto.name);
-        if name.is_empty() {
-            return Err(bad(node, &name, "it has no name; export the model again"));
-        }
-        if attributes.get(&name).is_some() {
-            return Err(bad(node, &name, "it is given twice; keep one"));
-        }
-        let value = value(node, &name, proto, external)?;
-        attributes.items.push((name, value));
-    }
-    Ok(attributes)
-}
-
-fn value(
-    node: &str,
-    name: &str,
-    proto: proto::Attribute,
-    external: &mut External,
-) -> Result<Attribute, Error> {
-    if !proto.ref_attr_name.is_empty() {
-        return Err(bad(
-            node,
-            name,
-            "it refers to a function's attribute; inline the functions with `onnx.inliner`",
-        ));
-    }
-    let text = |bytes: &Bytes| match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(bad(
-            node,
-            name,
-            "its text is not UTF-8; export the model again",
-        )),
-    };
-    Ok(match kind(&proto) {
-        1 => Attribute::Float(proto.f.unwrap_or_default()),
-        2 => Attribute::Int(proto.i.unwrap_or_default()),
-        3 => Attribute::String(text(&proto.s.unwrap_or_default())?),
-        4 => {
-            let Some(tensor) = proto.t else {
-                return Err(bad(
-                    node,
-                    name,
-                    "its tensor is missing; export the model again",
-                ));
-            };
-            let label = format!("{name} of node {node}");
-            Attribute::Tensor(Box::new(decode::tensor(*tensor, &label, external)?))
-        }
-        6 => Attribute::Floats(proto.floats),
-        7 => Attribute::Ints(proto.ints),
-        8 => Attribute::Strings(proto.strings.iter().map(text).collect::<Result<_, _>>()?),
-        5 | 10 => {
-            return Err(Error::Subgraph {
-                node: node.into(),
-                attribute: name.into(),
-            });
-        }
-        9 => {
-            return Err(bad(
-                node,
-                name,
-                "lists of tensors are not supported; use dense constants",
-            ));
-        }
-        11 | 12 => {
-            return Err(Error::Sparse {
-                tensor: format!("{name} of node {node}"),
-            });
-        }
-        13 | 14 => {
-            return Err(bad(
-                node,
-                name,
-                "type attributes are not supported; use plain tensors",
-            ));
-        }
-        _ => {
-            return Err(bad(
-                node,
-                name,
-                "it has no value of a known type; export the model again",
-            ));
-        }
-    })
-}
-
-/// `AttributeProto.type`; IR version 1 had none, so there the field that is set tells.
-fn kind(proto: &proto::Attribute) -> i32 {
-    let set = [
-        (1, proto.f.is_some()),
-        (2, proto.i.is_some()),
-        (3, proto.s.is_some()),
-        (4, proto.t.is_some()),
-        (6, !proto.floats.is_empty()),
-        (7, !proto.ints.is_empty()),
-        (8, !proto.strings.is_empty()),
-    ];
-    match proto.kind {
-        0 => set
-            .into_iter()
-            .find(|(_, is_set)| *is_set)
-            .map_or(0, |(kind, _)| kind),
-        kind => kind,
-    }
-}
-
-fn bad(node: &str, attribute: &str, why: &str) -> Error {
-    Error::BadAttribute {
-        node: node.into(),
-        attribute: attribute.into(),
-        why: why.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tensor::Data;
 
-    fn proto(name: &str, kind: i32) -> proto::Attribute {
-        proto::Attribute {
-            name: name.into(),
-            kind,
-            ..Default::default()
-        }
-    }
-
-    fn decoded(protos: Vec<proto::Attribute>) -> Result<Attributes, Error> {
-        read("conv1", protos, &mut External::new(None))
-    }
-
-    fn tensor() -> Option<Box<proto::Tensor>> {
-        let tensor = proto::Tensor {
-            data_type: 1,
-            float_data: vec![2.0],
-            ..Default::default()
+    fn all() -> Attributes {
+        let tensor = Tensor {
+            shape: vec![],
+            data: Data::F32(vec![2.0]),
         };
-        Some(Box::new(tensor))
-    }
-
-    fn all() -> Vec<proto::Attribute> {
-        vec![
-            proto::Attribute {
-                f: Some(0.5),
-                ..proto("f", 1)
-            },
-            proto::Attribute {
-                i: Some(-7),
-                ..proto("i", 2)
-            },
-            proto::Attribute {
-                s: Some("SAME".into()),
-                ..proto("s", 3)
-            },
-            proto::Attribute {
-                t: tensor(),
-                ..proto("t", 4)
-            },
-            proto::Attribute {
-                floats: vec![1.0, 2.0],
-                ..proto("floats", 6)
-            },
-            proto::Attribute {
-                ints: vec![3],
-                ..proto("ints", 7)
-            },
-            proto::Attribute {
-                strings: vec!["a".into(), "b".into()],
-                ..proto("strings", 8)
-            },
-        ]
+        let items = [
+            ("f", Attribute::Float(0.5)),
+            ("i", Attribute::Int(-7)),
+            ("s", Attribute::String("SAME".into())),
+            ("t", Attribute::Tensor(Box::new(tensor))),
+            ("g", Attribute::Graph(Box::default())),
+            ("floats", Attribute::Floats(vec![1.0, 2.0])),
+            ("ints", Attribute::Ints(vec![3])),
+            ("strings", Attribute::Strings(vec!["a".into(), "b".into()])),
+        ];
+        Attributes::new("conv1", items.map(|(name, value)| (name.into(), value)))
     }
 
     #[test]
-    fn getters_answer_by_type_with_and_without_the_type_field() {
-        let untyped = all().into_iter().map(|attribute| proto::Attribute {
-            kind: 0,
-            ..attribute
-        });
-        for attributes in [decoded(all()).unwrap(), decoded(untyped.collect()).unwrap()] {
-            assert_eq!(attributes.float("f").unwrap(), Some(0.5));
-            assert_eq!(attributes.int("i").unwrap(), Some(-7));
-            assert_eq!(attributes.string("s").unwrap(), Some("SAME"));
-            let tensor = Tensor {
-                shape: vec![],
-                data: Data::F32(vec![2.0]),
-            };
-            assert_eq!(attributes.tensor("t").unwrap(), Some(&tensor));
-            assert_eq!(attributes.floats("floats").unwrap(), Some(&[1.0, 2.0][..]));
-            assert_eq!(attributes.ints("ints").unwrap(), Some(&[3][..]));
-            assert_eq!(
-                attributes.strings("strings").unwrap().map(<[_]>::len),
-                Some(2)
-            );
-            assert_eq!(
-                (
-                    attributes.int_or("i", 1).unwrap(),
-                    attributes.int_or("no", 1).unwrap()
-                ),
-                (-7, 1)
-            );
-            assert_eq!(
-                (
-                    attributes.float_or("f", 1.0).unwrap(),
-                    attributes.float_or("no", 1.0).unwrap()
-                ),
-                (0.5, 1.0)
-            );
-            assert_eq!(attributes.ints("no").unwrap(), None);
-            assert_eq!(
-                attributes.names().collect::<Vec<_>>(),
-                ["f", "i", "s", "t", "floats", "ints", "strings"]
-            );
-        }
-    }
-
-    #[test]
-    fn zeros_and_empty_lists_may_be_left_out() {
-        let attributes = decoded(vec![
-            proto("f", 1),
-            proto("i", 2),
-            proto("s", 3),
-            proto("ints", 7),
-        ])
-        .unwrap();
-        assert_eq!(attributes.float("f").unwrap(), Some(0.0));
-        assert_eq!(attributes.int("i").unwrap(), Some(0));
-        assert_eq!(attributes.string("s").unwrap(), Some(""));
-        assert_eq!(attributes.ints("ints").unwrap(), Some(&[][..]));
+    fn getters_answer_by_type() {
+        let attributes = all();
+        assert_eq!(attributes.float("f").unwrap(), Some(0.5));
+        assert_eq!(attributes.int("i").unwrap(), Some(-7));
+        assert_eq!(attributes.string("s").unwrap(), Some("SAME"));
+        assert_eq!(attributes.tensor("t").unwrap().map(Tensor::len), Some(1));
+        assert_eq!(attributes.graph("g").unwrap(), Some(&Graph::default()));
+        assert_eq!(attributes.floats("floats").unwrap(), Some(&[1.0, 2.0][..]));
+        assert_eq!(attributes.ints("ints").unwrap(), Some(&[3][..]));
+        let strings = attributes.strings("strings").unwrap();
+        assert_eq!(strings.map(<[_]>::len), Some(2));
+        assert_eq!(attributes.int_or("i", 1).unwrap(), -7);
+        assert_eq!(attributes.int_or("no", 1).unwrap(), 1);
+        assert_eq!(attributes.float_or("f", 1.0).unwrap(), 0.5);
+        assert_eq!(attributes.float_or("no", 1.0).unwrap(), 1.0);
+        assert_eq!(attributes.ints("no").unwrap(), None);
+        assert_eq!(
+            attributes.names().collect::<Vec<_>>(),
+            ["f", "i", "s", "t", "g", "floats", "ints", "strings"]
+        );
     }
 
     #[test]
     fn a_wrong_type_names_node_and_attribute() {
-        let attributes = decoded(all()).unwrap();
+        let attributes = all();
         let found = [
             attributes.int("f").err(),
             attributes.int_or("s", 1).err(),
@@ -371,6 +171,7 @@ mod tests {
             attributes.string("strings").err(),
             attributes.strings("s").err(),
             attributes.tensor("floats").err(),
+            attributes.graph("t").err(),
         ];
         for error in found {
             let message = error.unwrap().to_string();
@@ -383,65 +184,6 @@ mod tests {
         assert_eq!(
             message,
             "node \"conv1\", attribute \"f\" is a float, but an int is needed"
-        );
-    }
-
-    #[test]
-    fn bad_attributes_are_refused() {
-        let cases = [
-            ("no name", proto("", 2), "no name"),
-            ("no value", proto("a", 0), "no value of a known type"),
-            ("type 99", proto("a", 99), "no value of a known type"),
-            ("type -1", proto("a", -1), "no value of a known type"),
-            ("no tensor", proto("a", 4), "tensor is missing"),
-            (
-                "subgraph",
-                proto("then_branch", 5),
-                "subgraph in attribute \"then_branch\"",
-            ),
-            ("subgraphs", proto("a", 10), "subgraph"),
-            ("tensors", proto("a", 9), "lists of tensors"),
-            (
-                "sparse",
-                proto("a", 11),
-                "sparse tensor \"a of node conv1\"",
-            ),
-            ("type", proto("a", 13), "type attributes"),
-            (
-                "not UTF-8",
-                proto::Attribute {
-                    s: Some(Bytes::from_static(b"\xff")),
-                    ..proto("a", 3)
-                },
-                "UTF-8",
-            ),
-            (
-                "reference",
-                proto::Attribute {
-                    ref_attr_name: "alpha".into(),
-                    ..proto("a", 1)
-                },
-                "refers to a function",
-            ),
-        ];
-        for (name, proto, expected) in cases {
-            let error = decoded(vec![proto]).expect_err(name).to_string();
-            assert!(
-                error.contains(expected) && error.contains("conv1"),
-                "{name}: {error}"
-            );
-        }
-        let error = decoded(vec![proto("a", 2), proto("a", 2)])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("given twice"), "{error}");
-        let many = (0..257)
-            .map(|index| proto(&format!("a{index}"), 2))
-            .collect();
-        let error = decoded(many).unwrap_err().to_string();
-        assert!(
-            error.contains("\"a256\"") && error.contains("more than 256"),
-            "{error}"
         );
     }
 }

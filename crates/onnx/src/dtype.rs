@@ -19,10 +19,12 @@ pub enum DType {
     U8,
     Bool,
     String,
+    I4,
+    U4,
 }
 
-/// Type, its code in `TensorProto.DataType`, bytes an element in `raw_data` (0: never raw), name.
-const TABLE: [(DType, i32, usize, &str); 14] = [
+/// Type, its code in `TensorProto.DataType`, bytes an element in `raw_data` (0: not whole bytes), name.
+const TABLE: [(DType, i32, usize, &str); 16] = [
     (DType::F32, 1, 4, "float32"),
     (DType::F64, 11, 8, "float64"),
     (DType::F16, 10, 2, "float16"),
@@ -37,11 +39,13 @@ const TABLE: [(DType, i32, usize, &str); 14] = [
     (DType::U8, 2, 1, "uint8"),
     (DType::Bool, 9, 1, "bool"),
     (DType::String, 8, 0, "string"),
+    (DType::I4, 22, 0, "int4"),
+    (DType::U4, 21, 0, "uint4"),
 ];
 
 impl DType {
     /// The type with ONNX's `code`; otherwise the name of the type, for the error message.
-    pub(crate) fn from_code(code: i32) -> Result<Self, String> {
+    pub fn from_code(code: i32) -> Result<Self, String> {
         match TABLE.iter().find(|row| row.1 == code) {
             Some(row) => Ok(row.0),
             None => Err(unsupported_name(code)),
@@ -53,7 +57,7 @@ impl DType {
         self.row().1
     }
 
-    /// Bytes an element takes in `raw_data`; `None` for strings, which never lie there.
+    /// Bytes an element takes in `raw_data`; `None` for strings, which never lie there, and for four bits.
     pub(crate) fn size(self) -> Option<usize> {
         Some(self.row().2).filter(|&size| size > 0)
     }
@@ -84,8 +88,6 @@ fn unsupported_name(code: i32) -> String {
         18 => "float8e4m3fnuz",
         19 => "float8e5m2",
         20 => "float8e5m2fnuz",
-        21 => "uint4",
-        22 => "int4",
         23 => "float4e2m1",
         24 => "float8e8m0",
         25 => "uint2",
@@ -110,7 +112,7 @@ mod tests {
             (0, "undefined"),
             (14, "complex64"),
             (17, "float8e4m3fn"),
-            (22, "int4"),
+            (26, "int2"),
         ] {
             assert_eq!(DType::from_code(code), Err(name.to_string()));
         }

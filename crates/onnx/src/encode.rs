@@ -5,6 +5,7 @@ use prost::Message;
 
 use crate::attributes::Attribute;
 use crate::graph::{Dim, Graph, Node, Port};
+use crate::nibbles;
 use crate::proto;
 use crate::tensor::{Data, Tensor};
 
@@ -22,21 +23,22 @@ pub fn to_bytes(graph: &Graph) -> Vec<u8> {
         ir_version: Some(IR_VERSION),
         producer_name: graph.producer.clone(),
         opset_import: graph.opsets.iter().map(opset).collect(),
-        graph: Some(proto::Graph {
-            name: graph.name.clone(),
-            node: graph.nodes.iter().map(node).collect(),
-            initializer: graph
-                .constants
-                .iter()
-                .map(|(name, value)| tensor(name, value))
-                .collect(),
-            input: graph.inputs.iter().map(port).collect(),
-            output: graph.outputs.iter().map(port).collect(),
-            ..Default::default()
-        }),
+        graph: Some(body(graph)),
         ..Default::default()
     };
     model.encode_to_vec()
+}
+
+fn body(graph: &Graph) -> proto::Graph {
+    let constants = graph.constants.iter();
+    proto::Graph {
+        name: graph.name.clone(),
+        node: graph.nodes.iter().map(node).collect(),
+        initializer: constants.map(|(name, value)| tensor(name, value)).collect(),
+        input: graph.inputs.iter().map(port).collect(),
+        output: graph.outputs.iter().map(port).collect(),
+        ..Default::default()
+    }
 }
 
 fn node(node: &Node) -> proto::Node {
@@ -51,6 +53,7 @@ fn node(node: &Node) -> proto::Node {
             .map(|(name, value)| attribute(name, value))
             .collect(),
         domain: node.domain.clone(),
+        ..Default::default()
     }
 }
 
@@ -77,6 +80,10 @@ fn attribute(name: &str, value: &Attribute) -> proto::Attribute {
         Attribute::Tensor(x) => proto::Attribute {
             t: Some(Box::new(tensor("", x))),
             ..named(4)
+        },
+        Attribute::Graph(x) => proto::Attribute {
+            g: Some(Box::new(body(x))),
+            ..named(5)
         },
         Attribute::Floats(x) => proto::Attribute {
             floats: x.clone(),
@@ -149,6 +156,8 @@ fn raw(data: &Data) -> Option<Bytes> {
         Data::U8(v) => bytes(v, u8::to_le_bytes),
         Data::Bool(v) => bytes(v, |value| [u8::from(value)]),
         Data::String(_) => None,
+        Data::I4(v) => Some(nibbles::packed(v.iter().map(|&value| value as u8)).into()),
+        Data::U4(v) => Some(nibbles::packed(v.iter().copied()).into()),
     }
 }
 

@@ -38,6 +38,10 @@ pub enum Error {
         "this file of {bytes} bytes would take more than {limit} bytes of memory, which no sound export does; do not trust it, or store its tensors as raw_data"
     )]
     Amplification { bytes: usize, limit: usize },
+    #[error(
+        "subgraphs are nested more than {limit} deep at byte {offset}; flatten the control flow before exporting"
+    )]
+    Nesting { offset: usize, limit: usize },
 
     #[error(
         "the model has no graph; export it again with `torch.onnx.export`, tf2onnx or skl2onnx"
@@ -69,12 +73,8 @@ pub enum Error {
         "opset {version} is not supported (supported: {min} to {max}); convert the model with `onnx.version_converter.convert_version`"
     )]
     Opset { version: i64, min: i64, max: i64 },
-    #[error(
-        "node {} calls the model-local function {}; inline it with `onnx.inliner.inline_local_functions`",
-        quote(node),
-        quote(function)
-    )]
-    LocalFunction { node: String, function: String },
+    #[error("model-local function {}: {why}", quote(function))]
+    Function { function: String, why: String },
     #[error("node {} has no operator type; export the model again", quote(node))]
     NoOperator { node: String },
 
@@ -100,6 +100,11 @@ pub enum Error {
     )]
     UndefinedOutput { value: String },
     #[error(
+        "the output {} of a subgraph is not defined in it; return an outer value through an Identity node",
+        quote(value)
+    )]
+    OuterOutput { value: String },
+    #[error(
         "node {} depends on its own output: the graph has a cycle; unroll the loop before exporting",
         quote(node)
     )]
@@ -122,11 +127,8 @@ pub enum Error {
         dims: Vec<i64>,
         why: &'static str,
     },
-    #[error(
-        "sparse tensor {}: sparse weights are not supported; store it as a dense tensor",
-        quote(tensor)
-    )]
-    Sparse { tensor: String },
+    #[error("sparse tensor {}: {why}; store it as a dense tensor", quote(tensor))]
+    Sparse { tensor: String, why: &'static str },
     #[error("tensor {} is segmented; store it in one piece", quote(tensor))]
     Segmented { tensor: String },
     #[error(
@@ -185,16 +187,10 @@ pub enum Error {
         expected: &'static str,
         found: &'static str,
     },
-    #[error(
-        "node {} has a subgraph in attribute {} (If, Loop, Scan): control flow is not supported; export with it traced or constant-folded",
-        quote(node),
-        quote(attribute)
-    )]
-    Subgraph { node: String, attribute: String },
 }
 
 /// A name from the file, safe to print: control characters escaped, at most 120 characters.
-fn quote(name: &str) -> String {
+pub(crate) fn quote(name: &str) -> String {
     match name.char_indices().nth(120) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
         None => format!("{name:?}"),

@@ -4,25 +4,42 @@
 //! that lead out, and (on Unix) hard links, which could be another name for a file elsewhere, are refused.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::{File, Metadata};
+use std::io::{Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::MAX_FILE_BYTES;
 use crate::error::Error;
 use crate::proto;
+use crate::region;
 
-/// Most external data of one model. Sizes on disk are no guard here: a sparse file of terabytes takes no space.
-const MAX_EXTERNAL_BYTES: u64 = 8 << 30;
+/// Largest tensor in external data.
+const MAX_TENSOR_BYTES: u64 = 8 << 30;
+/// Most external data of one model.
+const MAX_EXTERNAL_BYTES: u64 = 64 << 30;
 
 /// Reader of the files in one folder.
 pub(crate) struct External<'a> {
     dir: Option<&'a Path>,
-    /// Bytes that may yet be read from each file: thrice its size, so that many tensors over one region cannot fill the memory.
-    left: HashMap<PathBuf, u64>,
+    left: HashMap<PathBuf, Allowance>,
     total: u64,
+    /// The file read last: models with thousands of tensors keep them in one.
+    last: Option<Opened>,
+}
+
+struct Opened {
+    location: String,
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+}
+
+/// What may yet be read from a file.
+struct Allowance {
+    /// At first thrice its size, so that many tensors over one region cannot fill the memory.
+    bytes: u64,
+    holes: region::Holes,
 }
 
 impl<'a> External<'a> {
@@ -31,6 +48,7 @@ impl<'a> External<'a> {
             dir,
             left: HashMap::new(),
             total: 0,
+            last: None,
         }
     }
 
@@ -63,35 +81,57 @@ impl<'a> External<'a> {
                 "its length is {length} bytes, its shape needs {expected}; export the model again"
             ));
         }
-        let dir = self.dir.ok_or(
-            "the model was not read from a folder; save its weights inside the .onnx file",
-        )?;
-        let path = resolve(dir, location)?;
-        let (mut file, size) = open(&path)?;
-        if length > MAX_FILE_BYTES || offset.checked_add(length).is_none_or(|end| end > size) {
+        let opened = self.open(location)?;
+        let size = opened.metadata.len();
+        if length > MAX_TENSOR_BYTES || offset.checked_add(length).is_none_or(|end| end > size) {
+            self.last = Some(opened);
             return Err(format!(
-                "{length} bytes from byte {offset} are outside the file of {size} bytes (limit {MAX_FILE_BYTES}); it is truncated or not this model's"
+                "{length} bytes from byte {offset} are outside the file of {size} bytes (limit {MAX_TENSOR_BYTES}); it is truncated or not this model's"
             ));
         }
-        let left = self
-            .left
-            .entry(path)
-            .or_insert_with(|| size.saturating_mul(3));
-        *left = left.checked_sub(length).ok_or(
-            "its tensors read the same bytes many times over; give each tensor its own region",
-        )?;
-        self.total += length;
+        self.total = self.total.saturating_add(length);
         if self.total > MAX_EXTERNAL_BYTES {
             return Err(format!(
                 "the model has more than {MAX_EXTERNAL_BYTES} bytes of weights, the limit; use a smaller one"
             ));
         }
+        let allowance = self
+            .left
+            .entry(opened.path.clone())
+            .or_insert_with(|| Allowance::of(&opened.metadata));
+        allowance.bytes = allowance.bytes.checked_sub(length).ok_or(
+            "its tensors read the same bytes many times over; give each tensor its own region",
+        )?;
+        let file = &mut self.last.insert(opened).file;
         file.seek(SeekFrom::Start(offset))
             .map_err(|error| error.to_string())?;
-        let mut bytes = vec![0; length as usize];
-        file.read_exact(&mut bytes)
-            .map_err(|error| error.to_string())?;
-        Ok(bytes.into())
+        region::read(file, length, &mut allowance.holes).map(Bytes::from)
+    }
+
+    fn open(&mut self, location: &str) -> Result<Opened, String> {
+        if let Some(opened) = self.last.take_if(|opened| opened.location == location) {
+            return Ok(opened);
+        }
+        let dir = self.dir.ok_or(
+            "the model was not read from a folder; save its weights inside the .onnx file",
+        )?;
+        let path = resolve(dir, location)?;
+        let (file, metadata) = open(&path)?;
+        Ok(Opened {
+            location: location.into(),
+            path,
+            file,
+            metadata,
+        })
+    }
+}
+
+impl Allowance {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            bytes: metadata.len().saturating_mul(3),
+            holes: region::Holes::of(metadata),
+        }
     }
 }
 
@@ -137,17 +177,17 @@ fn resolve(dir: &Path, location: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// The open file and its size. Looked at before opening, for a pipe would block, and after, for it may have been swapped.
-fn open(path: &Path) -> Result<(File, u64), String> {
+/// The open file. Looked at before opening, for a pipe would block, and after, for it may have been swapped.
+fn open(path: &Path) -> Result<(File, Metadata), String> {
     let failed = |error: std::io::Error| error.to_string();
     refuse_special(&path.symlink_metadata().map_err(failed)?)?;
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     refuse_special(&metadata)?;
-    Ok((file, metadata.len()))
+    Ok((file, metadata))
 }
 
-fn refuse_special(metadata: &std::fs::Metadata) -> Result<(), String> {
+fn refuse_special(metadata: &Metadata) -> Result<(), String> {
     if !metadata.is_file() {
         return Err("it is not a regular file".into());
     }
@@ -161,6 +201,7 @@ fn refuse_special(metadata: &std::fs::Metadata) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     /// A folder of its own for each test, with `model/w.bin` of 8 bytes and `secret` beside `model`.
     fn folder(name: &str) -> PathBuf {
@@ -260,12 +301,31 @@ mod tests {
         std::fs::remove_dir_all(root).unwrap();
     }
 
+    /// A file of `size` bytes that takes next to no space on disk, but for `end` at its end.
+    fn mostly_hole(path: &Path, size: u64, end: &[u8]) {
+        let mut file = File::create(path).unwrap();
+        file.set_len(size).unwrap();
+        file.seek(SeekFrom::Start(size - end.len() as u64)).unwrap();
+        file.write_all(end).unwrap();
+    }
+
     #[test]
-    fn sparse_files_cannot_fill_the_memory() {
-        let root = folder("sparse");
+    fn offsets_beyond_32_bits() {
+        let root = folder("far");
         let dir = root.join("model");
-        let sparse = File::create(dir.join("sparse.bin")).unwrap();
-        sparse.set_len(MAX_FILE_BYTES).unwrap();
+        mostly_hole(&dir.join("far.bin"), 5 << 30, &[7; 8]);
+        let offset = ((5_u64 << 30) - 8).to_string();
+        let pairs = [("location", "far.bin"), ("offset", &offset)];
+        let found = External::new(Some(&dir)).read("w", &entries(&pairs), 8);
+        assert_eq!(found.unwrap(), &[7; 8][..]);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn sizes_are_limited() {
+        let root = folder("sizes");
+        let dir = root.join("model");
+        mostly_hole(&dir.join("sparse.bin"), 1 << 40, &[]);
         let mut external = External {
             total: MAX_EXTERNAL_BYTES - 4,
             ..External::new(Some(&dir))
@@ -273,7 +333,17 @@ mod tests {
         let location = entries(&[("location", "sparse.bin")]);
         assert_eq!(external.read("w", &location, 4).unwrap(), &[0; 4][..]);
         let error = external.read("w", &location, 1).unwrap_err().to_string();
-        assert!(error.contains("more than 8589934592 bytes"), "{error}");
+        assert!(error.contains("more than 68719476736 bytes"), "{error}");
+        let read = |bytes| {
+            let mut external = External::new(Some(&dir));
+            external
+                .read("w", &location, bytes)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(read((8 << 30) + 1).contains("limit 8589934592"));
+        #[cfg(unix)]
+        assert!(read(4 << 30).contains("mostly a hole"), "{}", read(4 << 30));
         std::fs::remove_dir_all(root).unwrap();
     }
 

@@ -3,29 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::attributes::{self, Attribute};
-use crate::decode::check_finite;
 use crate::error::Error;
-use crate::external::External;
+use crate::finite::check_finite;
 use crate::graph::Node;
+use crate::opsets::{self, short_domain};
 use crate::proto;
 use crate::tensor::{Data, Tensor};
-use crate::validate::{define, short_domain};
+use crate::validate::{Context, define};
 
 /// The nodes that compute; `Constant` nodes become `constants`.
 pub(crate) fn nodes(
     protos: Vec<proto::Node>,
-    opsets: &BTreeMap<String, i64>,
     constants: &mut BTreeMap<String, Tensor>,
-    external: &mut External,
+    context: &mut Context,
 ) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::with_capacity(protos.len());
     for proto in protos {
-        let mut node = node(proto, external)?;
-        if !opsets.contains_key(&node.domain) {
-            return Err(Error::MissingOpset {
-                domain: node.domain,
-            });
-        }
+        let mut node = node(proto, context)?;
+        opsets::check_use(context.opsets, &node.domain)?;
         if node.op == "Constant" && node.domain.is_empty() {
             let tensor = constant(&node)?;
             define(constants, node.outputs.swap_remove(0), tensor)?;
@@ -36,13 +31,13 @@ pub(crate) fn nodes(
     Ok(nodes)
 }
 
-fn node(proto: proto::Node, external: &mut External) -> Result<Node, Error> {
+fn node(proto: proto::Node, context: &mut Context) -> Result<Node, Error> {
     let name = label(&proto).to_owned();
     if proto.op_type.is_empty() {
         return Err(Error::NoOperator { node: name });
     }
-    let attributes = attributes::read(&name, proto.attribute, external)?;
-    let domain = short_domain(proto.domain);
+    let attributes = attributes::read(&name, proto.attribute, context)?;
+    let domain = short_domain(&proto.domain).to_owned();
     let (op, inputs, outputs) = (proto.op_type, proto.input, proto.output);
     Ok(Node {
         name,

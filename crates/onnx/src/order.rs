@@ -6,6 +6,13 @@ use std::collections::{BinaryHeap, HashMap};
 use crate::error::Error;
 use crate::graph::Node;
 
+/// Whether a graph is the model's or inside a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Model,
+    Subgraph,
+}
+
 /// What defines a value.
 #[derive(Clone, Copy)]
 enum Source {
@@ -15,18 +22,26 @@ enum Source {
 }
 
 /// The nodes in an order in which they can run; those already in order stay as they are. `given` are inputs and constants.
-pub(crate) fn sort(nodes: Vec<Node>, given: &[&str], outputs: &[&str]) -> Result<Vec<Node>, Error> {
+/// The nodes of a subgraph may read what is not defined here.
+pub(crate) fn sort(
+    nodes: Vec<Node>,
+    given: &[&str],
+    outputs: &[&str],
+    level: Level,
+) -> Result<Vec<Node>, Error> {
     let order = {
         let sources = sources(&nodes, given)?;
         if let Some(output) = outputs
             .iter()
             .find(|output| !sources.contains_key(**output))
         {
-            return Err(Error::UndefinedOutput {
-                value: (*output).into(),
+            let value = (*output).into();
+            return Err(match level {
+                Level::Model => Error::UndefinedOutput { value },
+                Level::Subgraph => Error::OuterOutput { value },
             });
         }
-        order(&nodes, &dependencies(&nodes, &sources)?)?
+        order(&nodes, &dependencies(&nodes, &sources, level)?)?
     };
     let mut nodes: Vec<_> = nodes.into_iter().map(Some).collect();
     Ok(order
@@ -56,15 +71,20 @@ fn sources<'a>(nodes: &'a [Node], given: &[&'a str]) -> Result<HashMap<&'a str, 
 }
 
 /// For each node, the nodes whose outputs it reads.
-fn dependencies(nodes: &[Node], sources: &HashMap<&str, Source>) -> Result<Vec<Vec<usize>>, Error> {
+fn dependencies(
+    nodes: &[Node],
+    sources: &HashMap<&str, Source>,
+    level: Level,
+) -> Result<Vec<Vec<usize>>, Error> {
     let of = |node: &Node| {
         let mut needed = Vec::new();
-        for input in node.inputs.iter().filter(|input| !input.is_empty()) {
-            match sources.get(input.as_str()) {
-                Some(Source::Given) => {}
+        for read in node.reads() {
+            match sources.get(read) {
                 Some(Source::Node(index)) => needed.push(*index),
+                Some(Source::Given) => {}
+                None if level == Level::Subgraph => {}
                 None => {
-                    let (node, value) = (node.name.clone(), input.clone());
+                    let (node, value) = (node.name.clone(), read.into());
                     return Err(Error::UndefinedInput { node, value });
                 }
             }
@@ -102,18 +122,20 @@ fn order(nodes: &[Node], needed: &[Vec<usize>]) -> Result<Vec<usize>, Error> {
     }
 }
 
-/// A node on the cycle that `stuck` waits for: each step goes to a node that is stuck too, and after as many steps as there are
-/// nodes it can only be going round.
+/// A node on the cycle that `stuck` waits for: each step goes to a node that is stuck too, so the first that comes again is
+/// on it.
 fn on_cycle(stuck: usize, needed: &[Vec<usize>], waiting: &[usize]) -> usize {
     let is_stuck = |index: &&usize| waiting[**index] > 0;
-    let back = |index: usize| {
-        needed[index]
+    let mut seen = vec![false; needed.len()];
+    let mut index = stuck;
+    while !std::mem::replace(&mut seen[index], true) {
+        index = needed[index]
             .iter()
             .find(is_stuck)
             .copied()
-            .unwrap_or(index)
-    };
-    (0..needed.len()).fold(stuck, |index, _| back(index))
+            .unwrap_or(index);
+    }
+    index
 }
 
 #[cfg(test)]
@@ -140,7 +162,7 @@ mod tests {
     }
 
     fn sorted(lines: &[&str]) -> Result<String, Error> {
-        let order = sort(nodes(lines), &["x", "w"], &["y"])?;
+        let order = sort(nodes(lines), &["x", "w"], &["y"], Level::Model)?;
         Ok(order.iter().map(|node| node.outputs[0].as_str()).collect())
     }
 
@@ -201,7 +223,7 @@ mod tests {
 
     #[test]
     fn duplicate_inputs_are_refused() {
-        let error = sort(vec![], &["x", "x"], &[]).unwrap_err();
+        let error = sort(vec![], &["x", "x"], &[], Level::Model).unwrap_err();
         assert!(matches!(error, Error::Duplicate { .. }));
     }
 
@@ -212,7 +234,7 @@ mod tests {
             .map(|i| format!("v{} = v{i}", i + 1))
             .collect::<Vec<_>>();
         let lines: Vec<_> = chain.iter().map(String::as_str).collect();
-        let order = sort(nodes(&lines), &["v0"], &["v20000"]).unwrap();
+        let order = sort(nodes(&lines), &["v0"], &["v20000"], Level::Model).unwrap();
         assert_eq!((order[0].outputs[0].as_str(), order.len()), ("v1", 20_000));
     }
 }

@@ -6,30 +6,42 @@ use crate::decode::MAX_DIMS;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{Dim, Port};
+use crate::order::Level;
 use crate::proto;
 
-/// The ports, each a plain tensor with a name of its own; `what` says in errors what they are.
+/// The ports, each a plain tensor with a name of its own; `what` says in errors what they are. Those of a subgraph may
+/// lack a type.
 pub(crate) fn ports(
-    protos: impl Iterator<Item = proto::ValueInfo>,
+    protos: Vec<proto::ValueInfo>,
     what: &'static str,
+    level: Level,
 ) -> Result<Vec<Port>, Error> {
+    check_names(&protos, what)?;
+    protos.into_iter().map(|proto| port(proto, level)).collect()
+}
+
+/// Refuses ports without a name of their own.
+pub(crate) fn check_names(protos: &[proto::ValueInfo], what: &'static str) -> Result<(), Error> {
     let mut names = HashSet::new();
-    let mut ports = Vec::new();
     for proto in protos {
         if proto.name.is_empty() {
             return Err(Error::Unnamed { what });
         }
-        if !names.insert(proto.name.clone()) {
-            return Err(Error::Duplicate { value: proto.name });
+        if !names.insert(proto.name.as_str()) {
+            return Err(Error::Duplicate {
+                value: proto.name.clone(),
+            });
         }
-        ports.push(port(proto)?);
     }
-    Ok(ports)
+    Ok(())
 }
 
-fn port(proto: proto::ValueInfo) -> Result<Port, Error> {
+pub(crate) fn port(proto: proto::ValueInfo, level: Level) -> Result<Port, Error> {
     let name = proto.name;
     let kind = proto.r#type.unwrap_or_default();
+    if level == Level::Subgraph && is_untyped(&kind) {
+        return Ok(untyped(name));
+    }
     let Some(tensor) = kind.tensor else {
         let kinds = [
             (kind.sequence, "sequence"),
@@ -50,6 +62,20 @@ fn port(proto: proto::ValueInfo) -> Result<Port, Error> {
     })?;
     let shape = tensor.shape.map(|shape| dims(&name, shape)).transpose()?;
     Ok(Port { name, dtype, shape })
+}
+
+/// The port of which the file does not say what it holds.
+pub(crate) fn untyped(name: String) -> Port {
+    Port {
+        name,
+        dtype: DType::F32,
+        shape: None,
+    }
+}
+
+fn is_untyped(kind: &proto::Type) -> bool {
+    let undefined = proto::TensorType::default();
+    *kind == proto::Type::default() || kind.tensor.as_ref() == Some(&undefined)
 }
 
 fn dims(name: &str, shape: proto::Shape) -> Result<Vec<Dim>, Error> {
@@ -147,8 +173,22 @@ mod tests {
                 dtype: DType::F32,
                 shape: shape.clone(),
             };
-            assert_eq!(port(typed(1, *dims)).unwrap(), expected);
+            assert_eq!(port(typed(1, *dims), Level::Model).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn a_subgraphs_port_may_lack_a_type() {
+        let nameless = proto::ValueInfo {
+            name: "x".into(),
+            r#type: None,
+        };
+        for proto in [nameless, of_type(proto::Type::default()), typed(0, None)] {
+            let found = port(proto, Level::Subgraph).unwrap();
+            assert_eq!(found, untyped("x".into()));
+        }
+        let typed = port(typed(7, Some(&[])), Level::Subgraph).unwrap();
+        assert_eq!((typed.dtype, typed.shape), (DType::I64, Some(vec![])));
     }
 
     #[test]
@@ -202,7 +242,7 @@ mod tests {
             ),
         ];
         for (name, proto, expected) in cases {
-            let error = port(proto).expect_err(name).to_string();
+            let error = port(proto, Level::Model).expect_err(name).to_string();
             assert!(
                 error.contains(expected) && error.contains("\"x\""),
                 "{name}: {error}"

@@ -1,5 +1,6 @@
-//! The messages of `onnx.proto` (IR versions 3 to 13), only the fields that are used. What is left out is skipped: above all
-//! subgraphs and nested types, so that no message here contains itself.
+//! The messages of `onnx.proto` (IR versions 3 to 13), only the fields that are used; what is left out is skipped. Of these
+//! messages only a graph contains itself, by way of its nodes' attributes: three messages a level, and the wire guard, which
+//! runs first, stops at 16 levels, well before prost's own limit of 100 messages.
 
 use bytes::Bytes;
 
@@ -31,8 +32,21 @@ pub struct OperatorSet {
 pub struct Function {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(string, repeated, tag = "4")]
+    pub input: Vec<String>,
+    #[prost(string, repeated, tag = "5")]
+    pub output: Vec<String>,
+    #[prost(message, repeated, tag = "7")]
+    pub node: Vec<Node>,
+    #[prost(message, repeated, tag = "9")]
+    pub opset_import: Vec<OperatorSet>,
     #[prost(string, tag = "10")]
     pub domain: String,
+    /// Attributes with a default value.
+    #[prost(message, repeated, tag = "11")]
+    pub attribute_proto: Vec<Attribute>,
+    #[prost(string, tag = "13")]
+    pub overload: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -65,6 +79,8 @@ pub struct Node {
     pub attribute: Vec<Attribute>,
     #[prost(string, tag = "7")]
     pub domain: String,
+    #[prost(string, tag = "8")]
+    pub overload: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -79,6 +95,8 @@ pub struct Attribute {
     pub s: Option<Bytes>,
     #[prost(message, optional, boxed, tag = "5")]
     pub t: Option<Box<Tensor>>,
+    #[prost(message, optional, boxed, tag = "6")]
+    pub g: Option<Box<Graph>>,
     #[prost(float, repeated, packed = "false", tag = "7")]
     pub floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
@@ -125,6 +143,10 @@ pub struct Tensor {
 pub struct SparseTensor {
     #[prost(message, optional, tag = "1")]
     pub values: Option<Tensor>,
+    #[prost(message, optional, tag = "2")]
+    pub indices: Option<Tensor>,
+    #[prost(int64, repeated, packed = "false", tag = "3")]
+    pub dims: Vec<i64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

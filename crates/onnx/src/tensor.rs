@@ -30,6 +30,10 @@ pub enum Data {
     U8(Vec<u8>),
     Bool(Vec<bool>),
     String(Vec<String>),
+    /// Four bits each, -8 to 7, here a byte each.
+    I4(Vec<i8>),
+    /// Four bits each, 0 to 15, here a byte each.
+    U4(Vec<u8>),
 }
 
 impl Tensor {
@@ -62,11 +66,11 @@ impl Tensor {
             Data::I64(v) => Some(Cow::Borrowed(v)),
             Data::I32(v) => Some(v.iter().map(|&x| x.into()).collect()),
             Data::I16(v) => Some(v.iter().map(|&x| x.into()).collect()),
-            Data::I8(v) => Some(v.iter().map(|&x| x.into()).collect()),
+            Data::I8(v) | Data::I4(v) => Some(v.iter().map(|&x| x.into()).collect()),
             Data::U64(v) => v.iter().map(|&x| x.try_into().ok()).collect(),
             Data::U32(v) => Some(v.iter().map(|&x| x.into()).collect()),
             Data::U16(v) => Some(v.iter().map(|&x| x.into()).collect()),
-            Data::U8(v) => Some(v.iter().map(|&x| x.into()).collect()),
+            Data::U8(v) | Data::U4(v) => Some(v.iter().map(|&x| x.into()).collect()),
             _ => None,
         }
     }
@@ -89,6 +93,8 @@ impl Data {
             Data::U8(_) => DType::U8,
             Data::Bool(_) => DType::Bool,
             Data::String(_) => DType::String,
+            Data::I4(_) => DType::I4,
+            Data::U4(_) => DType::U4,
         }
     }
 
@@ -101,10 +107,10 @@ impl Data {
             Data::I64(v) => v.len(),
             Data::I32(v) => v.len(),
             Data::I16(v) => v.len(),
-            Data::I8(v) => v.len(),
+            Data::I8(v) | Data::I4(v) => v.len(),
             Data::U64(v) => v.len(),
             Data::U32(v) => v.len(),
-            Data::U8(v) => v.len(),
+            Data::U8(v) | Data::U4(v) => v.len(),
             Data::Bool(v) => v.len(),
             Data::String(v) => v.len(),
         }

@@ -1,75 +1,101 @@
 //! Decoded messages to a validated [`Graph`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use crate::budget::Budget;
 use crate::decode;
 use crate::error::Error;
 use crate::external::External;
 use crate::graph::{Graph, Port};
-use crate::nodes::{label, nodes};
-use crate::order;
+use crate::inline;
+use crate::nodes::nodes;
+use crate::opsets::opsets;
+use crate::order::{self, Level};
+use crate::outputs::outputs;
 use crate::ports::ports;
 use crate::proto;
+use crate::scope;
+use crate::sparse;
 use crate::tensor::Tensor;
 
-/// Versions of the default operator set that real exports use and the runtime knows.
-const OPSETS: std::ops::RangeInclusive<i64> = 1..=27;
-const MAX_NODES: usize = 1_000_000;
+/// Most nodes of a model, its subgraphs included.
+pub(crate) const MAX_NODES: usize = 1_000_000;
+
+/// What validation needs at every level of a graph.
+pub(crate) struct Context<'a, 'd> {
+    pub opsets: &'a BTreeMap<String, i64>,
+    pub external: &'a mut External<'d>,
+    pub budget: &'a mut Budget,
+}
 
 /// Validates `model`; `sha256` is the digest of its file.
-pub(crate) fn graph(
+pub(crate) fn model(
     model: proto::Model,
     external: &mut External,
+    budget: &mut Budget,
     sha256: String,
 ) -> Result<Graph, Error> {
-    let graph = model.graph.ok_or(Error::NoGraph)?;
+    let mut graph = model.graph.ok_or(Error::NoGraph)?;
     if graph.node.is_empty() {
         return Err(Error::NoNodes);
     }
-    if graph.node.len() > MAX_NODES {
-        return Err(Error::TooManyNodes {
-            count: graph.node.len(),
-            limit: MAX_NODES,
-        });
-    }
+    check_count(count(&graph.node))?;
     if graph.output.is_empty() {
         return Err(Error::NoOutputs);
     }
-    if let Some(sparse) = graph.sparse_initializer.into_iter().next() {
-        return Err(Error::Sparse {
-            tensor: sparse.values.unwrap_or_default().name,
-        });
-    }
-    let opsets = opsets(model.opset_import)?;
-    refuse_functions(&graph.node, &model.functions)?;
-
-    let mut constants = initialisers(graph.initializer, external)?;
-    let fed = graph
-        .input
-        .into_iter()
-        .filter(|input| !constants.contains_key(&input.name));
-    let inputs = ports(fed, "an input")?;
-    let outputs = ports(graph.output.into_iter(), "an output")?;
-    let nodes = nodes(graph.node, &opsets, &mut constants, external)?;
-    let given: Vec<&str> = names(&inputs)
-        .chain(constants.keys().map(String::as_str))
-        .collect();
-    let nodes = order::sort(nodes, &given, &names(&outputs).collect::<Vec<_>>())?;
-    if nodes.is_empty() {
+    let mut opsets = opsets(model.opset_import)?;
+    inline::functions(&mut graph, model.functions, &mut opsets, budget)?;
+    let mut context = Context {
+        opsets: &opsets,
+        external,
+        budget,
+    };
+    let graph = body(graph, Level::Model, &mut context)?;
+    if graph.nodes.is_empty() {
         return Err(Error::NoNodes);
     }
+    scope::refuse_shadows(&graph)?;
     let producer = format!("{} {}", model.producer_name, model.producer_version)
         .trim()
         .into();
     Ok(Graph {
-        name: graph.name,
         producer,
         opsets,
+        sha256,
+        ..graph
+    })
+}
+
+/// Validates a branch or body of control flow, but for what it reads of the enclosing graphs.
+pub(crate) fn subgraph(graph: proto::Graph, context: &mut Context) -> Result<Graph, Error> {
+    body(graph, Level::Subgraph, context)
+}
+
+fn body(graph: proto::Graph, level: Level, context: &mut Context) -> Result<Graph, Error> {
+    let mut constants = initialisers(graph.initializer, graph.sparse_initializer, context)?;
+    let mut inputs = graph.input;
+    // What a subgraph is fed goes by position, so an initialiser cannot stand in for one of its inputs.
+    if level == Level::Model {
+        inputs.retain(|input| !constants.contains_key(&input.name));
+    }
+    let inputs = ports(inputs, "an input", level)?;
+    let mut nodes = nodes(graph.node, &mut constants, context)?;
+    let (outputs, dropped_outputs) = match level {
+        Level::Model => outputs(graph.output, &mut nodes)?,
+        Level::Subgraph => (ports(graph.output, "an output", level)?, Vec::new()),
+    };
+    let given: Vec<&str> = names(&inputs)
+        .chain(constants.keys().map(String::as_str))
+        .collect();
+    let nodes = order::sort(nodes, &given, &names(&outputs).collect::<Vec<_>>(), level)?;
+    Ok(Graph {
+        name: graph.name,
         inputs,
         outputs,
+        dropped_outputs,
         nodes,
         constants,
-        sha256,
+        ..Graph::default()
     })
 }
 
@@ -77,71 +103,36 @@ fn names(ports: &[Port]) -> impl Iterator<Item = &str> {
     ports.iter().map(|port| port.name.as_str())
 }
 
-/// Versions by domain; `ai.onnx` is the long name of the default domain.
-fn opsets(imports: Vec<proto::OperatorSet>) -> Result<BTreeMap<String, i64>, Error> {
-    let mut opsets = BTreeMap::new();
-    for import in imports {
-        let domain = short_domain(import.domain);
-        match opsets.insert(domain.clone(), import.version) {
-            Some(first) if first != import.version => {
-                return Err(Error::OpsetConflict {
-                    domain,
-                    first,
-                    second: import.version,
-                });
-            }
-            _ => {}
-        }
-    }
-    match opsets.get("") {
-        Some(version) if !OPSETS.contains(version) => Err(Error::Opset {
-            version: *version,
-            min: *OPSETS.start(),
-            max: *OPSETS.end(),
-        }),
-        _ => Ok(opsets),
-    }
+/// Number of nodes, with those of subgraphs.
+pub(crate) fn count(nodes: &[proto::Node]) -> usize {
+    let attributes = nodes.iter().flat_map(|node| &node.attribute);
+    let subgraphs = attributes.filter_map(|attribute| attribute.g.as_deref());
+    nodes.len() + subgraphs.map(|graph| count(&graph.node)).sum::<usize>()
 }
 
-pub(crate) fn short_domain(domain: String) -> String {
-    if domain == "ai.onnx" {
-        String::new()
-    } else {
-        domain
+pub(crate) fn check_count(count: usize) -> Result<(), Error> {
+    if count > MAX_NODES {
+        return Err(Error::TooManyNodes {
+            count,
+            limit: MAX_NODES,
+        });
     }
-}
-
-/// A model-local function would shadow the operator of its name, so a node that calls one cannot run as it stands.
-fn refuse_functions(nodes: &[proto::Node], functions: &[proto::Function]) -> Result<(), Error> {
-    let defined: HashSet<_> = functions
-        .iter()
-        .map(|f| (f.domain.as_str(), f.name.as_str()))
-        .collect();
-    match nodes
-        .iter()
-        .find(|node| defined.contains(&(node.domain.as_str(), node.op_type.as_str())))
-    {
-        Some(node) => Err(Error::LocalFunction {
-            node: label(node).into(),
-            function: format!("{}::{}", node.domain, node.op_type),
-        }),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn initialisers(
     protos: Vec<proto::Tensor>,
-    external: &mut External,
+    sparse: Vec<proto::SparseTensor>,
+    context: &mut Context,
 ) -> Result<BTreeMap<String, Tensor>, Error> {
     let mut constants = BTreeMap::new();
     for mut proto in protos {
         let name = std::mem::take(&mut proto.name);
-        if name.is_empty() {
-            return Err(Error::Unnamed {
-                what: "an initialiser",
-            });
-        }
-        let tensor = decode::tensor(proto, &name, external)?;
+        let tensor = decode::weight(proto, &name, context.external)?;
+        define(&mut constants, name, tensor)?;
+    }
+    for proto in sparse {
+        let (name, tensor) = sparse::dense(proto, context)?;
         define(&mut constants, name, tensor)?;
     }
     Ok(constants)
@@ -152,11 +143,28 @@ pub(crate) fn define(
     name: String,
     tensor: Tensor,
 ) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::Unnamed {
+            what: "an initialiser",
+        });
+    }
     if constants.contains_key(&name) {
         return Err(Error::Duplicate { value: name });
     }
     constants.insert(name, tensor);
     Ok(())
+}
+
+#[cfg(test)]
+impl Context<'_, '_> {
+    /// Runs `test` at opset 13.
+    pub fn test<T>(test: impl FnOnce(&mut Context) -> T) -> T {
+        test(&mut Context {
+            opsets: &BTreeMap::from([(String::new(), 13)]),
+            external: &mut External::new(None),
+            budget: &mut Budget::of(0),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -215,7 +223,12 @@ mod tests {
         };
         edit(&mut model, &mut graph);
         model.graph = Some(graph);
-        super::graph(model, &mut External::new(None), String::new())
+        super::model(
+            model,
+            &mut External::new(None),
+            &mut Budget::of(0),
+            String::new(),
+        )
     }
 
     type Edit = fn(&mut proto::Model, &mut proto::Graph);
@@ -244,12 +257,6 @@ mod tests {
                 g.node.push(proto::Node {
                     attribute: vec![value],
                     ..node("Constant", &[], "w")
-                });
-            }),
-            ("function that no node calls", |m, _| {
-                m.functions.push(proto::Function {
-                    name: "F".into(),
-                    domain: "local".into(),
                 });
             }),
         ];
@@ -286,46 +293,9 @@ mod tests {
                 "no opset version for domain \"\"",
             ),
             (
-                "opset 5",
-                |m, _| m.opset_import[0].version = 5,
-                "opset 5 is not supported (supported: 6 to 24)",
-            ),
-            (
-                "opset 25",
-                |m, _| m.opset_import[0].version = 25,
-                "opset 25",
-            ),
-            (
-                "opset -1",
-                |m, _| m.opset_import[0].version = -1,
-                "opset -1",
-            ),
-            (
-                "opsets at odds",
-                |m, _| {
-                    m.opset_import.push(proto::OperatorSet {
-                        domain: "ai.onnx".into(),
-                        version: 14,
-                    })
-                },
-                "imported twice, at versions 13 and 14",
-            ),
-            (
                 "foreign domain",
                 |_, g| g.node[0].domain = "com.microsoft".into(),
                 "domain \"com.microsoft\"",
-            ),
-            (
-                "local function",
-                |m, g| {
-                    m.functions.push(proto::Function {
-                        name: "F".into(),
-                        domain: "local".into(),
-                    });
-                    g.node[0].domain = "local".into();
-                    g.node[0].op_type = "F".into();
-                },
-                "node \"y\" calls the model-local function \"local::F\"",
             ),
             (
                 "no operator",
@@ -384,22 +354,24 @@ mod tests {
                 "tensor \"w\" are not finite: 1 NaN",
             ),
             (
-                "sparse initialiser",
+                "sparse initialiser without indices",
                 |_, g| {
                     g.sparse_initializer.push(proto::SparseTensor {
                         values: Some(initialiser("s")),
+                        ..Default::default()
                     })
                 },
-                "sparse tensor \"s\"",
+                "undefined",
             ),
         ];
         for (name, edit, expected) in cases {
             let error = model(edit).expect_err(name).to_string();
             assert!(error.contains(expected), "{name}: {error}");
         }
-        let no_graph = super::graph(
+        let no_graph = super::model(
             proto::Model::default(),
             &mut External::new(None),
+            &mut Budget::of(0),
             String::new(),
         );
         assert!(matches!(no_graph, Err(Error::NoGraph)));

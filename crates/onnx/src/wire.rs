@@ -1,19 +1,18 @@
 //! Guard that walks the protobuf wire format before anything is decoded.
 //!
 //! Two bytes can make an empty node of 150, and one byte of packed zeros an `i64` of eight, so the guard adds up an upper
-//! bound of what decoding and validation will allocate and refuses what goes beyond [`limit`]. It allocates nothing
+//! bound of what decoding and validation will allocate and refuses what goes beyond the [`Budget`]. It allocates nothing
 //! itself. Lengths that run past their message, groups, and over-long varints are refused here too, with their offset.
-//! The depth is that of the tables below, since no message of theirs contains itself.
+//! Its own depth is that of the tables below, with subgraphs at most [`MAX_SUBGRAPHS`] deep.
 
 use std::mem::size_of;
 
+use crate::budget::{self, Budget};
 use crate::error::Error;
 use crate::proto;
 
-/// With the file's own bytes: 64 MiB + 4 times the file.
-fn limit(file_bytes: usize) -> usize {
-    file_bytes.saturating_mul(3).saturating_add(64 << 20)
-}
+/// Deepest nesting of subgraphs; exports have two or three levels.
+pub(crate) const MAX_SUBGRAPHS: usize = 16;
 
 /// What the length-delimited fields of a message cost; those not listed are text, bytes or skipped.
 type Fields = &'static [(u64, Field)];
@@ -21,16 +20,23 @@ type Fields = &'static [(u64, Field)];
 enum Field {
     /// A sub-message, and the size of its struct.
     Message(Fields, usize),
+    /// The graph inside an attribute, the only way in which a message contains itself.
+    Subgraph,
     /// Packed varints, and the size of one when decoded.
     Varints(usize),
 }
 
-use Field::{Message, Varints};
+use Field::{Message, Subgraph, Varints};
 
 const MODEL: Fields = &[
     (7, Message(GRAPH, size_of::<proto::Graph>())),
     (8, Message(&[], size_of::<proto::OperatorSet>())),
-    (25, Message(&[], size_of::<proto::Function>())),
+    (25, Message(FUNCTION, size_of::<proto::Function>())),
+];
+const FUNCTION: Fields = &[
+    (7, Message(NODE, size_of::<proto::Node>())),
+    (9, Message(&[], size_of::<proto::OperatorSet>())),
+    (11, Message(ATTRIBUTE, size_of::<proto::Attribute>())),
 ];
 const GRAPH: Fields = &[
     (1, Message(NODE, size_of::<proto::Node>())),
@@ -42,6 +48,7 @@ const GRAPH: Fields = &[
 const NODE: Fields = &[(5, Message(ATTRIBUTE, size_of::<proto::Attribute>()))];
 const ATTRIBUTE: Fields = &[
     (5, Message(TENSOR, size_of::<proto::Tensor>())),
+    (6, Subgraph),
     (8, Varints(8)),
 ];
 const TENSOR: Fields = &[
@@ -51,26 +58,42 @@ const TENSOR: Fields = &[
     (11, Varints(8)),
     (13, Message(&[], size_of::<proto::Entry>())),
 ];
-const SPARSE_TENSOR: Fields = &[(1, Message(TENSOR, size_of::<proto::Tensor>()))];
+const SPARSE_TENSOR: Fields = &[
+    (1, Message(TENSOR, size_of::<proto::Tensor>())),
+    (2, Message(TENSOR, size_of::<proto::Tensor>())),
+    (3, Varints(8)),
+];
 const VALUE_INFO: Fields = &[(2, Message(TYPE, size_of::<proto::Type>()))];
 const TYPE: Fields = &[(1, Message(TENSOR_TYPE, size_of::<proto::TensorType>()))];
 const TENSOR_TYPE: Fields = &[(2, Message(SHAPE, size_of::<proto::Shape>()))];
 const SHAPE: Fields = &[(1, Message(&[], size_of::<proto::Dimension>()))];
 
-/// Refuses bytes that are no well-formed message or would take more memory than their size warrants.
-pub(crate) fn check(file: &[u8]) -> Result<(), Error> {
+/// Refuses bytes that are no well-formed model or would take more memory than their size warrants. What is left of the
+/// budget is for what validation makes beyond that.
+pub(crate) fn check(file: &[u8]) -> Result<Budget, Error> {
+    walk(file, MODEL)
+}
+
+/// [`check`] for the bytes of a single tensor.
+pub(crate) fn check_tensor(file: &[u8]) -> Result<Budget, Error> {
+    walk(file, TENSOR)
+}
+
+fn walk(file: &[u8], fields: Fields) -> Result<Budget, Error> {
     let mut guard = Guard {
         file,
-        limit: limit(file.len()),
-        cost: 0,
+        budget: Budget::of(file.len()),
+        subgraphs: 0,
     };
-    guard.message(0, file.len(), MODEL)
+    guard.message(0, file.len(), fields)?;
+    Ok(guard.budget)
 }
 
 struct Guard<'a> {
     file: &'a [u8],
-    limit: usize,
-    cost: usize,
+    budget: Budget,
+    /// How many subgraphs the walk is inside of.
+    subgraphs: usize,
 }
 
 impl Guard<'_> {
@@ -111,7 +134,7 @@ impl Guard<'_> {
     /// A number outside a packed list; counted as one of a growing list of eight bytes each.
     fn scalar(&mut self, stop: usize, start: usize, end: usize) -> Result<usize, Error> {
         self.inside(stop, start, end)?;
-        self.charge(2 * 8)?;
+        self.budget.charge(2 * 8)?;
         Ok(stop)
     }
 
@@ -120,27 +143,30 @@ impl Guard<'_> {
         match field {
             // Lists grow by doubling, and the validated value lives beside the decoded one for a while.
             Some(Message(fields, size)) => {
-                self.charge(3 * size)?;
+                self.budget.charge(3 * size)?;
                 self.message(body, stop, fields)
             }
+            Some(Subgraph) => self.subgraph(body, stop),
             Some(Varints(size)) => {
                 let count = bytes.iter().filter(|byte| **byte < 0x80).count();
-                self.charge(count.saturating_mul(2 * size))
+                self.budget.charge(count.saturating_mul(2 * size))
             }
             // Text is copied, and its name kept in a table or an error label; lists of floats grow by doubling.
-            None => self.charge(bytes.len().saturating_mul(2).saturating_add(128)),
+            None => self.budget.charge(budget::text(bytes.len())),
         }
     }
 
-    fn charge(&mut self, bytes: usize) -> Result<(), Error> {
-        self.cost = self.cost.saturating_add(bytes);
-        if self.cost > self.limit {
-            let limit = self.limit.saturating_add(self.file.len());
-            return Err(Error::Amplification {
-                bytes: self.file.len(),
-                limit,
+    fn subgraph(&mut self, body: usize, stop: usize) -> Result<(), Error> {
+        if self.subgraphs == MAX_SUBGRAPHS {
+            return Err(Error::Nesting {
+                offset: body,
+                limit: MAX_SUBGRAPHS,
             });
         }
+        self.budget.charge(budget::SUBGRAPH)?;
+        self.subgraphs += 1;
+        self.message(body, stop, GRAPH)?;
+        self.subgraphs -= 1;
         Ok(())
     }
 

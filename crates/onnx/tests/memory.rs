@@ -1,39 +1,12 @@
 //! The promise on memory, measured: at most 64 MiB + 4 times the file, whatever the file holds.
 
 mod common;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+#[path = "common/peak.rs"]
+mod peak;
 
 use bytes::Bytes;
 use common::{field, model};
 use scoville_onnx::{Error, parse};
-
-/// The system allocator, counting what is held and the most that was.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to `System` as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
-        // SAFETY: the caller's promises are those that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// `count` copies of `unit`, in which `###` is replaced by a number of its own in base 64.
 fn repeat(unit: &[u8], count: usize) -> Vec<u8> {
@@ -189,6 +162,136 @@ const PATTERNS: &[(&str, Build)] = &[
             &[field(1, b"a"), field(9, b"").repeat(n), vec![0xa0, 1, 8]].concat(),
         ))
     }),
+    ("empty subgraphs", |n| {
+        let attribute = field(5, &[field(1, b"g"), field(6, b"")].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("subgraphs that capture", |n| {
+        let inner = field(
+            1,
+            &[field(1, b"x"), field(2, b"z"), field(4, b"A")].concat(),
+        );
+        let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+        sound(repeat(
+            &field(1, &[field(2, b"###"), field(4, b"A"), attribute].concat()),
+            n,
+        ))
+    }),
+    ("a subgraph of many nodes, 16 deep", |n| {
+        let unit = [field(1, b"x"), field(2, b"###"), field(4, b"A")].concat();
+        let nodes = repeat(&field(1, &unit), n);
+        let nested = (0..16).fold(nodes, |inner, _| {
+            let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+            field(1, &[field(4, b"A"), attribute].concat())
+        });
+        sound(nested)
+    }),
+    ("a subgraph of many captures", |n| {
+        let mut names = repeat(&field(1, b"###"), n);
+        names.extend(field(4, b"A"));
+        let inner = field(1, &names);
+        let attribute = field(5, &[field(1, b"g"), field(6, &inner)].concat());
+        let mut made = repeat(&field(2, b"###"), n);
+        made.extend(field(4, b"A"));
+        sound(
+            [
+                field(1, &made),
+                field(1, &[field(4, b"A"), attribute].concat()),
+            ]
+            .concat(),
+        )
+    }),
+    ("ports of a subgraph", |n| {
+        let ports = repeat(&field(11, &field(1, b"###")), n);
+        in_node(field(5, &[field(1, b"g"), field(6, &ports)].concat()))
+    }),
+    ("a sparse tensor", |n| {
+        let values = [
+            common::int(1, 1),
+            vec![0x10, 3],
+            field(8, b"w"),
+            field(5, &[1]),
+        ];
+        let indices = [common::int(1, 1), vec![0x10, 7], field(7, &[0])];
+        let dims = common::int(3, 256 * n as i64);
+        let tensors = [
+            field(1, &values.concat()),
+            field(2, &indices.concat()),
+            dims,
+        ];
+        sound([field(15, &tensors.concat()), field(2, &vec![b'a'; n])].concat())
+    }),
+    ("values of a sparse tensor", |n| {
+        let count = common::int(1, n as i64);
+        let values = [
+            count.clone(),
+            vec![0x10, 3],
+            field(8, b"w"),
+            field(9, &vec![1; n]),
+        ];
+        let numbers: Vec<_> = (0..n as i64).flat_map(i64::to_le_bytes).collect();
+        let indices = [count, vec![0x10, 7], field(9, &numbers)];
+        let dims = common::int(3, n as i64);
+        let tensors = [
+            field(1, &values.concat()),
+            field(2, &indices.concat()),
+            dims,
+        ];
+        sound(field(15, &tensors.concat()))
+    }),
+    ("raw int4", |n| {
+        initialiser(22, field(9, &vec![0; n]), 2 * n)
+    }),
+    ("packed int4", |n| {
+        initialiser(22, field(5, &vec![0; n]), 2 * n)
+    }),
+    ("functions that nothing calls", |n| {
+        let function = repeat(&field(25, &field(1, b"###")), n);
+        [sound(vec![]), function].concat()
+    }),
+    ("opsets of a function", |n| {
+        let imports = repeat(&field(9, &[field(1, b"###"), vec![0x10, 1]].concat()), n);
+        let function = field(25, &[field(1, b"A"), imports].concat());
+        [sound(vec![]), function].concat()
+    }),
+    ("calls of a function", |n| {
+        let call = repeat(&field(1, &[field(2, b"###"), field(4, b"A")].concat()), n);
+        let node = field(7, &[field(2, b"t"), field(4, b"B")].concat());
+        let function = field(25, &[field(1, b"A"), field(5, b"u"), node].concat());
+        [sound(call), function].concat()
+    }),
+    ("calls of a function of 32 nodes", |n| {
+        let call = repeat(
+            &field(1, &[field(3, b"###"), field(4, b"A")].concat()),
+            n / 32,
+        );
+        let unit = [field(1, b"x"), field(2, b"###"), field(4, b"B")].concat();
+        let body = repeat(&field(7, &unit), 32);
+        let function = field(25, &[field(1, b"A"), body].concat());
+        [sound(call), function].concat()
+    }),
+    ("one call of a function of many nodes", |n| {
+        let unit = [field(1, b"x"), field(2, b"###"), field(4, b"B")].concat();
+        let body = repeat(&field(7, &unit), n);
+        [sound(vec![]), field(25, &[field(1, b"A"), body].concat())].concat()
+    }),
+    ("one call of a function with a large constant", |n| {
+        let tensor = [
+            vec![0x10, 3],
+            common::int(1, n as i64),
+            field(9, &vec![1; n]),
+        ]
+        .concat();
+        let attribute = field(5, &[field(1, b"value"), field(5, &tensor)].concat());
+        let node = field(
+            7,
+            &[field(2, b"t"), field(4, b"Constant"), attribute].concat(),
+        );
+        [sound(vec![]), field(25, &[field(1, b"A"), node].concat())].concat()
+    }),
     ("a long name", |n| in_node(field(3, &vec![b'a'; 10 * n]))),
     ("opsets", |n| {
         [
@@ -229,15 +332,11 @@ fn large_data_stay_within_the_promise() {
 
 /// Holds the peak while parsing to the promise. The size of the file, or `None` if the guard refused it.
 fn measure(name: &str, build: Build, count: usize) -> Option<usize> {
-    // The counters are those of the whole process.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock();
-    let file = Bytes::from(build(count));
+    let _alone = peak::alone();
+    let file = build(count);
     let file_bytes = file.len();
-    let before = HELD.load(Relaxed) - file_bytes;
-    PEAK.store(HELD.load(Relaxed), Relaxed);
-    let result = parse(file, None);
-    let (peak, limit) = (PEAK.load(Relaxed) - before, (64 << 20) + 4 * file_bytes);
+    let (result, peak) = peak::of(file, |file| parse(Bytes::from(file), None));
+    let limit = (64 << 20) + 4 * file_bytes;
     assert!(
         peak <= limit,
         "{name} x {count}: {peak} bytes for a file of {file_bytes}"

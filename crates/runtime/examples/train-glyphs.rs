@@ -277,6 +277,7 @@ fn graph(parameters: &[Parameter]) -> Graph {
             ),
         ],
         constants,
+        dropped_outputs: Vec::new(),
         sha256: String::new(),
     }
 }

@@ -63,10 +63,10 @@ pub enum Error {
         /// What was expected.
         expected: String,
     },
-    /// Running would take more memory than the device gives to one array.
+    /// Running would take more memory than the device has for it.
     #[error(
-        "{value} would take {bytes} bytes on a batch of {batch}, more than the {limit} that one \
-         array may take on this device; use a smaller batch"
+        "{value} would take {bytes} bytes on a batch of {batch}, more than the {limit} that there \
+         are for it on this device; use a smaller batch"
     )]
     TooLarge {
         /// The value that is too large.
@@ -76,6 +76,17 @@ pub enum Error {
         /// The batch asked for.
         batch: usize,
         /// The device's limit.
+        limit: u64,
+    },
+    /// Too much would be computed before a run.
+    #[error(
+        "node {node}: what is computed before a run would take more than {limit} bytes; export the \
+         model with its constants folded"
+    )]
+    Folding {
+        /// The node at which the limit is passed.
+        node: String,
+        /// The limit.
         limit: u64,
     },
     /// Burn panicked or the device failed.

@@ -17,18 +17,24 @@
 mod error;
 mod evaluate;
 mod fold;
+mod inspect;
+mod memory;
 mod model;
 mod network;
 mod ops;
+mod output;
+mod patterns;
 mod program;
 mod prologue;
 mod prune;
 mod spec;
 mod step;
+mod unroll;
 mod value;
 
 pub use error::{Error, Fault, Unsupported};
-pub use evaluate::{Feed, evaluate};
+pub use evaluate::{Feed, differentiate, evaluate, passes_gradient};
+pub use inspect::{Inspection, NodeReport};
 pub use model::Model;
 pub use ops::operators;
-pub use spec::{InputSpec, Layout};
+pub use spec::{Layout, ModelSpec};

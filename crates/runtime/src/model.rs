@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn_autodiff::Autodiff;
@@ -7,9 +8,11 @@ use scoville_kernels::{Array, Device};
 use scoville_onnx::{DType, Dim, Graph, Port};
 use sha2::{Digest, Sha256};
 
-use crate::network::{End, Engine, FinalSoftmax, Network, Recipe};
+use crate::network::{End, Engine, FinalSoftmax, Network, Recipe, contained};
 use crate::prologue::Prologue;
-use crate::{Error, InputSpec, fold, prune};
+use crate::unroll::unroll;
+use crate::value::{Fact, is_float};
+use crate::{Error, Inspection, ModelSpec, fold, output, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -38,19 +41,18 @@ impl Model {
     ///
     /// A batch size of 1 that the export baked in is lifted to any. Where that is not the same
     /// function, samples run one by one; [`notes`](Self::notes) says so.
-    pub fn load(graph: Graph, input: &InputSpec, device: &Device) -> Result<Model, Error> {
+    pub fn load(graph: Graph, input: &ModelSpec, device: &Device) -> Result<Model, Error> {
         let port = only_input(&graph)?;
         let (baked, port_dtype) = (baked_batch(port)?, port.dtype);
         let sample = port.shape.as_deref().and_then(|dims| dims.get(1..));
         let prologue = Prologue::new(input, sample)?;
         let mut notes = Vec::new();
-        if graph.outputs.len() > 1 {
-            notes.push(format!(
-                "only the first of {} outputs is used",
-                graph.outputs.len()
-            ));
-        }
-        let mut graph = prune::prune(graph)?;
+        let mut graph = graph;
+        notes.extend(output::choose(&mut graph, input.output.as_deref())?);
+        let graph = prune::prune(graph)?;
+        let feed = Fact::new(port_dtype, prologue.model_shape(baked.unwrap_or(1)));
+        let unrolled = contained("unrolling", || unroll(graph, &[feed]))?;
+        let mut graph = prune::prune(unrolled)?;
         let parameters = prune::parameters(&graph);
         let folded = fold::batch_normalizations(&mut graph);
         if folded > 0 {
@@ -58,25 +60,25 @@ impl Model {
                 "{folded} BatchNormalization folded into convolutions"
             ));
         }
+        notes.extend(precision_note(&graph));
         let recipe = Arc::new(Recipe {
             softmax: FinalSoftmax::of(&graph)?,
             graph,
             prologue,
             baked,
             dtype: port_dtype,
+            memory: input.memory,
         });
 
         // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes
         // nothing.
         let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), &Device::Cpu)?;
-        if baked.is_some() && cpu.batched {
-            cpu.batched = samples_are_independent(&mut cpu, recipe.prologue.sample())?;
-        }
+        notes.extend(settle_batch(&mut cpu, &recipe)?);
         notes.extend(
             cpu.cut()
                 .map(|op| format!("the final {op} is cut: logits are its input")),
         );
-        notes.extend(batch_note(baked, cpu.batched));
+        notes.extend(gradient_note(&cpu.inspect()?));
         let (batched, classes) = (cpu.batched, cpu.classes());
         let output = cpu.shape().to_vec();
         let engine: Box<dyn Engine> = match device {
@@ -143,6 +145,11 @@ impl Model {
     /// Where it runs.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// What the graph is made of, node by node.
+    pub fn inspect(&self) -> Result<Inspection, Error> {
+        self.engine.inspect()
     }
 
     /// SHA-256 in hex of the weights as they are on the device now.
@@ -221,30 +228,72 @@ fn baked_batch(port: &Port) -> Result<Option<usize>, Error> {
     })
 }
 
-fn batch_note(baked: Option<usize>, batched: bool) -> Option<String> {
-    match (baked, batched) {
-        (Some(n), true) => Some(format!(
-            "the exported batch of {n} is lifted to any: 3 samples agreed with one by one"
-        )),
-        (_, false) => {
-            Some("the graph is not the same function on a batch: samples run one by one".into())
-        }
-        (None, true) => None,
-    }
+/// Where no gradient passes, the attacks must know.
+fn gradient_note(inspection: &Inspection) -> Option<String> {
+    let ops = inspection.not_differentiable();
+    let list: Vec<String> = ops
+        .iter()
+        .map(|(op, count)| format!("{op} ({count})"))
+        .collect();
+    (!list.is_empty()).then(|| format!("no gradient passes through {}", list.join(", ")))
 }
 
-/// Whether a batch of 3 different samples gives what they give one by one, to 1e-4 of the largest
-/// value.
-fn samples_are_independent(
+/// Other precisions are computed in float32.
+fn precision_note(graph: &Graph) -> Option<String> {
+    let types: BTreeSet<String> = graph
+        .constants
+        .values()
+        .map(|tensor| tensor.dtype())
+        .filter(|&dtype| is_float(dtype) && dtype != DType::F32)
+        .map(|dtype| dtype.to_string())
+        .collect();
+    let list: Vec<String> = types.into_iter().collect();
+    (!list.is_empty()).then(|| format!("{} is computed in float32", list.join(" and ")))
+}
+
+/// Decides whether samples run in batches, and says what the user should know of it.
+///
+/// They do where the graph shows that they stay apart. A batch size that the export fixed must also
+/// give on 2 samples what they give one by one; where the size was left open that alone is enough.
+fn settle_batch(
     network: &mut Network<Autodiff<Flex>>,
-    sample: &[usize],
-) -> Result<bool, Error> {
+    recipe: &Recipe,
+) -> Result<Option<String>, Error> {
+    let one_by_one =
+        |reason: &str| Some(format!("samples run one by one, which is slow: {reason}"));
+    if !network.batched {
+        return Ok(one_by_one("the graph's shapes do not hold for any batch"));
+    }
+    let apart = network.keeps_samples_apart();
+    match (recipe.baked, apart) {
+        (None, Ok(())) => return Ok(None),
+        (Some(_), Err(reason)) => {
+            network.batched = false;
+            return Ok(one_by_one(&reason));
+        }
+        _ => {}
+    }
+    network.batched = a_batch_agrees(network, recipe.prologue.sample())?;
+    Ok(match recipe.baked {
+        _ if !network.batched => one_by_one("a batch of 2 differs from them"),
+        Some(n) => Some(format!(
+            "the exported batch of {n} is lifted to any: the graph keeps samples apart, and a batch \
+             of 2 agrees with one by one"
+        )),
+        None => None,
+    })
+}
+
+/// Whether a batch of 2 different samples gives what they give one by one, to 1e-4 of the largest
+/// value.
+fn a_batch_agrees(network: &mut Network<Autodiff<Flex>>, sample: &[usize]) -> Result<bool, Error> {
     let len: usize = sample.iter().product();
-    let pixels: Vec<f32> = (0..3 * len as u64).map(pixel).collect();
-    let x = Array::from_vec(&Device::Cpu, 3, len, pixels)?;
+    let pixels: Vec<f32> = (0..2 * len as u64).map(pixel).collect();
+    let x = Array::from_vec(&Device::Cpu, 2, len, pixels)?;
     let together = network.run(&x, End::Output)?.to_vec()?;
     network.batched = false;
     let apart = network.run(&x, End::Output)?.to_vec()?;
+    network.batched = true;
     let scale = apart
         .iter()
         .fold(f32::MIN_POSITIVE, |max, value| max.max(value.abs()));

@@ -11,6 +11,8 @@ use scoville_kernels::{Array, Bridge, Device};
 use scoville_onnx::{DType, Graph, Node};
 
 use crate::Error;
+use crate::inspect::{Inspection, inspect};
+use crate::memory;
 use crate::ops::normalise::softmax::Normalised;
 use crate::program::{Plan, Program};
 use crate::prologue::Prologue;
@@ -26,6 +28,8 @@ pub(crate) struct Recipe {
     pub baked: Option<usize>,
     /// The type of the graph's input.
     pub dtype: DType,
+    /// Most bytes that a run may hold, if the caller sets a limit.
+    pub memory: Option<u64>,
 }
 
 impl Recipe {
@@ -88,6 +92,8 @@ pub(crate) trait Engine: Send + Sync {
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
     /// The weights as they are on the device now, by name.
     fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error>;
+    /// What the graph is made of.
+    fn inspect(&self) -> Result<Inspection, Error>;
 }
 
 /// One model on one backend.
@@ -116,7 +122,7 @@ where
     /// Compiles the recipe for `device`, and lifts a baked batch.
     pub fn load(recipe: Arc<Recipe>, device: &Device) -> Result<Self, Error> {
         let burn_device = <B::InnerBackend as Bridge>::device(device)?;
-        let limit = device.memory_limit();
+        let limit = device.memory_limit().min(recipe.memory.unwrap_or(u64::MAX));
         let mut program = contained("load", || {
             Program::<B>::compile(&recipe.graph, &burn_device, limit)
         })?;
@@ -124,8 +130,8 @@ where
         let exported = contained("planning", || {
             program.plan(vec![recipe.feed(batch)], &[recipe.output()])
         })?;
-        if let Some(baked) = recipe.baked {
-            program.lift_reshapes(&exported, baked);
+        if recipe.baked.is_some() {
+            program.lift_reshapes(&exported);
         }
         let (shape, classes) = sample_output(&exported, batch)?;
         let device = device.clone();
@@ -187,6 +193,20 @@ where
         rows(2) && rows(3)
     }
 
+    /// Whether the graph shows that samples stay apart; otherwise the first node that may mix them.
+    pub fn keeps_samples_apart(&self) -> Result<(), String> {
+        let plan = self
+            .plan(2, End::Output)
+            .map_err(|error| error.to_string())?;
+        match self.program.samples(&plan) {
+            Ok(samples) => match samples.get(plan.target_slot()) {
+                Some(Some(samples)) if samples.axis == 0 => Ok(()),
+                _ => Err("the output's first axis is not the batch".into()),
+            },
+            Err((node, op)) => Err(format!("node {node} ({op}) may mix samples")),
+        }
+    }
+
     fn plan(&self, n: usize, end: End) -> Result<Arc<Plan>, Error> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(&(n, end)) {
@@ -220,19 +240,53 @@ where
         })
     }
 
+    /// Refuses a run that would hold more than there is: with a `tape`, all that it makes.
+    fn check_memory(&self, n: usize, end: End, tape: bool) -> Result<(), Error> {
+        let (batch, runs) = match self.batched {
+            true => (n, 1),
+            false => (self.recipe.baked.unwrap_or(1), n as u64),
+        };
+        let plan = self.plan(batch, end)?;
+        let bytes = match tape {
+            true => plan.total.saturating_mul(runs),
+            false => plan.peak,
+        };
+        let of_device = match self.device {
+            Device::Cpu => memory::available(),
+            Device::Gpu(_) => u64::MAX,
+        };
+        let available = self
+            .recipe
+            .memory
+            .map_or(of_device, |limit| limit.min(of_device));
+        if bytes <= available {
+            return Ok(());
+        }
+        Err(Error::TooLarge {
+            value: if tape { "the gradient" } else { "the run" }.into(),
+            bytes: bytes.into(),
+            batch: n,
+            limit: available,
+        })
+    }
+
     /// `x` is n x sample, on the tape or not; n x classes comes out.
     fn forward(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
         let x = self.recipe.prologue.apply::<B>(x);
         let out = if self.batched {
             self.run_plan(x, n, end)?
         } else {
-            let sizes = x.shape();
+            // A batch that is fixed and cannot be lifted is filled with the one sample.
+            let fixed = self.recipe.baked.unwrap_or(1);
             let row = |i: usize| {
-                let rest = sizes.iter().skip(1).map(|&size| Slice::from(0..size));
-                let slices: Vec<Slice> =
-                    std::iter::once(Slice::from(i..i + 1)).chain(rest).collect();
-                let out = self.run_plan(B::float_slice(x.clone(), &slices), 1, end)?;
-                Ok(B::float_reshape(out, Shape::from([1, self.classes])))
+                let sample = B::float_slice(x.clone(), &row_of(&x.shape(), i));
+                let batch = match fixed {
+                    1 => sample,
+                    n => B::float_cat(vec![sample; n], 0),
+                };
+                let out = self.run_plan(batch, fixed, end)?;
+                let out = B::float_reshape(out, Shape::from([fixed, self.classes]));
+                Ok(B::float_slice(out, &row_of(&[fixed, self.classes], 0)))
             };
             B::float_cat((0..n).map(row).collect::<Result<_, Error>>()?, 0)
         };
@@ -284,6 +338,7 @@ where
 {
     fn run(&self, x: &Array, end: End) -> Result<Array, Error> {
         let n = x.rows();
+        self.check_memory(n, end, false)?;
         contained("the forward pass", || {
             self.export(self.forward(self.import(x)?, n, end)?, n)
         })
@@ -291,6 +346,7 @@ where
 
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error> {
         let n = x.rows();
+        self.check_memory(n, End::Logits, true)?;
         let (leaf, logits, exported) = contained("the forward pass", || {
             let leaf = B::float_set_require_grad(self.import(x)?, true);
             let logits = self.forward(leaf.clone(), n, End::Logits)?;
@@ -317,6 +373,12 @@ where
             Ok(<B::InnerBackend as Bridge>::export(gradient, n, x.cols())?)
         })?;
         Ok((exported, by_input))
+    }
+
+    fn inspect(&self) -> Result<Inspection, Error> {
+        let samples = self.recipe.baked.filter(|_| !self.batched).unwrap_or(1);
+        let plan = self.plan(samples, End::Output)?;
+        Ok(inspect(&self.program, &plan, samples))
     }
 
     fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error> {
@@ -353,6 +415,12 @@ fn sample_output(plan: &Plan, n: usize) -> Result<(Vec<usize>, usize), Error> {
         *first /= n;
     }
     Ok((shape, elements / n))
+}
+
+/// Row `i` of a tensor of `shape`.
+fn row_of(shape: &[usize], i: usize) -> Vec<Slice> {
+    let rest = shape.iter().skip(1).map(|&size| Slice::from(0..size));
+    std::iter::once(Slice::from(i..i + 1)).chain(rest).collect()
 }
 
 /// Turns a panic inside burn into an error: its own checks are assertions.

@@ -4,9 +4,9 @@
 use burn_backend::{Backend, Shape, TensorData, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Dim;
 
-use crate::{Error, InputSpec, Layout, ops};
+use crate::{Error, Layout, ModelSpec, ops};
 
-/// An [`InputSpec`] that fits the graph.
+/// An [`ModelSpec`] that fits the graph.
 #[derive(Debug)]
 pub(crate) struct Prologue {
     /// One sample in pixel space.
@@ -23,7 +23,7 @@ pub(crate) struct Prologue {
 impl Prologue {
     /// `model` is the graph's input without its batch axis; `None` where not even the rank is
     /// known.
-    pub fn new(spec: &InputSpec, model: Option<&[Dim]>) -> Result<Prologue, Error> {
+    pub fn new(spec: &ModelSpec, model: Option<&[Dim]>) -> Result<Prologue, Error> {
         check_raw(spec)?;
         let axes = permutation(spec);
         let (sample, model) = shapes(spec, axes, model)?;
@@ -77,10 +77,12 @@ impl Prologue {
     }
 }
 
-fn check_raw(spec: &InputSpec) -> Result<(), Error> {
-    let plain = InputSpec {
+fn check_raw(spec: &ModelSpec) -> Result<(), Error> {
+    let plain = ModelSpec {
         shape: spec.shape.clone(),
-        ..InputSpec::raw()
+        output: spec.output.clone(),
+        memory: spec.memory,
+        ..ModelSpec::raw()
     };
     if spec.raw && *spec != plain {
         let what = "raw data go to the model as they stand: mean, std, pixel range, layout and \
@@ -90,7 +92,7 @@ fn check_raw(spec: &InputSpec) -> Result<(), Error> {
     Ok(())
 }
 
-fn permutation(spec: &InputSpec) -> Option<[usize; 4]> {
+fn permutation(spec: &ModelSpec) -> Option<[usize; 4]> {
     match (spec.layout, spec.transpose) {
         (Layout::Nchw, false) => None,
         (Layout::Nchw, true) => Some([0, 1, 3, 2]),
@@ -101,7 +103,7 @@ fn permutation(spec: &InputSpec) -> Option<[usize; 4]> {
 
 /// One sample in pixel space, and as the model takes it.
 fn shapes(
-    spec: &InputSpec,
+    spec: &ModelSpec,
     axes: Option<[usize; 4]>,
     model: Option<&[Dim]>,
 ) -> Result<(Vec<usize>, Vec<usize>), Error> {
@@ -168,7 +170,7 @@ fn unpermuted(model: &[usize], axes: Option<[usize; 4]>) -> Vec<usize> {
 }
 
 /// `((lo + p (hi - lo)) - mean) / std` as `p * scale + shift`, per channel.
-fn affine(spec: &InputSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
+fn affine(spec: &ModelSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
     let (lo, hi) = spec.pixel_range;
     if !(lo.is_finite() && hi.is_finite() && lo < hi) {
         return Err(Error::Spec(format!(
@@ -213,10 +215,10 @@ mod tests {
         shape.iter().map(|&size| Dim::Fixed(size)).collect()
     }
 
-    fn image(shape: &[usize]) -> InputSpec {
-        InputSpec {
+    fn image(shape: &[usize]) -> ModelSpec {
+        ModelSpec {
             shape: Some(shape.to_vec()),
-            ..InputSpec::default()
+            ..ModelSpec::default()
         }
     }
 
@@ -241,7 +243,7 @@ mod tests {
 
     #[test]
     fn channels_are_normalised_in_the_models_range() {
-        let spec = InputSpec {
+        let spec = ModelSpec {
             mean: vec![10.0, 20.0],
             std: vec![2.0, 4.0],
             pixel_range: (0.0, 100.0),
@@ -259,10 +261,10 @@ mod tests {
             (Layout::Nhwc, false, [2, 3, 2], 6.0),
             (Layout::Nhwc, true, [3, 2, 2], 6.0),
         ] {
-            let spec = InputSpec {
+            let spec = ModelSpec {
                 layout,
                 transpose,
-                ..InputSpec::default()
+                ..ModelSpec::default()
             };
             let prologue = Prologue::new(&spec, Some(&fixed(&model))).expect("fits");
             assert_eq!(prologue.sample(), [2, 2, 3], "{layout:?} {transpose}");
@@ -275,7 +277,7 @@ mod tests {
     #[test]
     fn open_shapes_are_filled_from_the_specification() {
         let open = [Dim::Unknown, Dim::Named("w".into()), Dim::Fixed(2)];
-        let nhwc = InputSpec {
+        let nhwc = ModelSpec {
             layout: Layout::Nhwc,
             ..image(&[2, 2, 3])
         };
@@ -289,16 +291,16 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let normalised = |mean: &[f32], std: &[f32]| InputSpec {
+        let normalised = |mean: &[f32], std: &[f32]| ModelSpec {
             mean: mean.to_vec(),
             std: std.to_vec(),
-            ..InputSpec::default()
+            ..ModelSpec::default()
         };
         for (spec, model, what) in [
             (image(&[3, 4]), fixed(&[13]), "does not fill"),
             (image(&[]), fixed(&[0]), "does not fill"),
             (image(&[usize::MAX, 2]), fixed(&[4]), "does not fill"),
-            (InputSpec::default(), vec![Dim::Unknown], "give the shape"),
+            (ModelSpec::default(), vec![Dim::Unknown], "give the shape"),
             (
                 image(&[3, 4]),
                 vec![Dim::Unknown, Dim::Fixed(5)],
@@ -312,25 +314,25 @@ mod tests {
             (normalised(&[], &[0.0]), fixed(&[3]), "std 0"),
             (normalised(&[f32::NAN], &[]), fixed(&[3]), "mean NaN"),
             (
-                InputSpec {
+                ModelSpec {
                     pixel_range: (1.0, 0.0),
-                    ..InputSpec::default()
+                    ..ModelSpec::default()
                 },
                 fixed(&[3]),
                 "range",
             ),
             (
-                InputSpec {
+                ModelSpec {
                     transpose: true,
-                    ..InputSpec::default()
+                    ..ModelSpec::default()
                 },
                 fixed(&[784]),
                 "[C, H, W]",
             ),
             (
-                InputSpec {
+                ModelSpec {
                     mean: vec![0.5],
-                    ..InputSpec::raw()
+                    ..ModelSpec::raw()
                 },
                 fixed(&[3]),
                 "raw",

@@ -8,11 +8,11 @@ pub enum Layout {
     Nhwc,
 }
 
-/// From pixels as the attacks see them, `[0, 1]` in `[C, H, W]`, to what the model wants.
+/// What a model wants, and which of its outputs is meant: from pixels as the attacks see them, `[0, 1]` in `[C, H, W]`, to what the model wants.
 ///
 /// Pixel `p` of channel `c` reaches the model as `((lo + p * (hi - lo)) - mean[c]) / std[c]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct InputSpec {
+pub struct ModelSpec {
     /// The sample in pixel space, `[C, H, W]` or `[D]`; `None` takes it from the graph.
     pub shape: Option<Vec<usize>>,
     /// Mean of each channel in units of `pixel_range`; empty is 0, one value holds for all.
@@ -25,13 +25,18 @@ pub struct InputSpec {
     pub layout: Layout,
     /// Swap height and width (models trained on column-major images).
     pub transpose: bool,
-    /// The data are the model's input as they stand; nothing else may be set but `shape`.
+    /// The data are the model's input as they stand; `shape`, `output` and `memory` may
+    /// be set beside it.
     pub raw: bool,
+    /// Most bytes that a run may hold; `None`: what the device has.
+    pub memory: Option<u64>,
+    /// The name of the output to use; `None` takes the first that holds floats.
+    pub output: Option<String>,
 }
 
-impl Default for InputSpec {
+impl Default for ModelSpec {
     fn default() -> Self {
-        InputSpec {
+        ModelSpec {
             shape: None,
             mean: Vec::new(),
             std: Vec::new(),
@@ -39,16 +44,18 @@ impl Default for InputSpec {
             layout: Layout::default(),
             transpose: false,
             raw: false,
+            output: None,
+            memory: None,
         }
     }
 }
 
-impl InputSpec {
+impl ModelSpec {
     /// The model's input as it stands.
     pub fn raw() -> Self {
-        InputSpec {
+        ModelSpec {
             raw: true,
-            ..InputSpec::default()
+            ..ModelSpec::default()
         }
     }
 }

@@ -7,7 +7,8 @@ use burn_backend::{Backend, Shape};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{DType, Node};
 
-use crate::ops::{self, Context, Gradient, Operator};
+use crate::ops::samples::Samples;
+use crate::ops::{self, Context, Gradient, Operator, Registry};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, on_device, read};
 use crate::{Error, Fault};
 
@@ -19,6 +20,21 @@ pub(crate) type Host = Autodiff<Flex>;
 
 /// Most elements that are computed before a run, to be known.
 const MAX_COMPUTED: usize = 1 << 16;
+
+/// The operators of a backend and of the host.
+pub(crate) struct Registries<B: Backend> {
+    device: Registry<B>,
+    host: Registry<Host>,
+}
+
+impl<B: Backend> Registries<B> {
+    pub fn new() -> Registries<B> {
+        Registries {
+            device: Registry::new(),
+            host: Registry::new(),
+        }
+    }
+}
 
 /// A node that is ready to run.
 pub(crate) struct Step<B: Backend> {
@@ -36,11 +52,16 @@ pub(crate) struct Step<B: Backend> {
 
 impl<B: Backend> Step<B> {
     /// Parses `node`; the values it names get slots.
-    pub fn parse(node: &Node, context: &Context, slots: &mut Slots) -> Result<Self, Error> {
+    pub fn parse(
+        node: &Node,
+        context: &Context,
+        registries: &Registries<B>,
+        slots: &mut Slots,
+    ) -> Result<Self, Error> {
         let fault = |fault| Error::node(node, "its attributes", fault);
         let unsupported = || fault(Fault::Unsupported("this operator".into()));
-        let row = ops::find::<B>(node).ok_or_else(unsupported)?;
-        let host = ops::find::<Host>(node).ok_or_else(unsupported)?;
+        let row = registries.device.find(node).ok_or_else(unsupported)?;
+        let host = registries.host.find(node).ok_or_else(unsupported)?;
         let mut slot = |name: &String| (!name.is_empty()).then(|| slots.of(name));
         Ok(Step {
             node: node.name.clone(),
@@ -77,6 +98,24 @@ impl<B: Backend> Step<B> {
     /// What the outputs will be. What depends on known elements alone is computed here, and known.
     pub fn infer(&self, inputs: Facts) -> Result<Vec<Fact>, Error> {
         infer(self.host.as_ref(), &inputs).map_err(|fault| self.fault(inputs.to_string(), fault))
+    }
+
+    /// Whether it only moves elements.
+    pub fn moves(&self) -> bool {
+        self.host.moves(0)
+    }
+
+    /// Where the samples of a batch lie in the outputs; `None` unless none can reach another.
+    pub fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        if samples.iter().all(Option::is_none) {
+            return Some(vec![None; outputs.len()]);
+        }
+        self.host.samples(samples, inputs, outputs)
     }
 
     /// The outputs; what was known at inference stays on the host.

@@ -8,12 +8,14 @@
 //! pixel_range = "0..1"             # what pixels are scaled to before mean and std
 //! layout = "nchw"                  # or "nhwc"
 //! transpose = false                # swap height and width
+//! shape = [3, 224, 224]            # of one sample, where the model leaves it open
+//! output = "logits"                # where there are several
 //! classes = ["airplane", "automobile"]
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use scoville_runtime::{InputSpec, Layout};
+use scoville_runtime::{Layout, ModelSpec};
 use serde::Deserialize;
 
 /// A `target.toml` that cannot be used.
@@ -56,6 +58,10 @@ pub struct TargetSpec {
     pub transpose: Option<bool>,
     /// The data are the model's input as they stand.
     pub raw: Option<bool>,
+    /// The output to use, where there are several.
+    pub output: Option<String>,
+    /// Shape of one sample, where the model leaves it open.
+    pub shape: Option<Vec<usize>>,
     /// Class names, in the order of the outputs.
     #[serde(default)]
     pub classes: Vec<String>,
@@ -85,14 +91,14 @@ impl TargetSpec {
     }
 
     /// The runtime's view of this, for samples of `shape`.
-    pub fn input(&self, shape: Option<Vec<usize>>) -> Result<InputSpec, SpecError> {
+    pub fn input(&self, shape: Option<Vec<usize>>) -> Result<ModelSpec, SpecError> {
         if let Some(&bad) = self.std.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
             return Err(SpecError::Std(bad));
         }
         if let Some(&bad) = self.mean.iter().find(|m| !m.is_finite()) {
             return Err(SpecError::Mean(bad));
         }
-        Ok(InputSpec {
+        Ok(ModelSpec {
             shape,
             mean: self.mean.clone(),
             std: self.std.clone(),
@@ -103,6 +109,8 @@ impl TargetSpec {
             layout: self.layout.as_deref().map_or(Ok(Layout::Nchw), layout)?,
             transpose: self.transpose.unwrap_or(false),
             raw: self.raw.unwrap_or(false),
+            output: self.output.clone(),
+            memory: None,
         })
     }
 }

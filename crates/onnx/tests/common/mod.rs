@@ -5,17 +5,28 @@ use std::collections::BTreeMap;
 
 use scoville_onnx::{Attribute, Attributes, DType, Data, Dim, Graph, Node, Port, Tensor};
 
-/// A length-delimited protobuf field; `number` is below 16.
-pub fn field(number: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
-    let mut length = body.len();
-    while length >= 0x80 {
-        bytes.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
+/// A varint.
+pub fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
     }
-    bytes.push(length as u8);
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A length-delimited protobuf field.
+pub fn field(number: u64, body: &[u8]) -> Vec<u8> {
+    let mut bytes = varint(number << 3 | 2);
+    bytes.extend(varint(body.len() as u64));
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// A number as a protobuf field.
+pub fn int(number: u64, value: i64) -> Vec<u8> {
+    [varint(number << 3), varint(value as u64)].concat()
 }
 
 /// A model file around the fields of its graph: IR version 8, opset 13.
@@ -79,6 +90,58 @@ pub fn classifier() -> Graph {
             ("max".into(), tensor(&[], Data::F32(vec![f32::INFINITY]))),
             ("w2".into(), tensor(&[32, 3], ramp(96))),
         ]),
-        sha256: String::new(),
+        ..Graph::default()
     }
+}
+
+/// A file of what [`classifier`] has none of: a branch that captures, a function with an attribute, sparse and int4 weights.
+pub fn oddities() -> Vec<u8> {
+    let text = |number, text: &str| field(number, text.as_bytes());
+    let port = |number, name: &str| {
+        let kind = field(2, &field(1, &int(1, 1)));
+        field(number, &[text(1, name), kind].concat())
+    };
+    let node = |op: &str, input: &str, output: &str, more: Vec<u8>| {
+        [text(1, input), text(2, output), text(4, op), more].concat()
+    };
+    let graph = |name: &str, graph: Vec<u8>| {
+        let items = [text(1, name), int(20, 5), field(6, &graph)];
+        field(5, &items.concat())
+    };
+    let then = [field(1, &node("Elu2", "h", "t", vec![])), port(12, "t")].concat();
+    let otherwise = [
+        field(1, &node("Neg", "w", "e", vec![])),
+        field(12, &text(1, "e")),
+    ]
+    .concat();
+    let branches = [graph("then_branch", then), graph("else_branch", otherwise)].concat();
+    let reference = [text(1, "alpha"), int(20, 1), text(21, "slope")].concat();
+    let slope = [text(1, "slope"), vec![0x15, 0, 0, 0, 0x3f], int(20, 1)].concat();
+    let function = [
+        text(1, "Elu2"),
+        text(4, "a"),
+        text(5, "b"),
+        field(7, &node("Elu", "a", "c", field(5, &reference))),
+        field(7, &node("Neg", "c", "b", vec![])),
+        field(9, &int(2, 13)),
+        field(11, &slope),
+    ];
+    let values = [
+        int(1, 1),
+        int(2, 1),
+        text(8, "w"),
+        field(4, &[0, 0, 0, 0x40]),
+    ]
+    .concat();
+    let indices = [int(1, 1), int(2, 7), int(7, 2)].concat();
+    let sparse = [field(1, &values), field(2, &indices), int(3, 2), int(3, 2)].concat();
+    let int4 = [int(1, 3), int(2, 22), text(8, "q"), field(9, &[0x21, 0x03])].concat();
+    let nodes = [
+        field(1, &node("Elu2", "x", "h", vec![])),
+        field(1, &node("If", "c", "y", branches)),
+    ];
+    let ports = [port(11, "x"), port(11, "c"), port(12, "y")].concat();
+    let weights = [field(5, &int4), field(15, &sparse)].concat();
+    let body = model(&[nodes.concat(), ports, weights].concat());
+    [body, field(25, &function.concat())].concat()
 }

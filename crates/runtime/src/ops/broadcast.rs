@@ -4,6 +4,7 @@ use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use crate::Fault;
+use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -73,6 +74,22 @@ impl<B: Backend> Operator<B> for Binary<B> {
             None => wrapped::<B>(dtype, out),
             Some(_) => out,
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = outputs.first()?.shape().len();
+        let (left, right) = (inputs.get(0)?, inputs.get(1)?);
+        let aligned = align(self.axis, left.shape(), right.shape()).ok()?;
+        if aligned.len() != right.shape().len() && samples.get(1)?.is_some() {
+            return None;
+        }
+        let inputs = Facts(vec![Some(left.clone()), Some(Fact::float(aligned))]);
+        Some(vec![Some(elementwise(samples, &inputs, rank)?)])
     }
 }
 
@@ -165,7 +182,11 @@ pub(crate) fn wrapped<B: Backend>(dtype: DType, x: FloatTensor<B>) -> FloatTenso
 }
 
 /// The right input's shape, moved to start at `axis` of the left one.
-fn align(axis: Option<i64>, left: &[usize], right: &[usize]) -> Result<Vec<usize>, Fault> {
+pub(crate) fn align(
+    axis: Option<i64>,
+    left: &[usize],
+    right: &[usize],
+) -> Result<Vec<usize>, Fault> {
     let Some(axis) = axis else {
         return Ok(right.to_vec());
     };

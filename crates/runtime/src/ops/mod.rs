@@ -11,22 +11,26 @@ mod linear;
 mod ml;
 mod movement;
 pub(crate) mod normalise;
+pub(crate) mod part;
 mod quantise;
 mod recurrent;
 mod reduce;
+pub(crate) mod samples;
 #[cfg(test)]
 mod testing;
 pub(crate) mod unary;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::{Graph, Node, Tensor};
 
-use crate::Fault;
+use samples::Samples;
+
 use crate::step::Host;
 use crate::value::{Fact, Facts, Values, on_device};
+use crate::{Fault, unroll};
 
 /// One operator with its attributes, ready to run on backend `B`.
 pub(crate) trait Operator<B: Backend>: Send + Sync {
@@ -43,6 +47,18 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
     /// integers of any size, or text. A place that no element reaches holds zero.
     fn moves(&self, _index: usize) -> bool {
         false
+    }
+
+    /// Where the samples of a batch lie in each output, given where they lie in each input of these
+    /// facts (`None`: the input is the same for all samples, or absent). The answer is `None`
+    /// unless it is certain that no sample's elements reach another's.
+    fn samples(
+        &self,
+        _samples: &[Option<Samples>],
+        _inputs: &Facts,
+        _outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        None
     }
 }
 
@@ -106,7 +122,23 @@ impl<B: Backend> Row<B> {
 }
 
 /// The registry: one row an operator, one module a family.
-fn registry<B: Backend>() -> Vec<Row<B>> {
+pub(crate) struct Registry<B: Backend>(HashMap<&'static str, Row<B>>);
+
+impl<B: Backend> Registry<B> {
+    pub fn new() -> Registry<B> {
+        Registry(rows().into_iter().map(|row| (row.name, row)).collect())
+    }
+
+    /// The row of `node`'s operator, if it is implemented.
+    pub fn find(&self, node: &Node) -> Option<&Row<B>> {
+        match node.domain.as_str() {
+            "" | "ai.onnx" => self.0.get(node.op.as_str()),
+            _ => self.0.get(qualified(node).as_str()),
+        }
+    }
+}
+
+fn rows<B: Backend>() -> Vec<Row<B>> {
     [
         attention::rows(),
         elementwise::rows(),
@@ -127,9 +159,18 @@ fn registry<B: Backend>() -> Vec<Row<B>> {
 /// The names of the operators that can run, in order; those outside the default domain with their
 /// domain.
 pub fn operators() -> Vec<&'static str> {
-    let mut names: Vec<_> = registry::<Host>().into_iter().map(|row| row.name).collect();
+    let rows = rows::<Host>().into_iter().map(|row| row.name);
+    let ours = |name: &&str| !name.starts_with("scoville.");
+    let mut names: Vec<_> = rows.filter(ours).chain(unroll::CONTROL).collect();
     names.sort_unstable();
     names
+}
+
+/// What the operator `name` does to the gradient, if it is implemented.
+pub(crate) fn gradient(name: &str) -> Option<Gradient> {
+    let row = rows::<Host>().into_iter().find(|row| row.name == name);
+    let control = unroll::CONTROL.contains(&name).then_some(Gradient::Exact);
+    row.map(|row| row.gradient).or(control)
 }
 
 /// The operator's name, with its domain unless that is the default one.
@@ -140,19 +181,8 @@ pub(crate) fn qualified(node: &Node) -> String {
     }
 }
 
-/// The row of `node`'s operator, if it is implemented.
-pub(crate) fn find<B: Backend>(node: &Node) -> Option<Row<B>> {
-    let name = qualified(node);
-    registry::<B>().into_iter().find(|row| row.name == name)
-}
-
-/// Whether `node` can run.
-pub(crate) fn is_supported(node: &Node) -> bool {
-    find::<Host>(node).is_some()
-}
-
 /// An axis counted from either end, as an index.
-fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
+pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
     let index = if axis < 0 {
         axis.checked_add_unsigned(rank as u64)
     } else {

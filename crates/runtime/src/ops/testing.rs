@@ -8,7 +8,7 @@ use burn_backend::{AutodiffBackend, TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{Attribute, Attributes, Data, Node, Tensor};
 
-use super::{Context, Operator, find};
+use super::{Context, Operator, Registry};
 use crate::Fault;
 use crate::step::{self, Host};
 use crate::value::{Elements, Fact, Facts, Value, Values, on_device, read, upload};
@@ -46,10 +46,25 @@ pub fn counting(shape: &[usize]) -> Operand {
     floats(shape, &values)
 }
 
+/// A fixed mix of values from -0.625 to 0.625.
+pub fn wave(seed: usize, shape: &[usize]) -> Operand {
+    let value = |i: usize| ((i * 7 + seed * 3) % 11) as f32 / 8.0 - 0.625;
+    let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+    floats(shape, &values)
+}
+
 pub fn texts(shape: &[usize], values: &[&str]) -> Operand {
     Operand(Tensor {
         shape: shape.to_vec(),
         data: Data::String(values.iter().map(|v| (*v).into()).collect()),
+    })
+}
+
+/// Of any type.
+pub fn typed(shape: &[usize], data: Data) -> Operand {
+    Operand(Tensor {
+        shape: shape.to_vec(),
+        data,
     })
 }
 
@@ -152,7 +167,8 @@ impl Case {
         let (fact, out) = self.run(index).expect(self.op);
         assert_eq!(fact.shape(), shape, "{}: inferred", self.op);
         let scale = values.iter().fold(1.0f32, |max, v| max.max(v.abs()));
-        let close = |(a, b): (&f32, &f32)| a == b || (a - b).abs() <= 1e-5 * scale;
+        let same = |a: f32, b: f32| a == b || a.is_nan() && b.is_nan();
+        let close = |(&a, &b): (&f32, &f32)| same(a, b) || (a - b).abs() <= 1e-5 * scale;
         assert!(
             out.len() == values.len() && out.iter().zip(values).all(close),
             "{}: {out:?} instead of {values:?}",
@@ -295,7 +311,8 @@ impl Case {
             opset: self.opset,
             constants: &constants,
         };
-        (find::<Tape>(&node).expect("a registered operator").parse)(&node, &context)
+        let registry = Registry::<Tape>::new();
+        (registry.find(&node).expect("a registered operator").parse)(&node, &context)
     }
 
     fn facts(&self) -> Vec<Option<Fact>> {

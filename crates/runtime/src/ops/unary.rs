@@ -2,7 +2,9 @@
 
 use burn_backend::{Backend, tensor::FloatTensor};
 
+use super::samples::Samples;
 use crate::Fault;
+use crate::ops::broadcast::{wrap, wrapped};
 use crate::ops::{Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -48,8 +50,12 @@ impl<B: Backend> Operator<B> for Unary<B> {
         };
         let values = values.iter().map(|&value| on_int(value));
         let values = values
-            .collect::<Option<_>>()
+            .collect::<Option<Vec<i64>>>()
             .ok_or_else(|| Fault::shape("the integers overflow"))?;
+        let values = values
+            .into_iter()
+            .map(|value| wrap(x.dtype, value))
+            .collect();
         Ok(vec![Fact::known(
             x.dtype,
             x.shape().to_vec(),
@@ -57,8 +63,25 @@ impl<B: Backend> Operator<B> for Unary<B> {
         )])
     }
 
-    fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
-        Ok(vec![(self.on_tensor)(inputs.tensor(0)?)])
+    fn forward(
+        &self,
+        mut inputs: Values<B>,
+        outputs: &[Fact],
+    ) -> Result<Vec<FloatTensor<B>>, Fault> {
+        let out = (self.on_tensor)(inputs.tensor(0)?);
+        Ok(vec![match outputs.first() {
+            Some(fact) => wrapped::<B>(fact.dtype, out),
+            None => out,
+        }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

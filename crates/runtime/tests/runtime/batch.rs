@@ -2,13 +2,13 @@
 
 use scoville_kernels::{Array, Device};
 use scoville_onnx::{Attribute, Dim, Graph};
-use scoville_runtime::{InputSpec, Model};
+use scoville_runtime::{Model, ModelSpec};
 
 use crate::graphs::{Builder, cnn, random};
 use crate::shared::{self, relative_error};
 
 fn load(graph: Graph) -> Model {
-    Model::load(graph, &InputSpec::raw(), &Device::Cpu).expect("loads")
+    Model::load(graph, &ModelSpec::raw(), &Device::Cpu).expect("loads")
 }
 
 fn noted(model: &Model, text: &str) -> bool {

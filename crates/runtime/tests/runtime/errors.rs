@@ -2,12 +2,12 @@
 
 use scoville_kernels::{Array, Device};
 use scoville_onnx::{Attribute, DType, Dim, Graph, Port};
-use scoville_runtime::{Error, InputSpec, Model};
+use scoville_runtime::{Error, Model, ModelSpec};
 
 use crate::graphs::{Builder, cnn};
 
 fn refusal(graph: Graph) -> String {
-    Model::load(graph, &InputSpec::raw(), &Device::Cpu)
+    Model::load(graph, &ModelSpec::raw(), &Device::Cpu)
         .and_then(|model| model.check_classifier())
         .expect_err("it must be refused")
         .to_string()
@@ -39,7 +39,7 @@ fn all_unsupported_operators_are_named_at_once() {
             "Frobnicate (2 nodes, e.g. make a)",
         ],
     );
-    match Model::load(graph, &InputSpec::raw(), &Device::Cpu) {
+    match Model::load(graph, &ModelSpec::raw(), &Device::Cpu) {
         Err(Error::UnsupportedOperators(list)) => assert_eq!(list.len(), 2),
         other => panic!("{other:?}"),
     }
@@ -60,12 +60,12 @@ fn operators_off_the_path_do_not_matter() {
         dtype: DType::F32,
         shape: None,
     });
-    let model = Model::load(graph, &InputSpec::raw(), &Device::Cpu).expect("loads");
+    let model = Model::load(graph, &ModelSpec::raw(), &Device::Cpu).expect("loads");
     assert!(
         model
             .notes()
             .iter()
-            .any(|note| note.contains("first of 2 outputs"))
+            .any(|note| note.contains("only output y is used"))
     );
 }
 
@@ -147,7 +147,7 @@ fn sizes_are_checked_before_anything_is_allocated() {
 
 #[test]
 fn arrays_that_do_not_fit() {
-    let model = Model::load(cnn(), &InputSpec::raw(), &Device::Cpu).expect("loads");
+    let model = Model::load(cnn(), &ModelSpec::raw(), &Device::Cpu).expect("loads");
     let narrow = Array::<f32>::zeros(&Device::Cpu, 2, 127).expect("fits");
     let message = model.logits(&narrow).expect_err("127 of 128").to_string();
     assert!(

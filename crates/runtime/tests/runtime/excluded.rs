@@ -1,7 +1,49 @@
 //! Cases of the ONNX node suite that do not pass though their operators are claimed, each with the
 //! reason. A final `*` stands for any rest of the name. A case that passes may not be here.
 
-pub const EXCLUDED: &[(&str, &str)] = &[(
-    "test_dft_inverse*",
-    "the expected values carry the rounding of a float32 FFT: 1.9e-7 where the result is 0",
-)];
+pub const EXCLUDED: &[(&str, &str)] = &[
+    (
+        "test_constant",
+        "a graph of constants alone computes nothing, and is refused",
+    ),
+    (
+        "test_not_2d",
+        "the model says opset 1, below the lowest that we take",
+    ),
+    (
+        "test_not_3d",
+        "the model says opset 1, below the lowest that we take",
+    ),
+    (
+        "test_not_4d",
+        "the model says opset 1, below the lowest that we take",
+    ),
+    (
+        "test_scan_sum",
+        "Scan of opset 8, which opset 9 replaced, is refused by name",
+    ),
+    (
+        "test_training_dropout*",
+        "dropout in training is random; a model is exported in evaluation mode",
+    ),
+    (
+        "test_batchnorm_epsilon_training_mode",
+        "batch statistics of training are not what an attacked model computes",
+    ),
+    (
+        "test_batchnorm_example_training_mode",
+        "batch statistics of training are not what an attacked model computes",
+    ),
+    (
+        "test_maxunpool_export_with_output_shape",
+        "the suite and onnxruntime count the indices in different shapes; refused instead of guessed",
+    ),
+    (
+        "test_dft_inverse*",
+        "the expected values carry the rounding of a float32 FFT: 1.9e-7 where the result is 0",
+    ),
+];
+
+/// Cases that pass, but have no derivative where the suite asks, or one that differences in f32
+/// cannot see; with the reason.
+pub const WITHOUT_DERIVATIVE: &[(&str, &str)] = &[];

@@ -2,7 +2,7 @@
 
 use scoville_kernels::{Array, Device, DeviceSpec, adapters};
 use scoville_onnx::{Attribute, Graph};
-use scoville_runtime::{InputSpec, Model};
+use scoville_runtime::{Model, ModelSpec};
 
 use crate::graphs::{Builder, cnn, random};
 use crate::shared::relative_error;
@@ -29,7 +29,7 @@ struct Results {
     digest: String,
 }
 
-fn results(device: &Device, spec: &InputSpec) -> Results {
+fn results(device: &Device, spec: &ModelSpec) -> Results {
     let model = Model::load(cnn(), spec, device).expect("loads");
     let rows = 3;
     let x = random(9, rows * model.sample_len());
@@ -53,13 +53,13 @@ fn results(device: &Device, spec: &InputSpec) -> Results {
 #[test]
 fn gpu_and_cpu_agree() {
     let Some(gpu) = gpu() else { return };
-    let normalised = InputSpec {
+    let normalised = ModelSpec {
         shape: Some(vec![2, 8, 8]),
         mean: vec![0.4, 0.5],
         std: vec![0.25],
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
-    for spec in [InputSpec::raw(), normalised] {
+    for spec in [ModelSpec::raw(), normalised] {
         let (on_cpu, on_gpu) = (results(&Device::Cpu, &spec), results(&gpu, &spec));
         for (what, got, expected) in [
             ("logits", &on_gpu.logits, &on_cpu.logits),
@@ -178,7 +178,7 @@ fn operators_agree() {
     let Some(gpu) = gpu() else { return };
     for (op, graph) in small_graphs() {
         let run = |device: &Device| {
-            let model = Model::load(graph.clone(), &InputSpec::raw(), device).expect(op);
+            let model = Model::load(graph.clone(), &ModelSpec::raw(), device).expect(op);
             let x = Array::from_vec(device, 1, 24, random(5, 24)).expect("fits");
             let mut head = |logits: &Array| {
                 let weights = (0..logits.cols()).map(|i| (1.0 + i as f32).sin()).collect();
@@ -200,7 +200,7 @@ fn operators_agree() {
 #[test]
 fn an_array_on_another_device_is_refused() {
     let Some(gpu) = gpu() else { return };
-    let model = Model::load(cnn(), &InputSpec::raw(), &Device::Cpu).expect("loads");
+    let model = Model::load(cnn(), &ModelSpec::raw(), &Device::Cpu).expect("loads");
     let x = Array::<f32>::zeros(&gpu, 1, model.sample_len()).expect("fits");
     assert!(model.logits(&x).is_err());
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use scoville_kernels::{Array, Device};
 use scoville_onnx::Attribute;
-use scoville_runtime::{InputSpec, Layout, Model};
+use scoville_runtime::{Layout, Model, ModelSpec};
 
 use crate::graphs::{Builder, cnn, random};
 use crate::shared;
@@ -103,16 +103,16 @@ fn assert_agrees(name: &str, model: &Model, x: &[f32], step: f64) {
 
 #[test]
 fn small_graphs() {
-    let model = Model::load(cnn(), &InputSpec::raw(), &Device::Cpu).expect("loads");
+    let model = Model::load(cnn(), &ModelSpec::raw(), &Device::Cpu).expect("loads");
     assert_agrees("cnn", &model, &random(1, 3 * model.sample_len()), 1e-2);
 
     // Through the prologue: mean, std, range, NHWC, transpose.
-    let spec = InputSpec {
+    let spec = ModelSpec {
         shape: Some(vec![2, 8, 8]),
         mean: vec![100.0, 120.0],
         std: vec![50.0, 60.0],
         pixel_range: (0.0, 255.0),
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
     let model = Model::load(cnn(), &spec, &Device::Cpu).expect("loads");
     assert_agrees(
@@ -134,10 +134,10 @@ fn small_graphs() {
         .node("Tanh", &["c"], "h")
         .node("Flatten", &["h"], "y")
         .build();
-    let spec = InputSpec {
+    let spec = ModelSpec {
         layout: Layout::Nhwc,
         transpose: true,
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
     let model = Model::load(nhwc, &spec, &Device::Cpu).expect("loads");
     assert_eq!(model.sample_shape(), [2, 4, 3]);
@@ -155,7 +155,7 @@ fn samples_that_run_one_by_one_have_gradients() {
         .node("MatMul", &["s", "v"], "b")
         .node("Add", &["a", "b"], "y")
         .build();
-    let model = Model::load(graph, &InputSpec::raw(), &Device::Cpu).expect("loads");
+    let model = Model::load(graph, &ModelSpec::raw(), &Device::Cpu).expect("loads");
     assert!(
         model.notes().iter().any(|note| note.contains("one by one")),
         "{:?}",
@@ -169,19 +169,19 @@ fn third_party_models() {
     let Some(data) = shared::data() else { return };
     let (pixels, _) = shared::cifar(&data.join("cifar10/cifar10_test_exact.bin"), 2);
     let (digits, _) = shared::mnist(&data, 2);
-    let load = |name: &str, spec: InputSpec| {
+    let load = |name: &str, spec: ModelSpec| {
         shared::load(&data.join(Path::new(name)), &spec, &Device::Cpu).expect(name)
     };
     let resnet = load(
         "vnncomp/vnncomp2021_cifar10_resnet/models/resnet_2b.onnx",
-        InputSpec::default(),
+        ModelSpec::default(),
     );
     assert_agrees("resnet_2b", &resnet, &pixels, 1e-2);
-    let resnet20 = load("onnx/cifar10_resnet20.onnx", InputSpec::default());
+    let resnet20 = load("onnx/cifar10_resnet20.onnx", ModelSpec::default());
     assert_agrees("cifar10_resnet20", &resnet20, &pixels, 1e-2);
-    let nhwc = InputSpec {
+    let nhwc = ModelSpec {
         layout: Layout::Nhwc,
-        ..InputSpec::default()
+        ..ModelSpec::default()
     };
     assert_agrees(
         "tf2onnx",
@@ -189,14 +189,14 @@ fn third_party_models() {
         &pixels,
         1e-2,
     );
-    let bn = load("onnx/mnist_burn_bn.onnx", InputSpec::default());
+    let bn = load("onnx/mnist_burn_bn.onnx", ModelSpec::default());
     assert_agrees("mnist_burn_bn", &bn, &digits, 1e-2);
     let fc = load(
         "vnncomp/vnncomp2022_mnist_fc/models/mnist-net_256x2.onnx",
-        InputSpec::default(),
+        ModelSpec::default(),
     );
     assert_agrees("mnist-net_256x2", &fc, &digits, 1e-2);
-    let pooled = load("onnx/mnist_cntk.onnx", InputSpec::default());
+    let pooled = load("onnx/mnist_cntk.onnx", ModelSpec::default());
     // Not digits: on their background windows of a pooling tie, and there a maximum has no
     // derivative.
     assert_agrees("mnist_cntk", &pooled, &random(6, 2 * 784), 1e-2);
@@ -204,7 +204,7 @@ fn third_party_models() {
 
 #[test]
 fn a_head_that_fails_or_misfits_is_an_error() {
-    let model = Model::load(cnn(), &InputSpec::raw(), &Device::Cpu).expect("loads");
+    let model = Model::load(cnn(), &ModelSpec::raw(), &Device::Cpu).expect("loads");
     let x = array(&model, 1, &random(1, model.sample_len()));
     let mut narrow = |_: &Array| Array::filled(&Device::Cpu, 1, 4, 1.0f32);
     let error = model

@@ -1,12 +1,14 @@
 //! Models against what others measured: onnxruntime's outputs, published accuracies, central
 //! differences, another device.
 
+mod accuracy;
 mod batch;
 mod errors;
 mod excluded;
 mod gpu;
 mod gradient;
 mod graphs;
+mod node_gradients;
 mod node_suite;
 mod shared;
 mod truth;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use scoville_kernels::{Array, Device};
-use scoville_runtime::{Error, InputSpec, Model};
+use scoville_runtime::{Error, Model, ModelSpec};
 
 /// The folder of shared data, beside the project; `None` (and a word about it) where there is none.
 pub fn data() -> Option<PathBuf> {
@@ -16,7 +16,7 @@ pub fn data() -> Option<PathBuf> {
     None
 }
 
-pub fn load(path: &Path, spec: &InputSpec, device: &Device) -> Result<Model, Error> {
+pub fn load(path: &Path, spec: &ModelSpec, device: &Device) -> Result<Model, Error> {
     Model::load(scoville_onnx::load(path)?, spec, device)
 }
 
@@ -31,6 +31,32 @@ pub fn floats(path: &Path) -> Vec<f32> {
         .0
         .iter()
         .map(|chunk| f32::from_le_bytes(*chunk))
+        .collect()
+}
+
+/// Each model with one input and onnxruntime's outputs for it.
+pub fn reference_pairs(data: &Path, device: &Device) -> Vec<(String, Model, Vec<f32>, Vec<f32>)> {
+    let folder = data.join("onnx/reference_io");
+    let pair = |[name, input]: [String; 2]| {
+        let (kind, dims) = input.split_once(") [").expect("tensor(TYPE) [N, ..]");
+        let dims = dims.trim_end_matches(']').split(", ").skip(1);
+        let spec = ModelSpec {
+            shape: Some(dims.map(|size| size.parse().expect("a size")).collect()),
+            ..ModelSpec::raw()
+        };
+        let file = folder.join(format!("{name}.in.bin"));
+        let x = match kind {
+            "tensor(float" => floats(&file),
+            "tensor(uint8" => bytes(&file).into_iter().map(f32::from).collect(),
+            other => panic!("{name}: {other}"),
+        };
+        let expected = floats(&folder.join(format!("{name}.out0.f32")));
+        let model = load(&data.join(format!("onnx/{name}.onnx")), &spec, device).expect(&name);
+        (name, model, x, expected)
+    };
+    csv(&folder.join("index.csv"), ["model", "input"])
+        .into_iter()
+        .map(pair)
         .collect()
 }
 
@@ -61,7 +87,14 @@ fn split(line: &str) -> Vec<String> {
 
 /// Images and labels of a CIFAR-10 binary file, pixels in [0, 1].
 pub fn cifar(path: &Path, count: usize) -> (Vec<f32>, Vec<u8>) {
-    let bytes = bytes(path);
+    let mut bytes = bytes(path);
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        let mut out = Vec::new();
+        flate2::read::GzDecoder::new(&*bytes)
+            .read_to_end(&mut out)
+            .expect("gzip");
+        bytes = out;
+    }
     let records = bytes.as_chunks::<3073>().0.iter().take(count);
     let pixels = records
         .clone()

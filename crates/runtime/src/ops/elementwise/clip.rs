@@ -1,11 +1,13 @@
-//! Clip: `min(max(x, min), max)`. The bounds are attributes up to opset 10, inputs after; known
-//! ones pass no gradient where they bite.
+//! Clip: `min(max(x, min), max)`. The bounds are attributes up to opset 10, then inputs of one element,
+//! which a run may compute; where a bound bites, the gradient passes to it instead of `x`.
 
-use burn_backend::{Backend, tensor::FloatTensor};
+use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;
 
+use super::mask::extreme;
 use crate::Fault;
-use crate::ops::{Context, Operator, Parsed};
+use crate::ops::samples::Samples;
+use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values};
 
 enum Clip {
@@ -21,16 +23,28 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
     }))
 }
 
-/// The one element of a known bound.
-fn bound(fact: Option<&Fact>, index: usize) -> Result<Option<f32>, Fault> {
-    let bound = match fact.map(Fact::elements) {
-        None => return Ok(None),
-        Some(Some(Elements::Float(values))) => values.first().copied(),
-        Some(Some(Elements::Int(values))) => values.first().map(|&value| value as f32),
-        Some(_) => None,
+/// The one element of a bound, if it is known.
+fn known(fact: &Fact) -> Option<f32> {
+    match fact.elements()? {
+        Elements::Float(values) => values.first().copied(),
+        Elements::Int(values) => values.first().map(|&value| value as f32),
+        Elements::Text(_) => None,
+    }
+}
+
+fn check_bound(inputs: &Facts, index: usize) -> Result<(), Fault> {
+    let Some(bound) = inputs.get(index) else {
+        return Ok(());
     };
-    let what = "must be one number that does not depend on the model's input";
-    bound.map(Some).ok_or(Fault::Input { index, what })
+    if count(inputs.shape(index)?)? != 1 {
+        let what = "must be one number";
+        return Err(Fault::Input { index, what });
+    }
+    if bound.dtype != inputs.any(0)?.dtype {
+        let what = "differs in type from the first input";
+        return Err(Fault::Input { index, what });
+    }
+    Ok(())
 }
 
 /// Integers are clipped exactly where they are known.
@@ -53,38 +67,64 @@ fn clip_ints(inputs: &Facts) -> Option<Fact> {
     ))
 }
 
+/// Clips `x` at one number.
+fn clip_at<B: Backend>(x: FloatTensor<B>, bound: f32, at_most: bool) -> FloatTensor<B> {
+    match at_most {
+        true => B::float_clamp_max(x, bound.into()),
+        false => B::float_clamp_min(x, bound.into()),
+    }
+}
+
 impl<B: Backend> Operator<B> for Clip {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
-        if let Some(known) = clip_ints(inputs) {
-            return Ok(vec![known]);
-        }
         let x = inputs.any(0)?.with_shape(inputs.shape(0)?.to_vec());
         if matches!(self, Clip::Inputs) {
-            bound(inputs.get(1), 1)?;
-            bound(inputs.get(2), 2)?;
+            check_bound(inputs, 1)?;
+            check_bound(inputs, 2)?;
+            if let Some(known) = clip_ints(inputs) {
+                return Ok(vec![known]);
+            }
         }
         Ok(vec![x])
     }
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let (min, max) = match *self {
-            Clip::Attributes(min, max) => (min, max),
-            Clip::Inputs => (bound(inputs.fact(1), 1)?, bound(inputs.fact(2), 2)?),
-        };
         let mut x = inputs.tensor(0)?;
-        if let Some(min) = min {
-            x = B::float_clamp_min(x, min.into());
-        }
-        if let Some(max) = max {
-            x = B::float_clamp_max(x, max.into());
+        for (index, at_most) in [(1, false), (2, true)] {
+            x = match (self, inputs.fact(index)) {
+                (Clip::Attributes(min, max), _) => match if at_most { max } else { min } {
+                    Some(bound) => clip_at::<B>(x, *bound, at_most),
+                    None => x,
+                },
+                (Clip::Inputs, None) => x,
+                (Clip::Inputs, Some(fact)) => match known(fact) {
+                    Some(bound) => clip_at::<B>(x, bound, at_most),
+                    None => {
+                        let shape = x.shape().to_vec();
+                        let ones = Shape::from(vec![1; shape.len()]);
+                        let bound = B::float_reshape(inputs.tensor(index)?, ones);
+                        extreme::<B>(!at_most, x, bound, &shape)
+                    }
+                },
+            };
         }
         Ok(vec![x])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let alone = samples.iter().skip(1).all(Option::is_none);
+        samples.first().filter(|_| alone).map(|first| vec![*first])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{Case, floats};
+    use crate::ops::testing::{Case, floats, ints};
 
     #[test]
     fn values() {
@@ -109,8 +149,36 @@ mod tests {
             .absent()
             .constant(floats(&[], &[6.0]))
             .gives(&[3], &[-7.0, 0.5, 6.0]);
-        clip(13)
-            .input(floats(&[], &[0.0]))
-            .fails("must be one number");
+    }
+
+    #[test]
+    fn computed_bounds() {
+        let clip = |min, max| {
+            Case::new("Clip")
+                .input(floats(&[3], &[-7.0, 0.5, 9.0]))
+                .input(min)
+                .input(max)
+        };
+        let case = || clip(floats(&[], &[-1.0]), floats(&[1], &[6.0]));
+        case().gives(&[3], &[-1.0, 0.5, 6.0]);
+        case().gradient_agrees();
+        // The upper bound wins.
+        clip(floats(&[], &[3.0]), floats(&[], &[2.0])).gives(&[3], &[2.0; 3]);
+        clip(floats(&[2], &[0.0; 2]), floats(&[], &[6.0])).fails("input 1 must be one number");
+        clip(floats(&[], &[0.0]), ints(&[], &[6])).fails("input 2 differs in type");
+    }
+
+    #[test]
+    fn integers() {
+        Case::new("Clip")
+            .constant(ints(&[3], &[-7, 3, i64::MAX]))
+            .constant(ints(&[], &[0]))
+            .constant(ints(&[], &[1 << 40]))
+            .gives_ints(&[3], &[0, 3, 1 << 40]);
+        Case::new("Clip")
+            .input(ints(&[2], &[-7, 3]))
+            .constant(ints(&[], &[0]))
+            .constant(ints(&[], &[i64::MAX]))
+            .gives(&[2], &[0.0, 3.0]);
     }
 }

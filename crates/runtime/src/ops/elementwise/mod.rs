@@ -1,14 +1,39 @@
 //! Element by element: activations, arithmetic, comparisons, logic.
 
 mod add;
+mod bitwise;
 mod clip;
+mod compare;
 mod div;
+mod elu;
+mod exponential;
+mod gelu;
+mod hard_sigmoid;
+mod hardmax;
+mod hyperbolic;
 mod leaky_relu;
+mod logic;
+pub(super) mod mask;
+mod modulo;
 mod mul;
+mod not_finite;
+mod pow;
+mod prelu;
 mod relu;
+mod rounding;
+mod shrink;
 mod sigmoid;
+mod sign;
+mod softplus;
+mod softsign;
 mod sub;
+mod swish;
 mod tanh;
+mod thresholded_relu;
+mod trigonometric;
+mod typed;
+mod variadic;
+mod where_;
 
 use burn_backend::Backend;
 
@@ -16,14 +41,74 @@ use crate::ops::Row;
 
 pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
     vec![
+        Row::exact("Abs", sign::abs),
+        Row::exact("Acos", trigonometric::acos),
+        Row::exact("Acosh", hyperbolic::acosh),
         Row::exact("Add", add::parse),
+        Row::zero("And", logic::and),
+        Row::exact("Asin", trigonometric::asin),
+        Row::exact("Asinh", hyperbolic::asinh),
+        Row::exact("Atan", trigonometric::atan),
+        Row::exact("Atanh", hyperbolic::atanh),
+        Row::zero("BitShift", bitwise::shift),
+        Row::zero("BitwiseAnd", bitwise::and),
+        Row::zero("BitwiseNot", bitwise::not),
+        Row::zero("BitwiseOr", bitwise::or),
+        Row::zero("BitwiseXor", bitwise::xor),
+        Row::zero("Ceil", rounding::ceil),
+        Row::exact("Celu", elu::celu),
         Row::exact("Clip", clip::parse),
+        Row::exact("Cos", trigonometric::cos),
+        Row::exact("Cosh", hyperbolic::cosh),
         Row::exact("Div", div::parse),
+        Row::exact("Elu", elu::elu),
+        Row::zero("Equal", compare::equal),
+        Row::exact("Erf", exponential::erf),
+        Row::exact("Exp", exponential::exp),
+        Row::zero("Floor", rounding::floor),
+        Row::exact("Gelu", gelu::parse),
+        Row::zero("Greater", compare::greater),
+        Row::zero("GreaterOrEqual", compare::greater_equal),
+        Row::exact("HardSigmoid", hard_sigmoid::parse),
+        Row::exact("HardSwish", hard_sigmoid::parse_swish),
+        Row::zero("Hardmax", hardmax::parse),
+        Row::zero("IsInf", not_finite::parse_infinite),
+        Row::zero("IsNaN", not_finite::parse_nan),
         Row::exact("LeakyRelu", leaky_relu::parse),
+        Row::zero("Less", compare::less),
+        Row::zero("LessOrEqual", compare::less_equal),
+        Row::exact("Log", exponential::log),
+        Row::exact("Max", variadic::max),
+        Row::exact("Mean", variadic::mean),
+        Row::exact("Min", variadic::min),
+        Row::exact("Mish", softplus::parse_mish),
+        Row::exact("Mod", modulo::parse),
         Row::exact("Mul", mul::parse),
+        Row::exact("Neg", sign::neg),
+        Row::zero("Not", logic::not),
+        Row::zero("Or", logic::or),
+        Row::exact("PRelu", prelu::parse),
+        Row::exact("Pow", pow::parse),
+        Row::exact("Reciprocal", exponential::reciprocal),
         Row::exact("Relu", relu::parse),
+        Row::zero("Round", rounding::round),
+        Row::exact("Selu", elu::selu),
+        Row::exact("Shrink", shrink::parse),
         Row::exact("Sigmoid", sigmoid::parse),
+        Row::zero("Sign", sign::sign),
+        Row::exact("Sin", trigonometric::sin),
+        Row::exact("Sinh", hyperbolic::sinh),
+        Row::exact("Softplus", softplus::parse),
+        Row::exact("Softsign", softsign::parse),
+        Row::exact("Sqrt", exponential::sqrt),
         Row::exact("Sub", sub::parse),
+        Row::exact("Sum", variadic::sum),
+        Row::exact("Swish", swish::parse),
+        Row::exact("Tan", trigonometric::tan),
         Row::exact("Tanh", tanh::parse),
+        Row::exact("ThresholdedRelu", thresholded_relu::parse),
+        Row::exact("Where", where_::parse),
+        Row::zero("Xor", logic::xor),
+        Row::exact("com.microsoft.Gelu", gelu::parse),
     ]
 }

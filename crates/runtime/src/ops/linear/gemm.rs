@@ -6,6 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left, wrapped};
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values, is_float};
 
@@ -117,6 +118,20 @@ impl<B: Backend> Operator<B> for Gemm {
             true => sum,
             false => wrapped::<B>(dtype, B::float_trunc(sum)),
         })])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        // C may hold samples too; what is the same for all of them must not differ by row.
+        let rows = |fact: &Fact| fact.shape().len() < 2 || fact.shape().first() == Some(&1);
+        let c = samples.get(2).copied().flatten().is_some();
+        let shared = c || inputs.get(2).is_none_or(rows);
+        let apart = !self.trans_a && shared;
+        along_first(samples, &[0, 2], outputs.len()).filter(|_| apart)
     }
 }
 

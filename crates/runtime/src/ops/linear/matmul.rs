@@ -6,6 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left, stretched, wrap, wrapped};
+use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values, on_device};
 
@@ -54,6 +55,39 @@ impl<B: Backend> Operator<B> for MatMul {
         let product = multiply::<B>(inputs.tensor(0)?, inputs.tensor(1)?)?;
         let product = B::float_reshape(product, Shape::from(on_device(out)));
         Ok(vec![wrapped::<B>(dtype, product)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = outputs.first()?.shape().len();
+        let [left, right] = [0, 1].map(|i| inputs.get(i).map_or(0, |fact| fact.shape().len()));
+        // The last axis of the left matrix and the one before it of the right are summed over.
+        let summed = |i: usize, axis: usize| match i {
+            0 => axis + 1 == left,
+            _ => axis + 2 == right.max(2),
+        };
+        let held = samples.iter().enumerate();
+        let mut held = held.filter_map(|(i, samples)| Some((i, (*samples)?)));
+        let apart = held.all(|(i, samples)| {
+            let column = i == 1 && samples.axis + 1 == right;
+            !summed(i, samples.axis) && !column
+        });
+        // Rows of the left matrix meet the whole right one.
+        let rows = samples.first()?.is_some_and(|s| s.axis + 2 == left);
+        if !apart || left < 2 || right < 2 {
+            return None;
+        }
+        if rows {
+            let alone = samples.get(1)?.is_none();
+            let place = samples.first().copied().flatten()?;
+            let axis = rank.checked_sub(2)?;
+            return alone.then(|| vec![Some(Samples { axis, ..place })]);
+        }
+        Some(vec![Some(elementwise(samples, inputs, rank)?)])
     }
 }
 

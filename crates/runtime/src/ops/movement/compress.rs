@@ -9,6 +9,7 @@ use scoville_onnx::Node;
 use super::kept::Kept;
 use super::rows::upload;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -69,6 +70,17 @@ impl<B: Backend> Operator<B> for Compress<B> {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis?, outputs.first()?.shape().len()).ok()?;
+        let place = samples.first().copied().flatten()?;
+        (place.axis != axis).then(|| vec![Some(place)])
     }
 }
 

@@ -4,6 +4,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -50,6 +51,18 @@ impl<B: Backend> Operator<B> for Concat {
 
     fn moves(&self, _: usize) -> bool {
         true
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = outputs.first()?.shape().len();
+        let axis = crate::ops::axis(self.axis, rank).ok()?;
+        let out = elementwise(samples, inputs, rank)?;
+        (out.axis != axis).then(|| vec![Some(out)])
     }
 }
 

@@ -5,6 +5,7 @@ use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, stretch};
+use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -32,6 +33,19 @@ impl<B: Backend> Operator<B> for Expand {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let shape = outputs.first()?.shape();
+        let out = elementwise(samples, inputs, shape.len())?;
+        let data = inputs.get(0)?.shape();
+        let own = (out.axis + data.len()).checked_sub(shape.len())?;
+        (data.get(own) == shape.get(out.axis)).then(|| vec![Some(out)])
     }
 }
 

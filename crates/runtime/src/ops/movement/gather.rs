@@ -10,6 +10,7 @@ use scoville_onnx::Node;
 use super::kept::Kept;
 use super::rows::{computed, position, upload};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values, on_device};
 
@@ -63,6 +64,29 @@ impl<B: Backend> Operator<B> for Gather<B> {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let (data, indices) = (inputs.get(0)?.shape(), inputs.get(1)?.shape());
+        let axis = crate::ops::axis(self.axis, data.len()).ok()?;
+        let place = match (samples.first()?, samples.get(1)?) {
+            (Some(data), None) if data.axis < axis => *data,
+            (Some(data), None) if data.axis > axis => Samples {
+                axis: (data.axis + indices.len()).checked_sub(1)?,
+                ..*data
+            },
+            (None, Some(indices)) => Samples {
+                axis: axis + indices.axis,
+                ..*indices
+            },
+            _ => return None,
+        };
+        Some(vec![Some(place)])
     }
 }
 

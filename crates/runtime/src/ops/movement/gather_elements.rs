@@ -11,6 +11,7 @@ use scoville_onnx::Node;
 use super::kept::Kept;
 use super::rows::{computed, position, upload};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -68,6 +69,19 @@ impl<B: Backend> Operator<B> for GatherElements<B> {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis, outputs.first()?.shape().len()).ok()?;
+        let both = samples.iter().all(Option::is_some);
+        let place = samples.first().copied().flatten()?;
+        let alike = both && samples.iter().all(|other| *other == Some(place));
+        (alike && place.axis != axis).then(|| vec![Some(place)])
     }
 }
 

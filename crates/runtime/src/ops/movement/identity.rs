@@ -4,6 +4,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Data, Node};
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -48,6 +49,15 @@ impl<B: Backend> Operator<B> for Identity {
         // The mask is known, so its tensor is not looked at.
         let x = inputs.tensor(0)?;
         Ok(vec![x.clone(), x])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        Some(vec![*samples.first()?; outputs.len()])
     }
 }
 

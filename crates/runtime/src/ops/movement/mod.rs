@@ -10,6 +10,7 @@ mod flatten;
 mod gather;
 mod gather_elements;
 mod gather_nd;
+mod guard;
 mod identity;
 pub(super) mod kept;
 mod non_zero;
@@ -51,6 +52,7 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("GatherElements", gather_elements::parse),
         Row::exact("GatherND", gather_nd::parse),
         Row::exact("Identity", identity::parse),
+        Row::exact("scoville.Guard", guard::parse),
         Row::zero("NonZero", non_zero::parse),
         Row::exact("OneHot", one_hot::parse),
         Row::exact("Pad", pad::parse),

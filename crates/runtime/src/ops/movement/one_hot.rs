@@ -6,6 +6,7 @@ use scoville_onnx::Node;
 
 use super::fill::one;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -73,6 +74,18 @@ impl<B: Backend> Operator<B> for OneHot {
 
     fn moves(&self, index: usize) -> bool {
         index == 2
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis, outputs.first()?.shape().len()).ok()?;
+        let place = samples.first().copied().flatten()?;
+        let axis = place.axis + usize::from(place.axis >= axis);
+        Some(vec![Some(Samples { axis, ..place })])
     }
 }
 

@@ -9,6 +9,7 @@ use scoville_onnx::Node;
 use super::fill::one;
 use super::rows::upload;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Values};
 
@@ -196,6 +197,18 @@ impl<B: Backend> Operator<B> for Pad {
 
     fn moves(&self, index: usize) -> bool {
         index == 0 || index == 2
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = inputs.get(0)?.shape().len();
+        let pads = self.pads(rank, |i| inputs.optional_ints(i)).ok()?;
+        let place = samples.first().copied().flatten()?;
+        (pads.get(place.axis) == Some(&(0, 0))).then(|| vec![Some(place)])
     }
 }
 

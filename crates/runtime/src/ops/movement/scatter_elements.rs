@@ -10,6 +10,7 @@ use super::rows::{self, coordinates, strides, upload};
 use super::scatter::{self, Reduction, Updates};
 use crate::Fault;
 use crate::ops::broadcast::wrapped;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -120,6 +121,18 @@ impl<B: Backend> Operator<B> for ScatterElements<B> {
 
     fn moves(&self, index: usize) -> bool {
         self.reduction == Reduction::None && index != 1
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis, outputs.first()?.shape().len()).ok()?;
+        let place = samples.first().copied().flatten()?;
+        let alike = samples.iter().all(|other| *other == Some(place));
+        (alike && place.axis != axis).then(|| vec![Some(place)])
     }
 }
 

@@ -5,6 +5,7 @@ use burn_backend::{Backend, Slice as Range, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -115,6 +116,20 @@ impl<B: Backend> Operator<B> for Slice {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let data = inputs.get(0)?.shape();
+        let cuts = self.cuts(data, |i| inputs.optional_ints(i)).ok()?;
+        let place = samples.first().copied().flatten()?;
+        let cut = cuts.get(place.axis)?;
+        let whole = cut.start == 0 && cut.step == 1 && data.get(place.axis) == Some(&cut.len);
+        whole.then(|| vec![Some(place)])
     }
 }
 

@@ -6,6 +6,7 @@ use scoville_onnx::Node;
 
 use super::fill::sizes;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -118,6 +119,18 @@ impl<B: Backend> Operator<B> for Split {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = inputs.get(0)?.shape().len();
+        let axis = crate::ops::axis(self.axis, rank).ok()?;
+        let place = samples.first().copied().flatten()?;
+        (place.axis != axis).then(|| vec![Some(place); outputs.len()])
     }
 }
 

@@ -5,6 +5,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, reshaped};
 use crate::ops::{Axes, Context, Operator, Parsed, reshape_to};
 use crate::value::{Fact, Facts, Values};
 
@@ -38,6 +39,15 @@ impl<B: Backend> Operator<B> for Squeeze {
 
     fn forward(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         reshape_to(inputs, outputs)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        reshaped(samples, inputs, outputs)
     }
 }
 

@@ -4,6 +4,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -40,6 +41,17 @@ impl<B: Backend> Operator<B> for Tile {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let place = samples.first().copied().flatten()?;
+        let size = |fact: &Fact| fact.shape().get(place.axis).copied();
+        (size(inputs.get(0)?) == size(outputs.first()?)).then(|| vec![Some(place)])
     }
 }
 

@@ -4,6 +4,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -54,6 +55,17 @@ impl<B: Backend> Operator<B> for Transpose {
 
     fn moves(&self, _: usize) -> bool {
         true
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let perm = self.permutation(inputs.get(0)?.shape().len()).ok()?;
+        let moved = samples.first().copied().flatten()?.permuted(&perm)?;
+        Some(vec![Some(moved)])
     }
 }
 

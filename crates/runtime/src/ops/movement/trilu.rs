@@ -9,6 +9,7 @@ use scoville_onnx::Node;
 use super::fill::one;
 use super::kept::Kept;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -66,6 +67,17 @@ impl<B: Backend> Operator<B> for Trilu<B> {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = outputs.first()?.shape().len();
+        let place = samples.first().copied().flatten()?;
+        (place.axis + 2 < rank).then(|| vec![Some(place)])
     }
 }
 

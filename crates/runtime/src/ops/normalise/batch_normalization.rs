@@ -6,6 +6,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -32,6 +33,12 @@ pub(crate) fn inference_only(node: &Node) -> Result<(), Fault> {
             "training_mode; export in evaluation mode: it".into(),
         ));
     }
+    // Before opset 14, further outputs ask for the statistics of the batch.
+    if node.outputs.iter().skip(1).any(|name| !name.is_empty()) {
+        return Err(Fault::Unsupported(
+            "an output of batch statistics; export in evaluation mode: it".into(),
+        ));
+    }
     if node.attributes.int_or("spatial", 1)? != 1 {
         return Err(Fault::Unsupported("spatial=0".into()));
     }
@@ -51,7 +58,7 @@ impl<B: Backend> Operator<B> for BatchNormalization {
                 )));
             }
         }
-        Ok(vec![Fact::float(x.to_vec())])
+        Ok(vec![inputs.any(0)?.with_shape(x.to_vec())])
     }
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
@@ -66,6 +73,15 @@ impl<B: Backend> Operator<B> for BatchNormalization {
             variance,
             self.epsilon.into(),
         )])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 
@@ -99,5 +115,11 @@ mod tests {
         norm(floats(&[1, 2], &[0.0; 2]))
             .int("training_mode", 1)
             .fails("training_mode");
+        norm(floats(&[1, 2], &[0.0; 2]))
+            .outputs(5)
+            .fails("batch statistics");
+        norm(floats(&[1, 2], &[0.0; 2]))
+            .int("spatial", 0)
+            .fails("spatial=0");
     }
 }

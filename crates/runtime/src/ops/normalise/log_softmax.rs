@@ -5,6 +5,7 @@ use scoville_onnx::Node;
 
 use super::softmax::Normalised;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -24,6 +25,16 @@ impl<B: Backend> Operator<B> for LogSoftmax {
 
     fn forward(&self, inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         self.0.forward::<B>(inputs, B::log_softmax)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = outputs.first()?.shape().len();
+        self.0.samples(samples, rank)
     }
 }
 

@@ -5,6 +5,7 @@ use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -43,10 +44,25 @@ impl Normalised {
         count(&shape).is_ok_and(|total| total == size * n)
     }
 
+    /// Samples stay apart unless they are normalised together.
+    pub(super) fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        rank: usize,
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis, rank).ok()?;
+        let place = samples.first().copied().flatten()?;
+        let apart = match self.coerced {
+            true => place.axis < axis,
+            false => place.axis != axis,
+        };
+        apart.then(|| vec![Some(place)])
+    }
+
     pub(super) fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
         let shape = inputs.float(0)?;
         self.plain(shape)?;
-        Ok(vec![Fact::float(shape.to_vec())])
+        Ok(vec![inputs.any(0)?.with_shape(shape.to_vec())])
     }
 
     pub(super) fn forward<B: Backend>(
@@ -75,6 +91,16 @@ impl<B: Backend> Operator<B> for Softmax {
 
     fn forward(&self, inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         self.0.forward::<B>(inputs, B::softmax)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = outputs.first()?.shape().len();
+        self.0.samples(samples, rank)
     }
 }
 

@@ -1,12 +1,14 @@
-//! AveragePool over two spatial axes of \[n, c, h, w\]. Padding counts only with
-//! `count_include_pad`; what hangs over the end in ceil mode never does.
+//! AveragePool over one to three spatial axes. Padding counts only with `count_include_pad`; what
+//! hangs over the end in ceil mode never does.
 
-use burn_backend::ops::PadMode;
-use burn_backend::{Backend, TensorData, TensorMetadata, tensor::FloatTensor};
+use burn_backend::ops::{ConvOptions, PadMode};
+use burn_backend::{Backend, Shape, TensorData, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;
 
-use super::place::{Placed, Window, spatial};
+use super::place::{Axis, Window, each, outputs};
+use super::separable::passes;
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -16,41 +18,90 @@ struct AveragePool {
 }
 
 pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
-    let window = Window::parse(node, None)?;
-    if window.dilation != [1, 1] {
-        return Err(Fault::Unsupported(format!(
-            "dilations {:?}",
-            window.dilation
-        )));
-    }
     let include_pad = node.attributes.int_or("count_include_pad", 0)? != 0;
     Ok(Box::new(AveragePool {
-        window,
+        window: Window::parse(node)?,
         include_pad,
     }))
 }
 
+/// The sum over each window, divided by how many places a window has; padding is zero.
+pub(super) fn padded_mean<B: Backend>(x: FloatTensor<B>, axes: &[Axis; 2]) -> FloatTensor<B> {
+    let [kernel, stride, dilation] = [
+        each(axes, |axis| axis.kernel),
+        each(axes, |axis| axis.stride),
+        each(axes, |axis| axis.dilation),
+    ];
+    if dilation != [1, 1] {
+        return dilated_mean::<B>(x, axes);
+    }
+    let x = if axes.iter().any(Axis::is_padded) {
+        let [rows, columns] = each(axes, Axis::padding);
+        let padding = [(0, 0), (0, 0), rows, columns];
+        B::float_pad(x, &padding, PadMode::Constant(0.0))
+    } else {
+        x
+    };
+    B::avg_pool2d(x, kernel, stride, [0, 0], true, false)
+}
+
+/// The same by a convolution with equal weights, for burn's average has no dilation.
+fn dilated_mean<B: Backend>(x: FloatTensor<B>, axes: &[Axis; 2]) -> FloatTensor<B> {
+    let shape = x.shape().to_vec();
+    let [rows, columns]: [Axis; 2] = *axes;
+    let planes = shape.iter().take(2).product();
+    let places = rows.kernel * columns.kernel;
+    let weights = TensorData::new(
+        vec![1.0 / places as f32; places],
+        [1, 1, rows.kernel, columns.kernel],
+    );
+    let weights = B::float_from_data(weights, &x.device());
+    let options = ConvOptions::new_with_padding(
+        each(axes, |axis| axis.stride),
+        each(axes, Axis::padding),
+        each(axes, |axis| axis.dilation),
+        1,
+    );
+    let x = B::float_reshape(x, Shape::from(vec![planes, 1, rows.size, columns.size]));
+    let mean = B::conv2d(x, weights, None, options);
+    let kept = shape.into_iter().take(2);
+    let shape = kept
+        .chain([rows.output, columns.output])
+        .collect::<Vec<_>>();
+    B::float_reshape(mean, Shape::from(shape))
+}
+
 impl AveragePool {
-    /// How much larger each average is than the sum over the whole window divided by its area.
-    fn corrections(&self, placed: &Placed, size: [usize; 2]) -> Vec<f32> {
-        let [rows, cols] = [0, 1].map(|axis| self.counted(axis, placed, size[axis]));
-        let area = self.window.kernel.iter().product::<usize>() as f32;
-        rows.iter()
-            .flat_map(|&r| cols.iter().map(move |&c| area / (r * c) as f32))
-            .collect()
+    /// Averages along two axes.
+    fn pass<B: Backend>(&self, x: FloatTensor<B>, axes: &[Axis; 2]) -> FloatTensor<B> {
+        let [rows, columns] = axes.map(|axis| self.corrections(&axis));
+        let device = x.device();
+        let mean = padded_mean::<B>(x, axes);
+        if rows.iter().chain(&columns).all(|&factor| factor == 1.0) {
+            return mean;
+        }
+        let factors = rows.iter().flat_map(|r| columns.iter().map(move |c| r * c));
+        let factors = TensorData::new(
+            factors.collect::<Vec<f32>>(),
+            [1, 1, rows.len(), columns.len()],
+        );
+        B::float_mul(mean, B::float_from_data(factors, &device))
     }
 
-    /// For each window along `axis`, how many of its places count.
-    fn counted(&self, axis: usize, placed: &Placed, size: usize) -> Vec<usize> {
-        let (begin, _) = placed.padding[axis];
+    /// For each window along an axis, how much larger the average is than the sum divided by all
+    /// places.
+    fn corrections(&self, axis: &Axis) -> Vec<f32> {
         let (first, last) = if self.include_pad {
-            (0, begin + size + self.window.explicit_end(axis, placed))
+            (0, axis.begin + axis.size + axis.asked_end)
         } else {
-            (begin, begin + size)
+            (axis.begin, axis.begin + axis.size)
         };
-        (0..placed.output[axis])
-            .map(|i| i * self.window.stride[axis])
-            .map(|at| (at + self.window.kernel[axis]).min(last) - at.max(first))
+        let counted = |window: usize| {
+            let places = (0..axis.kernel).map(|i| window * axis.stride + i * axis.dilation);
+            places.filter(|place| (first..last).contains(place)).count()
+        };
+        (0..axis.output)
+            .map(|window| axis.kernel as f32 / counted(window).max(1) as f32)
             .collect()
     }
 }
@@ -58,35 +109,25 @@ impl AveragePool {
 impl<B: Backend> Operator<B> for AveragePool {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
         let x = inputs.float(0)?;
-        let placed = self.window.place(spatial(x)?)?;
-        placed.no_window_of_padding_only(&self.window)?;
-        Ok(vec![Fact::float(
-            [x.get(..2).unwrap_or_default(), &placed.output].concat(),
-        )])
+        let out = outputs(&self.window.place_pool(x)?);
+        let planes = x.get(..2).unwrap_or_default();
+        Ok(vec![inputs.any(0)?.with_shape([planes, &out].concat())])
     }
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
+        let axes = self.window.place_pool(&inputs.shape(0)?)?;
         let x = inputs.tensor(0)?;
-        let size = spatial(&x.shape())?;
-        let placed = self.window.place(size)?;
-        let Window { kernel, stride, .. } = self.window;
-        let corrections = self.corrections(&placed, size);
-        let device = x.device();
-        let x = if placed.padding == [(0, 0); 2] {
-            x
-        } else {
-            B::float_pad(x, &placed.of_image(), PadMode::Constant(0.0))
-        };
-        let mean = B::avg_pool2d(x, kernel, stride, [0, 0], true, false);
-        if corrections.iter().all(|&correction| correction == 1.0) {
-            return Ok(vec![mean]);
-        }
-        let [height, width] = placed.output;
-        let corrections = TensorData::new(corrections, [1, 1, height, width]);
-        Ok(vec![B::float_mul(
-            mean,
-            B::float_from_data(corrections, &device),
-        )])
+        let pass = |x, axes: &[Axis; 2]| self.pass::<B>(x, axes);
+        Ok(vec![passes::<B>(x, &axes, pass)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 
@@ -118,8 +159,44 @@ mod tests {
     }
 
     #[test]
+    fn dilations() {
+        let dilated = || pool().ints("dilations", &[2, 2]);
+        dilated().gives(&[1, 1, 1, 1], &[4.0]);
+        let padded = || dilated().ints("pads", &[1, 1, 1, 1]);
+        padded().gives(
+            &[1, 1, 3, 3],
+            &[4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0],
+        );
+        padded().gradient_agrees();
+    }
+
+    #[test]
+    fn one_and_three_axes() {
+        let line = || {
+            Case::new("AveragePool")
+                .input(counting(&[1, 2, 3]))
+                .ints("kernel_shape", &[2])
+        };
+        line().gives(&[1, 2, 2], &[0.5, 1.5, 3.5, 4.5]);
+        line().ints("pads", &[0, 1]).gradient_agrees();
+        let block = || {
+            Case::new("AveragePool")
+                .input(counting(&[1, 2, 3, 2, 2]))
+                .ints("kernel_shape", &[2, 2, 1])
+        };
+        block().gives(
+            &[1, 2, 2, 1, 2],
+            &[3.0, 4.0, 7.0, 8.0, 15.0, 16.0, 19.0, 20.0],
+        );
+        block()
+            .ints("pads", &[1, 0, 0, 0, 1, 0])
+            .ints("dilations", &[2, 1, 1])
+            .gradient_agrees();
+    }
+
+    #[test]
     fn faults() {
-        pool().ints("dilations", &[2, 2]).fails("dilations [2, 2]");
         pool().ints("pads", &[0, 2, 0, 0]).fails("padding alone");
+        pool().ints("dilations", &[0, 1]).fails("dilations [0, 1]");
     }
 }

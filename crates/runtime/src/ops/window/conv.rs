@@ -1,45 +1,59 @@
-//! Conv in two spatial axes: `x` \[n, c, h, w\], weights \[m, c / group, kh, kw\], bias \[m\].
+//! Conv in one to three spatial axes: `x` \[n, c, ...\], weights \[m, c / group, kernel...\], bias
+//! \[m\].
 
-use burn_backend::ops::ConvOptions;
-use burn_backend::{Backend, TensorMetadata, tensor::FloatTensor};
+use burn_backend::ops::{ConvOptions, PadMode};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
-use super::place::{Window, spatial};
+use super::place::{Axis, Window, each, outputs, spatial};
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
-struct Conv {
+pub(super) struct Conv {
     window: Window,
     group: usize,
 }
 
-pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
-    let weights = node
-        .inputs
-        .get(1)
-        .and_then(|name| context.constants.get(name));
-    let kernel = weights.map(|tensor| spatial(&tensor.shape)).transpose()?;
-    let group = node.attributes.int_or("group", 1)?;
-    let group = usize::try_from(group)
-        .ok()
-        .filter(|&group| group > 0)
-        .ok_or_else(|| Fault::Unsupported(format!("group {group}")))?;
-    Ok(Box::new(Conv {
-        window: Window::parse(node, kernel)?,
-        group,
-    }))
+pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
+    Ok(Box::new(Conv::parse(node)?))
 }
 
-impl<B: Backend> Operator<B> for Conv {
-    fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
-        let (x, weights) = (inputs.float(0)?, inputs.float(1)?);
-        let size = spatial(x)?;
-        let (&[n, channels, ..], &[filters, depth, ..]) = (x, weights) else {
-            return Err(Fault::Unsupported("a convolution without channels".into()));
+/// The attribute `group`.
+pub(super) fn group(node: &Node) -> Result<usize, Fault> {
+    let group = node.attributes.int_or("group", 1)?;
+    usize::try_from(group)
+        .ok()
+        .filter(|&group| group > 0)
+        .ok_or_else(|| Fault::Unsupported(format!("group {group}")))
+}
+
+impl Conv {
+    pub fn parse(node: &Node) -> Result<Conv, Fault> {
+        Ok(Conv {
+            window: Window::parse(node)?,
+            group: group(node)?,
+        })
+    }
+
+    /// The output's shape.
+    pub fn shape(
+        &self,
+        x: &[usize],
+        weights: &[usize],
+        bias: Option<&[usize]>,
+    ) -> Result<Vec<usize>, Fault> {
+        spatial(x)?;
+        let (&[n, channels, ..], &[filters, depth, ref kernel @ ..]) = (x, weights) else {
+            return Err(Fault::shape("the weights have no filters and channels"));
         };
-        if spatial(weights)? != self.window.kernel {
-            return Err(Fault::shape("the weights differ from kernel_shape"));
+        if kernel.len() + 2 != x.len() {
+            return Err(Fault::shape(format!(
+                "weights of {} axes do not fit an input of {}",
+                weights.len(),
+                x.len()
+            )));
         }
         if depth.checked_mul(self.group) != Some(channels) || filters % self.group != 0 {
             return Err(Fault::shape(format!(
@@ -47,30 +61,84 @@ impl<B: Backend> Operator<B> for Conv {
                 self.group
             )));
         }
-        if inputs
-            .optional_float(2)?
-            .is_some_and(|bias| bias != [filters])
-        {
+        if bias.is_some_and(|bias| bias != [filters]) {
             return Err(Fault::shape(format!(
                 "the bias does not have {filters} elements"
             )));
         }
-        let [height, width] = self.window.place(size)?.output;
-        Ok(vec![Fact::float(vec![n, filters, height, width])])
+        let axes = self.window.place(kernel, x)?;
+        Ok([[n, filters].as_slice(), &outputs(&axes)].concat())
+    }
+
+    /// Lays the window over `x`.
+    pub fn place(&self, x: &[usize], weights: &[usize]) -> Result<Vec<Axis>, Fault> {
+        self.window.place(weights.get(2..).unwrap_or_default(), x)
+    }
+
+    pub fn run<B: Backend>(
+        &self,
+        axes: &[Axis],
+        x: FloatTensor<B>,
+        weights: FloatTensor<B>,
+        bias: Option<FloatTensor<B>>,
+    ) -> FloatTensor<B> {
+        match axes.len() {
+            1 => B::conv1d(x, weights, bias, options(axes, self.group)),
+            2 => B::conv2d(x, weights, bias, options(axes, self.group)),
+            _ => {
+                let (x, axes) = padded::<B>(x, axes);
+                B::conv3d(x, weights, bias, options(&axes, self.group))
+            }
+        }
+    }
+}
+
+/// Burn's gradient of a convolution in three axes takes the padding to be the same at both ends:
+/// any other is laid on before.
+fn padded<B: Backend>(x: FloatTensor<B>, axes: &[Axis]) -> (FloatTensor<B>, Vec<Axis>) {
+    let mut axes = axes.to_vec();
+    if axes.iter().all(|axis| axis.begin == axis.end) {
+        return (x, axes);
+    }
+    let mut padding = vec![(0, 0); 2];
+    padding.extend(axes.iter().map(Axis::padding));
+    for axis in &mut axes {
+        (axis.begin, axis.end) = (0, 0);
+    }
+    (B::float_pad(x, &padding, PadMode::Constant(0.0)), axes)
+}
+
+/// What burn calls the window.
+fn options<const N: usize>(axes: &[Axis], group: usize) -> ConvOptions<N> {
+    ConvOptions::new_with_padding(
+        each(axes, |axis| axis.stride),
+        each(axes, Axis::padding),
+        each(axes, |axis| axis.dilation),
+        group,
+    )
+}
+
+impl<B: Backend> Operator<B> for Conv {
+    fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
+        let bias = inputs.optional_float(2)?;
+        let shape = self.shape(inputs.float(0)?, inputs.float(1)?, bias)?;
+        Ok(vec![inputs.any(0)?.with_shape(shape)])
     }
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let (x, weights, bias) = (
-            inputs.tensor(0)?,
-            inputs.tensor(1)?,
-            inputs.optional_tensor(2)?,
-        );
-        let placed = self.window.place(spatial(&x.shape())?)?;
-        let Window {
-            stride, dilation, ..
-        } = self.window;
-        let options = ConvOptions::new_with_padding(stride, placed.padding, dilation, self.group);
-        Ok(vec![B::conv2d(x, weights, bias, options)])
+        let axes = self.place(&inputs.shape(0)?, &inputs.shape(1)?)?;
+        let (x, weights) = (inputs.tensor(0)?, inputs.tensor(1)?);
+        let bias = inputs.optional_tensor(2)?;
+        Ok(vec![self.run::<B>(&axes, x, weights, bias)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 
@@ -110,12 +178,44 @@ mod tests {
     }
 
     #[test]
-    fn groups() {
-        Case::new("Conv")
-            .int("group", 2)
-            .input(floats(&[1, 2, 1, 1], &[3.0, 5.0]))
-            .constant(floats(&[2, 1, 1, 1], &[10.0, 100.0]))
+    fn one_and_three_axes() {
+        let line = || {
+            Case::new("Conv")
+                .input(counting(&[1, 1, 4]))
+                .constant(floats(&[1, 1, 2], &[1.0, 2.0]))
+        };
+        line().gives(&[1, 1, 3], &[2.0, 5.0, 8.0]);
+        line()
+            .ints("pads", &[1, 0])
+            .ints("strides", &[3])
+            .gives(&[1, 1, 2], &[0.0, 8.0]);
+        line().ints("pads", &[1, 0]).gradient_agrees();
+        let block = || {
+            Case::new("Conv")
+                .input(counting(&[1, 1, 2, 2, 2]))
+                .constant(counting(&[2, 1, 2, 2, 1]))
+        };
+        block().gives(&[1, 2, 1, 1, 2], &[28.0, 34.0, 76.0, 98.0]);
+        block()
+            .ints("pads", &[0, 1, 0, 1, 0, 2])
+            .ints("strides", &[1, 2, 1])
+            .gradient_agrees();
+    }
+
+    #[test]
+    fn groups_and_weights_of_the_run() {
+        let case = || {
+            Case::new("Conv")
+                .int("group", 2)
+                .input(floats(&[1, 2, 1, 1], &[3.0, 5.0]))
+        };
+        let weights = || floats(&[2, 1, 1, 1], &[10.0, 100.0]);
+        case()
+            .constant(weights())
             .gives(&[1, 2, 1, 1], &[30.0, 500.0]);
+        let computed = case().input(weights()).input(floats(&[2], &[1.0, 2.0]));
+        computed.gives(&[1, 2, 1, 1], &[31.0, 502.0]);
+        computed.gradient_agrees();
     }
 
     #[test]
@@ -146,14 +246,23 @@ mod tests {
             .int("group", 2)
             .fails("do not fit 2 channels");
         conv(&[1, 1, 3, 3], &[1, 1, 4, 4]).fails("does not fit into [3, 3]");
-        conv(&[1, 1, 3], &[1, 1, 2]).fails("3 axes");
+        conv(&[1, 1, 3], &[1, 1, 2, 2]).fails("weights of 4 axes do not fit an input of 3");
+        conv(&[1, 1], &[1, 1]).fails("2 axes");
+        conv(&[1, 1, 2, 2, 2, 2], &[1, 1, 1, 1, 1, 1]).fails("6 axes");
+        conv(&[1, 0, 3], &[1, 0, 2]).fails("has an empty axis");
+        conv(&[1, 1, 3], &[1, 1, 0]).fails("the kernel [0] is empty");
         plain()
             .constant(floats(&[2], &[0.0; 2]))
             .fails("the bias does not have 1 elements");
         plain().ints("strides", &[0, 1]).fails("strides [0, 1]");
+        plain().ints("strides", &[1]).fails("strides [1]");
         plain()
             .ints("pads", &[0, 0, -1, 0])
             .fails("pads [0, 0, -1, 0]");
+        plain()
+            .ints("pads", &[1 << 20, 1 << 20, 0, 0])
+            .ints("strides", &[1 << 30, 1 << 30])
+            .fails("larger than the input");
         plain()
             .ints("kernel_shape", &[3, 3])
             .fails("kernel_shape is [3, 3]");

@@ -1,187 +1,288 @@
-//! The sliding window of Conv, MaxPool and AveragePool: attributes, padding, output size. Two
-//! spatial axes.
+//! The sliding window of convolutions and pools: attributes, padding, output size. One to three
+//! spatial axes, those after batch and channels.
 
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::count;
 
-enum AutoPad {
-    Explicit([(usize, usize); 2]),
+/// A padded input that would take more elements than this, and many times more than what comes in
+/// or goes out, is refused.
+const MAX_PADDED: usize = 1 << 30;
+
+pub(super) enum Padding {
+    /// Beginnings, then ends, as the node gives them.
+    Explicit(Option<Vec<usize>>),
     Valid,
     SameUpper,
     SameLower,
 }
 
-/// Attributes of a window; each pair is height, width.
+/// Attributes of a window, one number for each spatial axis.
 pub(super) struct Window {
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub dilation: [usize; 2],
+    pub kernel: Option<Vec<usize>>,
+    pub stride: Option<Vec<usize>>,
+    pub dilation: Option<Vec<usize>>,
+    pub padding: Padding,
     ceil: bool,
-    padding: AutoPad,
 }
 
-/// A window laid over an input of known size.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Placed {
-    /// Padding at the beginning and the end of each axis; with it windows fit exactly.
-    pub padding: [(usize, usize); 2],
-    /// How many windows there are along each axis.
-    pub output: [usize; 2],
+/// A window laid over one axis of known size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Axis {
+    pub size: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub dilation: usize,
+    /// Padding before the axis.
+    pub begin: usize,
+    /// Padding after it; with it windows fit exactly.
+    pub end: usize,
+    /// What of `end` the node asks for; ceil mode adds the rest.
+    pub asked_end: usize,
+    /// How many windows there are.
+    pub output: usize,
 }
 
-impl Placed {
-    /// Whether burn's pooling can pad by itself.
-    pub fn is_symmetric(&self) -> bool {
-        self.padding.iter().all(|(begin, end)| begin == end)
+impl Axis {
+    /// An axis of one element, under a window of one.
+    pub const ONE: Axis = Axis {
+        size: 1,
+        kernel: 1,
+        stride: 1,
+        dilation: 1,
+        begin: 0,
+        end: 0,
+        asked_end: 0,
+        output: 1,
+    };
+
+    /// From the first to the last place of a window.
+    pub fn extent(&self) -> usize {
+        (self.kernel - 1) * self.dilation + 1
     }
 
-    /// A pooling window that sees padding alone has no value.
-    pub fn no_window_of_padding_only(&self, window: &Window) -> Result<(), Fault> {
-        for axis in [0, 1] {
-            let extent = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
-            let (begin, end) = self.padding[axis];
-            if begin >= extent || end >= extent {
-                let what = format!("padding {:?} makes windows of padding alone", self.padding);
-                return Err(Fault::Unsupported(what));
-            }
+    pub fn padding(&self) -> (usize, usize) {
+        (self.begin, self.end)
+    }
+
+    pub fn is_padded(&self) -> bool {
+        self.padding() != (0, 0)
+    }
+}
+
+/// One number of each of `N` axes.
+pub(super) fn each<T, const N: usize>(axes: &[Axis], of: impl Fn(&Axis) -> T) -> [T; N] {
+    std::array::from_fn(|i| of(axes.get(i).unwrap_or(&Axis::ONE)))
+}
+
+/// How many windows there are along each axis.
+pub(super) fn outputs(axes: &[Axis]) -> Vec<usize> {
+    axes.iter().map(|axis| axis.output).collect()
+}
+
+/// A pooling window that sees padding alone has no value.
+pub(super) fn no_window_of_padding_only(axes: &[Axis]) -> Result<(), Fault> {
+    let alone = |axis: &&Axis| axis.begin >= axis.extent() || axis.end >= axis.extent();
+    match axes.iter().find(alone) {
+        Some(axis) => Err(Fault::Unsupported(format!(
+            "padding {:?} makes windows of padding alone, which",
+            axis.padding()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The spatial sizes of an input of batch, channels and one to three spatial axes, none of them
+/// empty but the batch.
+pub(super) fn spatial(shape: &[usize]) -> Result<&[usize], Fault> {
+    match shape {
+        [_, inner @ ..] if inner.contains(&0) => {
+            Err(Fault::shape(format!("{shape:?} has an empty axis")))
         }
-        Ok(())
+        [_, _, size @ ..] if matches!(size.len(), 1..=3) => Ok(size),
+        _ => Err(Fault::Unsupported(format!(
+            "{} axes instead of batch, channels and one to three spatial ones: it",
+            shape.len()
+        ))),
     }
+}
 
-    /// The padding for a tensor of batch, channels, height, width.
-    pub fn of_image(&self) -> [(usize, usize); 4] {
-        let [height, width] = self.padding;
-        [(0, 0), (0, 0), height, width]
+/// Refuses what would not fit into memory though input and output do: `channels` planes of
+/// `sizes`.
+pub(super) fn affordable(
+    planes: &[usize],
+    sizes: impl Iterator<Item = Option<usize>>,
+    kept: &[&[usize]],
+) -> Result<(), Fault> {
+    let kept = kept.iter().filter_map(|shape| count(shape).ok()).max();
+    let most = kept.unwrap_or(0).saturating_mul(4).max(MAX_PADDED);
+    let padded = planes
+        .iter()
+        .map(|&plane| Some(plane))
+        .chain(sizes)
+        .try_fold(1usize, |n, size| n.checked_mul(size?));
+    match padded {
+        Some(n) if n <= most => Ok(()),
+        _ => Err(Fault::Unsupported(
+            "padding so much larger than the input".into(),
+        )),
     }
 }
 
 impl Window {
-    /// `kernel` is known from the weights of a convolution; a pooling names it itself.
-    pub fn parse(node: &Node, kernel: Option<[usize; 2]>) -> Result<Window, Fault> {
+    pub fn parse(node: &Node) -> Result<Window, Fault> {
         let attributes = &node.attributes;
-        let pair = |name: &str| match attributes.ints(name)? {
-            Some(values) => positive_pair(name, values).map(Some),
-            None => Ok(None),
-        };
-        let named = pair("kernel_shape")?;
-        if let (Some(named), Some(kernel)) = (named, kernel)
-            && named != kernel
-        {
-            let what = format!("kernel_shape is {named:?}, but the weights have {kernel:?}");
-            return Err(Fault::shape(what));
-        }
-        let kernel = kernel
-            .or(named)
-            .ok_or_else(|| Fault::shape("kernel_shape is missing"))?;
         let padding = match attributes.string("auto_pad")? {
-            None | Some("NOTSET") => AutoPad::Explicit(pads(node)?),
-            Some("VALID") => AutoPad::Valid,
-            Some("SAME_UPPER") => AutoPad::SameUpper,
-            Some("SAME_LOWER") => AutoPad::SameLower,
+            None | Some("NOTSET" | "") => Padding::Explicit(sizes(node, "pads", 0)?),
+            Some("VALID") => Padding::Valid,
+            Some("SAME_UPPER") => Padding::SameUpper,
+            Some("SAME_LOWER") => Padding::SameLower,
             Some(other) => return Err(Fault::Unsupported(format!("auto_pad {other:?}"))),
         };
         Ok(Window {
-            kernel,
-            stride: pair("strides")?.unwrap_or([1, 1]),
-            dilation: pair("dilations")?.unwrap_or([1, 1]),
+            kernel: sizes(node, "kernel_shape", 1)?,
+            stride: sizes(node, "strides", 1)?,
+            dilation: sizes(node, "dilations", 1)?,
             ceil: attributes.int_or("ceil_mode", 0)? != 0,
             padding,
         })
     }
 
-    /// Lays the window over an input of `size`.
-    pub fn place(&self, size: [usize; 2]) -> Result<Placed, Fault> {
-        let mut placed = Placed {
-            padding: [(0, 0); 2],
-            output: [0; 2],
-        };
-        for axis in [0, 1] {
-            let (padding, output) = self.place_axis(axis, size[axis]).ok_or_else(|| {
+    /// Lays the window of a pooling over an input of `shape`.
+    pub fn place_pool(&self, shape: &[usize]) -> Result<Vec<Axis>, Fault> {
+        let kernel = self.kernel.as_ref();
+        let kernel = kernel.ok_or_else(|| Fault::shape("kernel_shape is missing"))?;
+        let axes = self.place(kernel, shape)?;
+        no_window_of_padding_only(&axes)?;
+        Ok(axes)
+    }
+
+    /// Lays a window of `kernel` over an input of `shape`.
+    pub fn place(&self, kernel: &[usize], shape: &[usize]) -> Result<Vec<Axis>, Fault> {
+        let size = spatial(shape)?;
+        self.fits(kernel, size.len())?;
+        let mut axes = Vec::with_capacity(size.len());
+        for i in 0..size.len() {
+            axes.push(self.place_axis(i, kernel, size).ok_or_else(|| {
+                let [stride, dilation] = [&self.stride, &self.dilation]
+                    .map(|sizes| sizes.clone().unwrap_or_else(|| vec![1; size.len()]));
                 Fault::shape(format!(
-                    "a window of {:?}, strides {:?}, dilations {:?} does not fit into {size:?}",
-                    self.kernel, self.stride, self.dilation
+                    "a window of {kernel:?}, strides {stride:?}, dilations {dilation:?} does not \
+                     fit into {size:?}"
                 ))
-            })?;
-            placed.padding[axis] = padding;
-            placed.output[axis] = output;
+            })?);
         }
-        Ok(placed)
+        let out = outputs(&axes);
+        let planes = shape.get(..2).unwrap_or_default();
+        let padded = axes
+            .iter()
+            .map(|axis| axis.size.checked_add(axis.begin)?.checked_add(axis.end));
+        affordable(planes, padded, &[shape, &[planes, out.as_slice()].concat()])?;
+        Ok(axes)
     }
 
-    /// The end padding that the node asks for, without what ceil mode adds.
-    pub fn explicit_end(&self, axis: usize, placed: &Placed) -> usize {
+    /// Checks that every attribute has one number an axis, and that the kernel is `kernel`.
+    pub fn fits(&self, kernel: &[usize], rank: usize) -> Result<(), Fault> {
+        let pads = match &self.padding {
+            Padding::Explicit(pads) => pads.as_ref(),
+            _ => None,
+        };
+        for (name, sizes, len) in [
+            ("kernel_shape", self.kernel.as_ref(), rank),
+            ("strides", self.stride.as_ref(), rank),
+            ("dilations", self.dilation.as_ref(), rank),
+            ("pads", pads, 2 * rank),
+        ] {
+            if let Some(sizes) = sizes.filter(|sizes| sizes.len() != len) {
+                return Err(Fault::shape(format!(
+                    "{name} {sizes:?} does not fit {rank} spatial axes"
+                )));
+            }
+        }
+        match &self.kernel {
+            Some(named) if named != kernel => Err(Fault::shape(format!(
+                "kernel_shape is {named:?}, but the weights have {kernel:?}"
+            ))),
+            _ if kernel.contains(&0) => {
+                Err(Fault::shape(format!("the kernel {kernel:?} is empty")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The stride and the dilation along axis `i`.
+    pub fn steps(&self, i: usize) -> (usize, usize) {
+        let at = |sizes: &Option<Vec<usize>>| {
+            let size = sizes.as_ref().and_then(|sizes| sizes.get(i));
+            size.copied().unwrap_or(1)
+        };
+        (at(&self.stride), at(&self.dilation))
+    }
+
+    /// The explicit padding of axis `i` of `rank`.
+    pub fn pads(&self, i: usize, rank: usize) -> (usize, usize) {
         match &self.padding {
-            AutoPad::Explicit(pads) => pads[axis].1,
-            _ => placed.padding[axis].1,
+            Padding::Explicit(Some(pads)) => {
+                let at = |i: usize| pads.get(i).copied().unwrap_or(0);
+                (at(i), at(i + rank))
+            }
+            _ => (0, 0),
         }
     }
 
-    fn place_axis(&self, axis: usize, size: usize) -> Option<((usize, usize), usize)> {
-        let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
-        let extent = (kernel - 1)
-            .checked_mul(self.dilation[axis])?
-            .checked_add(1)?;
-        let (begin, end) = match &self.padding {
-            AutoPad::Explicit(pads) => pads[axis],
-            AutoPad::Valid => (0, 0),
-            AutoPad::SameUpper | AutoPad::SameLower => {
+    fn place_axis(&self, i: usize, kernel: &[usize], size: &[usize]) -> Option<Axis> {
+        let (rank, size, kernel) = (size.len(), *size.get(i)?, *kernel.get(i)?);
+        let (stride, dilation) = self.steps(i);
+        let extent = kernel.checked_sub(1)?.checked_mul(dilation)?;
+        let extent = extent.checked_add(1)?;
+        let (begin, asked_end) = match &self.padding {
+            Padding::Explicit(_) => self.pads(i, rank),
+            Padding::Valid => (0, 0),
+            Padding::SameUpper | Padding::SameLower => {
                 let reach = (size.div_ceil(stride).checked_sub(1)?).checked_mul(stride)?;
                 let total = reach.checked_add(extent)?.saturating_sub(size);
                 let (less, more) = (total / 2, total.div_ceil(2));
-                if matches!(self.padding, AutoPad::SameUpper) {
+                if matches!(self.padding, Padding::SameUpper) {
                     (less, more)
                 } else {
                     (more, less)
                 }
             }
         };
-        let room = size
-            .checked_add(begin)?
-            .checked_add(end)?
-            .checked_sub(extent)?;
+        let start = size.checked_add(begin)?;
+        let room = start.checked_add(asked_end)?.checked_sub(extent)?;
         let mut output = room / stride + 1;
         // Ceil mode adds a last window that hangs over the end, if it starts inside the input.
-        if self.ceil && room % stride != 0 && output.checked_mul(stride)? < size + begin {
+        if self.ceil && room % stride != 0 && output.checked_mul(stride)? < start {
             output += 1;
         }
         let covered = (output - 1).checked_mul(stride)?.checked_add(extent)?;
-        let end = end.max(covered.saturating_sub(size + begin));
-        Some(((begin, end), output))
+        Some(Axis {
+            size,
+            kernel,
+            stride,
+            dilation,
+            begin,
+            end: asked_end.max(covered.saturating_sub(start)),
+            asked_end,
+            output,
+        })
     }
 }
 
-/// Height and width of an input of batch, channels, height, width.
-pub(super) fn spatial(shape: &[usize]) -> Result<[usize; 2], Fault> {
-    match shape {
-        [_, _, height, width] => Ok([*height, *width]),
-        _ => Err(Fault::Unsupported(format!(
-            "{} axes instead of batch, channels, height, width",
-            shape.len()
-        ))),
-    }
-}
-
-fn positive_pair(name: &str, values: &[i64]) -> Result<[usize; 2], Fault> {
-    let positive = |value: i64| usize::try_from(value).ok().filter(|&value| value > 0);
-    match values {
-        [h, w] => positive(*h).zip(positive(*w)).map(|(h, w)| [h, w]),
-        _ => None,
-    }
-    .ok_or_else(|| Fault::Unsupported(format!("{name} {values:?} (two positive sizes are needed)")))
-}
-
-fn pads(node: &Node) -> Result<[(usize, usize); 2], Fault> {
-    let Some(values) = node.attributes.ints("pads")? else {
-        return Ok([(0, 0); 2]);
+/// Attribute `name` as sizes of at least `least`.
+pub(super) fn sizes(node: &Node, name: &str, least: usize) -> Result<Option<Vec<usize>>, Fault> {
+    let Some(values) = node.attributes.ints(name)? else {
+        return Ok(None);
     };
-    let sizes: Option<Vec<usize>> = values.iter().map(|&v| usize::try_from(v).ok()).collect();
-    match sizes.as_deref() {
-        Some([top, left, bottom, right]) => Ok([(*top, *bottom), (*left, *right)]),
-        _ => Err(Fault::Unsupported(format!(
-            "pads {values:?} (four sizes >= 0 are needed)"
-        ))),
-    }
+    let size = |&value: &i64| usize::try_from(value).ok().filter(|&size| size >= least);
+    let sizes: Option<Vec<usize>> = values.iter().map(size).collect();
+    sizes.map(Some).ok_or_else(|| {
+        Fault::Unsupported(format!(
+            "{name} {values:?} (sizes of at least {least} are needed)"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -193,59 +294,63 @@ mod tests {
         stride: usize,
         dilation: usize,
         ceil: bool,
-        padding: AutoPad,
+        padding: Padding,
     ) -> Window {
         Window {
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            dilation: [dilation; 2],
+            kernel: Some(vec![kernel; 2]),
+            stride: Some(vec![stride; 2]),
+            dilation: Some(vec![dilation; 2]),
             ceil,
             padding,
         }
     }
 
+    fn pad(begin: usize, end: usize) -> Padding {
+        Padding::Explicit(Some(vec![begin, begin, end, end]))
+    }
+
     #[test]
     fn output_sizes() {
-        let pad = |begin, end| AutoPad::Explicit([(begin, end); 2]);
         for (window, size, padding, output) in [
             (window(3, 1, 1, false, pad(1, 1)), 32, (1, 1), 32),
             (window(3, 2, 1, false, pad(1, 1)), 32, (1, 1), 16),
             (window(3, 2, 2, false, pad(0, 0)), 9, (0, 0), 3),
-            (window(2, 2, 1, false, AutoPad::Valid), 5, (0, 0), 2),
-            (window(5, 1, 1, false, AutoPad::SameUpper), 28, (2, 2), 28),
-            (window(2, 1, 1, false, AutoPad::SameUpper), 4, (0, 1), 4),
-            (window(2, 1, 1, false, AutoPad::SameLower), 4, (1, 0), 4),
-            (window(3, 2, 1, false, AutoPad::SameUpper), 6, (0, 1), 3),
+            (window(2, 2, 1, false, Padding::Valid), 5, (0, 0), 2),
+            (window(5, 1, 1, false, Padding::SameUpper), 28, (2, 2), 28),
+            (window(2, 1, 1, false, Padding::SameUpper), 4, (0, 1), 4),
+            (window(2, 1, 1, false, Padding::SameLower), 4, (1, 0), 4),
+            (window(3, 2, 1, false, Padding::SameUpper), 6, (0, 1), 3),
             // Ceil mode: the window at 4 hangs over by one.
             (window(2, 2, 1, true, pad(0, 0)), 5, (0, 1), 3),
             // It would start in the end padding, so it is dropped.
             (window(2, 2, 1, true, pad(1, 1)), 3, (1, 1), 2),
             (window(1, 3, 1, true, pad(0, 0)), 3, (0, 0), 1),
         ] {
-            let placed = window.place([size; 2]).expect("fits");
-            assert_eq!(
-                placed,
-                Placed {
-                    padding: [padding; 2],
-                    output: [output; 2]
-                }
-            );
+            let kernel = window.kernel.clone().expect("given");
+            let axes = window.place(&kernel, &[1, 1, size, size]).expect("fits");
+            assert_eq!(axes.len(), 2);
+            for axis in axes {
+                assert_eq!((axis.padding(), axis.output), (padding, output));
+            }
         }
     }
 
     #[test]
     fn windows_that_do_not_fit() {
-        let none = || AutoPad::Explicit([(0, 0); 2]);
-        assert!(window(5, 1, 1, false, none()).place([4, 8]).is_err());
-        assert!(
-            window(usize::MAX, 1, usize::MAX, false, none())
-                .place([8, 8])
-                .is_err()
+        let place = |window: Window, shape: &[usize]| {
+            let kernel = window.kernel.clone().expect("given");
+            window.place(&kernel, shape).expect_err("no fit")
+        };
+        place(window(5, 1, 1, false, pad(0, 0)), &[1, 1, 4, 8]);
+        place(
+            window(usize::MAX, 1, usize::MAX, false, pad(0, 0)),
+            &[1, 1, 8, 8],
         );
-        assert!(
-            window(2, 1, 1, false, AutoPad::SameUpper)
-                .place([0, 0])
-                .is_err()
+        place(window(2, 1, 1, false, Padding::SameUpper), &[1, 1, 0, 0]);
+        place(window(2, 1, 1, false, pad(0, 0)), &[1, 1, 4]);
+        place(
+            window(1 << 30, 1 << 30, 1, false, pad(1 << 29, 1 << 29)),
+            &[1, 1, 4, 4],
         );
     }
 }

@@ -1,0 +1,84 @@
+//! Hardmax: 1 at the first largest element along `axis`, 0 elsewhere. Before opset 13 the axes from `axis`
+//! (1 unless named) on count as one.
+
+use burn_backend::{Backend, FloatDType, IntDType, Shape, TensorMetadata, tensor::FloatTensor};
+use scoville_onnx::Node;
+
+use super::mask::{as_floats, equal};
+use crate::Fault;
+use crate::ops::{Context, Operator, Parsed};
+use crate::value::{Fact, Facts, Values};
+
+struct Hardmax {
+    axis: i64,
+    /// Whether the axes from `axis` on count as one.
+    flattens: bool,
+}
+
+pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
+    let flattens = context.opset < 13;
+    let default = if flattens { 1 } else { -1 };
+    Ok(Box::new(Hardmax {
+        axis: node.attributes.int_or("axis", default)?,
+        flattens,
+    }))
+}
+
+impl Hardmax {
+    /// The axis, which an old opset may put behind the last one.
+    fn axis(&self, rank: usize) -> Result<usize, Fault> {
+        match self.flattens && self.axis == rank as i64 {
+            true => Ok(rank),
+            false => crate::ops::axis(self.axis, rank),
+        }
+    }
+}
+
+impl<B: Backend> Operator<B> for Hardmax {
+    fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
+        let shape = inputs.float(0)?.to_vec();
+        self.axis(shape.len())?;
+        Ok(vec![inputs.any(0)?.with_shape(shape)])
+    }
+
+    fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
+        let x = inputs.tensor(0)?;
+        let shape = x.shape().to_vec();
+        let axis = self.axis(shape.len())?;
+        let (before, rest) = shape.split_at(axis);
+        // As one axis between those before it and those after it.
+        let (size, after) = match rest.split_first() {
+            Some((&size, after)) if !self.flattens => (size, after.iter().product()),
+            _ => (rest.iter().product::<usize>(), 1),
+        };
+        let x = B::float_reshape(x, Shape::from([before.iter().product(), size, after]));
+        let first = B::float_argmax(x, 1, IntDType::I32);
+        let first = B::int_into_float(first, FloatDType::F32);
+        let positions = inputs.upload(&[1, size, 1], (0..size).map(|i| i as f32).collect());
+        let y = as_floats::<B>(equal::<B>(first, positions));
+        Ok(vec![B::float_reshape(y, Shape::from(shape))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::testing::{Case, floats};
+
+    #[test]
+    fn values() {
+        let x = || floats(&[2, 2, 2], &[3.0, 1.0, 3.0, 2.0, 0.0, -1.0, 5.0, 5.0]);
+        let case = |opset| Case::new("Hardmax").opset(opset).input(x());
+        case(13).gives(&[2, 2, 2], &[1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+        case(13)
+            .int("axis", 1)
+            .gives(&[2, 2, 2], &[1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+        case(13)
+            .int("axis", 0)
+            .gives(&[2, 2, 2], &[1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
+        case(11).gives(&[2, 2, 2], &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        case(11)
+            .int("axis", 0)
+            .gives(&[2, 2, 2], &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        case(13).int("axis", 3).fails("axis 3 lies outside");
+    }
+}

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use burn_autodiff::Autodiff;
-use burn_backend::Backend;
+use burn_backend::{Backend, Shape};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{DType, Node};
 
 use crate::ops::samples::Samples;
 use crate::ops::{self, Context, Gradient, Operator, Registry};
-use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, read};
+use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, on_device, read};
 use crate::{Error, Fault};
 
 /// Index of a value of the graph.
@@ -191,6 +191,10 @@ fn run<B: Backend>(
         .map(|(tensor, fact)| match fact.is_known() {
             true => Value::known(fact.clone()),
             false if fact.shape().contains(&0) => empty(fact),
+            false if fact.shape().is_empty() => {
+                let shape = Shape::from(on_device(fact.shape()));
+                Value::new(fact.clone(), B::float_reshape(tensor, shape))
+            }
             false => Value::new(fact.clone(), tensor),
         })
         .collect())

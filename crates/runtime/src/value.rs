@@ -327,10 +327,17 @@ pub(crate) fn upload<B: Backend>(
         Some(Elements::Text(_)) => return Err("holds text, numbers are needed"),
         None => return Err("is missing"),
     };
-    Ok(B::float_from_data(
-        TensorData::new(values, fact.shape.clone()),
-        device,
-    ))
+    let data = TensorData::new(values, on_device(&fact.shape));
+    Ok(B::float_from_data(data, device))
+}
+
+/// The shape that a tensor has on the device: a scalar is a list of one there, because burn's GPU
+/// backends cannot allocate tensors without axes.
+pub(crate) fn on_device(shape: &[usize]) -> Vec<usize> {
+    match shape {
+        [] => vec![1],
+        shape => shape.to_vec(),
+    }
 }
 
 /// A node's inputs in a run, in the order of the node.
@@ -404,7 +411,7 @@ impl<B: Backend> Values<'_, B> {
 
     /// Moves `values` to the device.
     pub fn upload(&self, shape: &[usize], values: Vec<f32>) -> FloatTensor<B> {
-        B::float_from_data(TensorData::new(values, shape.to_vec()), self.device)
+        B::float_from_data(TensorData::new(values, on_device(shape)), self.device)
     }
 
     /// The shape of input `index`.

@@ -113,6 +113,9 @@ pub(crate) fn same_rank<B: Backend>(
 /// `x` stretched to `shape`, which it broadcasts to.
 pub(crate) fn stretch<B: Backend>(x: FloatTensor<B>, shape: &[usize]) -> FloatTensor<B> {
     let padded = pad_left(&x.shape(), shape.len());
+    if shape.is_empty() {
+        return x;
+    }
     if padded == shape {
         return B::float_reshape(x, Shape::from(padded));
     }

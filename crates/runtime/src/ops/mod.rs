@@ -29,9 +29,8 @@ use scoville_onnx::{Graph, Node, Tensor};
 use samples::Samples;
 
 use crate::step::Host;
+use crate::value::{Fact, Facts, Values, on_device};
 use crate::{Fault, unroll};
-
-use crate::value::{Fact, Facts, Values};
 
 /// One operator with its attributes, ready to run on backend `B`.
 pub(crate) trait Operator<B: Backend>: Send + Sync {
@@ -254,7 +253,7 @@ fn reshape_to<B: Backend>(
         .map(|fact| {
             Ok(B::float_reshape(
                 x.clone(),
-                Shape::from(fact.shape().to_vec()),
+                Shape::from(on_device(fact.shape())),
             ))
         })
         .collect()

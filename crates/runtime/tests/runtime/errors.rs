@@ -28,14 +28,14 @@ fn all_unsupported_operators_are_named_at_once() {
     let graph = Builder::fixed(&[1, 4])
         .node("Frobnicate", &["x"], "a")
         .node("Frobnicate", &["a"], "b")
-        .node("Bernoulli", &["b"], "c")
+        .node("Gimble", &["b"], "c")
         .node("Relu", &["c"], "y")
         .build();
     assert_refused(
         graph.clone(),
         &[
             "2 operators",
-            "Bernoulli (1 node",
+            "Gimble (1 node",
             "Frobnicate (2 nodes, e.g. make a)",
         ],
     );

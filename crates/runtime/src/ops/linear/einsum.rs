@@ -11,7 +11,7 @@ use super::equation::{Label, Labels, labels};
 use crate::Fault;
 use crate::ops::broadcast::wrapped;
 use crate::ops::{Context, Operator, Parsed, count};
-use crate::value::{Fact, Facts, Values};
+use crate::value::{Fact, Facts, Values, on_device};
 
 struct Einsum {
     equation: String,
@@ -88,7 +88,7 @@ impl<B: Backend> Operator<B> for Einsum {
         let shapes = (0..inputs.len()).map(|i| inputs.shape(i));
         let shapes: Vec<Vec<usize>> = shapes.collect::<Result<_, _>>()?;
         if shapes.iter().any(|shape| shape.contains(&0)) {
-            let shape = Shape::from(out.to_vec());
+            let shape = Shape::from(on_device(out));
             return Ok(vec![B::float_zeros(shape, inputs.device, FloatDType::F32)]);
         }
         let ranks: Vec<usize> = shapes.iter().map(Vec::len).collect();
@@ -106,7 +106,7 @@ impl<B: Backend> Operator<B> for Einsum {
         }
         let product = product.ok_or_else(|| Fault::shape("there are no operands"))?;
         let x = B::float_permute(product.x, &places(&product.labels, &labels.output)?);
-        let x = B::float_reshape(x, Shape::from(out.to_vec()));
+        let x = B::float_reshape(x, Shape::from(on_device(out)));
         Ok(vec![wrapped::<B>(dtype, x)])
     }
 }

@@ -7,7 +7,7 @@ use scoville_onnx::Node;
 use super::matmul::{dimensions, multiply};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
-use crate::value::{Fact, Facts, Values};
+use crate::value::{Fact, Facts, Values, on_device};
 
 struct FusedMatMul {
     alpha: f32,
@@ -70,7 +70,7 @@ impl<B: Backend> Operator<B> for FusedMatMul {
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
-        let out = Shape::from(out.to_vec());
+        let out = Shape::from(on_device(out));
         if inputs.shape(0)?.contains(&0) {
             return Ok(vec![B::float_zeros(out, inputs.device, FloatDType::F32)]);
         }

@@ -8,7 +8,7 @@ use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left, stretched, wrap, wrapped};
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
-use crate::value::{Elements, Fact, Facts, Values};
+use crate::value::{Elements, Fact, Facts, Values, on_device};
 
 /// Most elements of a product of known integers.
 const MAX_KNOWN: usize = 1 << 16;
@@ -48,12 +48,12 @@ impl<B: Backend> Operator<B> for MatMul {
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
         let dtype = outputs.first().map_or(DType::F32, |fact| fact.dtype);
         if inputs.shape(0)?.contains(&0) {
-            let zeros = Shape::from(out.to_vec());
+            let zeros = Shape::from(on_device(out));
             let zeros = B::float_zeros(zeros, inputs.device, FloatDType::F32);
             return Ok(vec![zeros]);
         }
         let product = multiply::<B>(inputs.tensor(0)?, inputs.tensor(1)?)?;
-        let product = B::float_reshape(product, Shape::from(out.to_vec()));
+        let product = B::float_reshape(product, Shape::from(on_device(out)));
         Ok(vec![wrapped::<B>(dtype, product)])
     }
 

@@ -6,7 +6,7 @@ use scoville_onnx::{Data, Node, Tensor};
 use super::fill::{ints, one, sizes};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
-use crate::value::{Elements, Fact, Facts, MAX_EXACT, Values};
+use crate::value::{Elements, Fact, Facts, MAX_EXACT, Values, on_device};
 
 struct ConstantOfShape {
     /// Of one element.
@@ -47,7 +47,7 @@ impl<B: Backend> Operator<B> for ConstantOfShape {
             _ => return Err(Fault::Unsupported("a large tensor of this value".into())),
         };
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
-        let shape = Shape::from(shape.to_vec());
+        let shape = Shape::from(on_device(shape));
         let filled = B::float_full(shape, value.into(), inputs.device, FloatDType::F32);
         Ok(vec![filled])
     }

@@ -11,7 +11,7 @@ use crate::value::{Elements, Fact};
 const MAX_MADE: usize = 1 << 16;
 
 /// Integers that are sizes.
-pub(super) fn sizes(values: &[i64]) -> Result<Vec<usize>, Fault> {
+pub(crate) fn sizes(values: &[i64]) -> Result<Vec<usize>, Fault> {
     let size = |&value: &i64| {
         usize::try_from(value).map_err(|_| Fault::shape(format!("size {value} is no size")))
     };

@@ -12,7 +12,7 @@ use super::rows::{computed, position, upload};
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
-use crate::value::{Fact, Facts, Values};
+use crate::value::{Fact, Facts, Values, on_device};
 
 struct Gather<B: Backend> {
     axis: i64,
@@ -59,7 +59,7 @@ impl<B: Backend> Operator<B> for Gather<B> {
         };
         let out = B::float_select(inputs.tensor(0)?, axis, picks);
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
-        Ok(vec![B::float_reshape(out, Shape::from(shape.to_vec()))])
+        Ok(vec![B::float_reshape(out, Shape::from(on_device(shape)))])
     }
 
     fn moves(&self, index: usize) -> bool {

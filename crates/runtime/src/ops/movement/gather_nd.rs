@@ -8,7 +8,7 @@ use super::kept::Kept;
 use super::rows::{Rows, computed_rows, known_rows, upload};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed, count};
-use crate::value::{Fact, Facts, Values};
+use crate::value::{Fact, Facts, Values, on_device};
 
 struct GatherNd<B: Backend> {
     batch_axes: usize,
@@ -106,7 +106,7 @@ impl<B: Backend> Operator<B> for GatherNd<B> {
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(
             rows.take(x),
-            Shape::from(out.to_vec()),
+            Shape::from(on_device(out)),
         )])
     }
 

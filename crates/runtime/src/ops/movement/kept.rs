@@ -6,7 +6,7 @@ use crate::Fault;
 use crate::value::Fact;
 
 /// The last thing made, and what it was made of.
-pub(super) struct Kept<T>(Mutex<Option<Entry<T>>>);
+pub(crate) struct Kept<T>(Mutex<Option<Entry<T>>>);
 
 struct Entry<T> {
     of: Option<Fact>,

@@ -12,14 +12,14 @@ mod gather_elements;
 mod gather_nd;
 mod guard;
 mod identity;
-mod kept;
+pub(super) mod kept;
 mod non_zero;
 mod one_hot;
 mod pad;
 mod range;
 mod reshape;
 mod reverse_sequence;
-mod rows;
+pub(super) mod rows;
 mod scatter;
 mod scatter_elements;
 mod scatter_nd;
@@ -32,6 +32,7 @@ mod tensor_scatter;
 mod tile;
 mod transpose;
 mod trilu;
+mod unique;
 mod unsqueeze;
 
 use burn_backend::Backend;
@@ -70,6 +71,7 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("Tile", tile::parse),
         Row::exact("Transpose", transpose::parse),
         Row::exact("Trilu", trilu::parse),
+        Row::zero("Unique", unique::parse),
         Row::exact("Unsqueeze", unsqueeze::parse),
     ]
 }

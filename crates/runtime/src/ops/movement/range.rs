@@ -59,7 +59,7 @@ impl<B: Backend> Operator<B> for Range {
 fn steps(start: f64, limit: f64, delta: f64) -> Result<usize, Fault> {
     let steps = ((limit - start) / delta).ceil().max(0.0);
     // As f64, usize::MAX is 2^64.
-    if delta == 0.0 || !(steps < usize::MAX as f64) {
+    if delta == 0.0 || steps >= usize::MAX as f64 {
         return Err(endless());
     }
     Ok(steps as usize)

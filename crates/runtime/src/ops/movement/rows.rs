@@ -42,7 +42,7 @@ pub(super) fn column<B: Backend>(indices: IntTensor<B>) -> IntTensor<B> {
 }
 
 /// Moves a list of indices to the device.
-pub(super) fn upload<B: Backend>(
+pub(crate) fn upload<B: Backend>(
     indices: Vec<usize>,
     device: &B::Device,
 ) -> Result<IntTensor<B>, Fault> {
@@ -95,10 +95,11 @@ pub(super) fn computed_rows<B: Backend>(
 pub(super) fn known_rows(tuples: &[i64], sizes: &[usize]) -> Result<Vec<usize>, Fault> {
     let strides = strides(sizes);
     let row = |tuple: &[i64]| {
-        let places = tuple.iter().zip(sizes).zip(&strides);
-        places
-            .map(|((&index, &size), stride)| position(index, size).map(|at| at * stride))
-            .sum::<Result<usize, Fault>>()
+        let mut places = tuple.iter().zip(sizes).zip(&strides);
+        // Of data without elements the sizes may be such that this saturates.
+        places.try_fold(0usize, |row, ((&index, &size), &stride)| {
+            Ok(row.saturating_add(position(index, size)?.saturating_mul(stride)))
+        })
     };
     tuples.chunks(sizes.len().max(1)).map(row).collect()
 }

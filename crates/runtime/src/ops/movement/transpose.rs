@@ -1,6 +1,6 @@
 //! Transpose: permutes the axes by `perm`; without it, reverses them.
 
-use burn_backend::{Backend, TensorMetadata, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
@@ -45,9 +45,12 @@ impl<B: Backend> Operator<B> for Transpose {
     }
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
+        let perm = self.permutation(inputs.shape(0)?.len())?;
         let x = inputs.tensor(0)?;
-        let perm = self.permutation(x.rank())?;
-        Ok(vec![B::float_permute(x, &perm)])
+        Ok(vec![match perm.is_empty() {
+            true => x,
+            false => B::float_permute(x, &perm),
+        }])
     }
 
     fn moves(&self, _: usize) -> bool {

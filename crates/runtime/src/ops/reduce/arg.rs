@@ -7,7 +7,7 @@ use scoville_onnx::{DType, Node};
 use super::axes::{lanes, left};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
-use crate::value::{Elements, Fact, Facts, Values};
+use crate::value::{Elements, Fact, Facts, Values, on_device};
 
 struct Arg {
     axis: i64,
@@ -86,7 +86,7 @@ impl<B: Backend> Operator<B> for Arg {
         };
         let index = B::int_into_float(index, FloatDType::F32);
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
-        let index = B::float_reshape(index, Shape::from(out.to_vec()));
+        let index = B::float_reshape(index, Shape::from(on_device(out)));
         Ok(vec![match self.last {
             true => {
                 let last = shape.get(axis).map_or(0, |size| size.saturating_sub(1));

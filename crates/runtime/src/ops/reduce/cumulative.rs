@@ -41,6 +41,9 @@ fn axis(values: &[i64], rank: usize) -> Result<usize, Fault> {
 impl Cumulative {
     /// Accumulates known integers; narrow types wrap around.
     fn ints(&self, values: &[i64], fact: &Fact, axis: usize) -> Option<Vec<i64>> {
+        if values.is_empty() {
+            return Some(Vec::new());
+        }
         let shape = fact.shape();
         let size = shape.get(axis).copied()?;
         let stride: usize = shape.get(axis + 1..)?.iter().product();

@@ -3,8 +3,8 @@
 mod arg;
 mod axes;
 mod cumulative;
-mod reduce;
 mod reductions;
+mod rule;
 #[cfg(test)]
 mod tests;
 mod top_k;

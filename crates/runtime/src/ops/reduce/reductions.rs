@@ -5,7 +5,7 @@
 use burn_backend::{Backend, FloatDType, TensorMetadata, get_device_settings, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
-use super::reduce::{Rule, reduce};
+use super::rule::{Rule, reduce};
 use crate::ops::{Context, Parsed};
 
 const NO_ELEMENTS: f32 = f32::INFINITY;

@@ -117,7 +117,7 @@ impl<B: Backend> Operator<B> for TopK {
         let x = inputs.any(0)?;
         let (axis, k) = self.place(&shape, inputs.optional_ints(1)?)?;
         shape.iter_mut().skip(axis).take(1).for_each(|s| *s = k);
-        if let Some(values) = x.known_ints() {
+        if let Some(values) = x.known_ints().filter(|values| !values.is_empty()) {
             let [values, indices] = self.ints(x, values, axis, k)?;
             return Ok(vec![
                 Fact::known(x.dtype, shape.clone(), Elements::Int(values)),

@@ -8,7 +8,7 @@ use super::axes::{Reduced, lanes, merged};
 use crate::Fault;
 use crate::ops::broadcast::{wrap, wrapped};
 use crate::ops::{Context, Operator, Parsed, count};
-use crate::value::{Elements, Fact, Facts, Values, is_float};
+use crate::value::{Elements, Fact, Facts, Values, is_float, on_device};
 
 /// What one Reduce operator computes.
 pub(super) struct Rule<B: Backend> {
@@ -67,7 +67,7 @@ impl<B: Backend> Operator<B> for Reduce<B> {
         let shape = inputs.shape(0)?;
         let dtype = inputs.fact(0).map_or(DType::F32, |fact| fact.dtype);
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
-        let out = Shape::from(out.to_vec());
+        let out = Shape::from(on_device(out));
         if shape.contains(&0) {
             let neutral = neutral(self.rule.neutral, dtype)?;
             let device = inputs.device;
@@ -77,7 +77,7 @@ impl<B: Backend> Operator<B> for Reduce<B> {
         let axes = self.reduced.axes_of(&inputs, shape.len())?;
         let (merged, axes) = merged(&shape, &axes);
         count(&merged)?;
-        let x = B::float_reshape(inputs.tensor(0)?, Shape::from(merged));
+        let x = B::float_reshape(inputs.tensor(0)?, Shape::from(on_device(&merged)));
         let y = B::float_reshape((self.rule.on_tensor)(x, &axes), out);
         Ok(vec![match is_float(dtype) {
             true => y,

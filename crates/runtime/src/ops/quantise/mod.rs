@@ -1,7 +1,15 @@
 //! Casts and quantisation.
 
 mod cast;
+mod conv_integer;
+mod dequantize_linear;
+mod dynamic_quantize_linear;
 mod half;
+mod inner;
+mod matmul_integer;
+mod quantize_linear;
+mod requantise;
+mod scale;
 mod text;
 
 use burn_backend::Backend;
@@ -12,5 +20,12 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
     vec![
         Row::exact("Cast", cast::parse),
         Row::exact("CastLike", cast::parse_like),
+        Row::zero("ConvInteger", conv_integer::parse),
+        Row::exact("DequantizeLinear", dequantize_linear::parse),
+        Row::zero("DynamicQuantizeLinear", dynamic_quantize_linear::parse),
+        Row::zero("MatMulInteger", matmul_integer::parse),
+        Row::zero("QLinearConv", conv_integer::parse_linear),
+        Row::zero("QLinearMatMul", matmul_integer::parse_linear),
+        Row::zero("QuantizeLinear", quantize_linear::parse),
     ]
 }

@@ -76,7 +76,8 @@ impl<B: Backend> ConvInteger<B> {
         Ok(Scales {
             left: (1, vec![]),
             right: (4, by_filter(scale, filters, axes.saturating_sub(1))?),
-            result: (6, vec![]),
+            result: Some((6, vec![])),
+            factor: 1.0,
         })
     }
 }
@@ -151,5 +152,73 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         let zero = scalar(inputs.optional_tensor(7)?);
         let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
         Ok(vec![saturated::<B>(B::float_mul(sums, scale), zero, dtype)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scoville_onnx::Data;
+
+    use crate::ops::testing::{Case, Operand, floats, typed};
+
+    fn bytes(shape: &[usize], values: &[u8]) -> Operand {
+        typed(shape, Data::U8(values.to_vec()))
+    }
+
+    fn signed(shape: &[usize], values: &[i8]) -> Operand {
+        typed(shape, Data::I8(values.to_vec()))
+    }
+
+    #[test]
+    fn sums() {
+        let case = || {
+            Case::new("ConvInteger")
+                .ints("pads", &[1, 1, 0, 0])
+                .input(bytes(&[1, 1, 3, 3], &[2, 3, 4, 5, 6, 7, 8, 9, 10]))
+                .constant(bytes(&[2, 1, 2, 2], &[1, 1, 1, 1, 1, 2, 3, 4]))
+        };
+        let second = [3.0, 8.0, 13.0, 13.0, 25.0, 31.0, 25.0, 43.0, 49.0];
+        let y = [[0.0; 9], second].concat();
+        case()
+            .constant(bytes(&[], &[1]))
+            .constant(bytes(&[], &[1]))
+            .gives(&[1, 2, 3, 3], &y);
+        case()
+            .constant(bytes(&[], &[1]))
+            .constant(bytes(&[3], &[1; 3]))
+            .fails("do not fit 2 filters");
+        case()
+            .constant(bytes(&[2], &[1, 1]))
+            .fails("input 2 must be one number");
+    }
+
+    #[test]
+    fn quantised() {
+        let x = [1, 2, 3, 4, 5, 6, 7, 8, 255, 9, 8, 7, 6, 5, 4, 3, 2, 1];
+        let w = [1, 2, 3, 4, 0, 1, 0, -1, 10, 20, -30, 40, 1, 1, 1, 1];
+        let case = |zero| {
+            Case::new("QLinearConv")
+                .ints("pads", &[1, 0, 0, 0])
+                .input(bytes(&[1, 2, 3, 3], &x))
+                .constant(floats(&[], &[0.5]))
+                .constant(bytes(&[], &[5]))
+                .constant(signed(&[2, 2, 2, 2], &w))
+                .constant(floats(&[2], &[0.1, 0.2]))
+                .constant(signed(&[2], &[0, 0]))
+                .constant(floats(&[], &[0.3]))
+                .constant(zero)
+        };
+        case(bytes(&[], &[100]))
+            .constant(typed(&[2], Data::I32(vec![10, -20])))
+            .gives(
+                &[1, 2, 3, 2],
+                &[
+                    97.0, 99.0, 100.0, 102.0, 105.0, 255.0, 96.0, 98.0, 73.0, 85.0, 109.0, 255.0,
+                ],
+            );
+        case(bytes(&[], &[100]))
+            .constant(typed(&[1], Data::I32(vec![10])))
+            .fails("does not have 2 elements");
+        case(typed(&[], Data::I32(vec![0]))).fails("quantisation to int32");
     }
 }

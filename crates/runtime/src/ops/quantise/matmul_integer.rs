@@ -65,7 +65,8 @@ impl<B: Backend> MatMulInteger<B> {
         Ok(Scales {
             left: (1, aligned(&shape(1)?, &a, true)?),
             right: (4, aligned(&shape(4)?, &b, false)?),
-            result: (6, vec![]),
+            result: Some((6, vec![])),
+            factor: 1.0,
         })
     }
 }
@@ -128,5 +129,76 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
         let y = saturated::<B>(B::float_mul(sums, scale), zero, dtype);
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(y, Shape::from(shape.to_vec()))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scoville_onnx::Data;
+
+    use crate::ops::testing::{Case, Operand, floats, typed};
+
+    fn bytes(shape: &[usize], values: &[u8]) -> Operand {
+        typed(shape, Data::U8(values.to_vec()))
+    }
+
+    fn signed(shape: &[usize], values: &[i8]) -> Operand {
+        typed(shape, Data::I8(values.to_vec()))
+    }
+
+    #[test]
+    fn sums() {
+        let a = || bytes(&[2, 3], &[11, 7, 3, 10, 6, 2]);
+        let case = |b| Case::new("MatMulInteger").input(a()).input(b);
+        let b = || bytes(&[3, 2], &[1, 4, 2, 5, 3, 6]);
+        case(b())
+            .constant(bytes(&[], &[12]))
+            .constant(bytes(&[], &[0]))
+            .gives(&[2, 2], &[-38.0, -83.0, -44.0, -98.0]);
+        case(signed(&[3, 2], &[1, -4, 2, 5, 3, 6]))
+            .constant(bytes(&[], &[12]))
+            .constant(signed(&[2], &[1, -2]))
+            .gives(&[2, 2], &[-23.0, -105.0, -26.0, -118.0]);
+        case(b())
+            .constant(bytes(&[2], &[12, 10]))
+            .gives(&[2, 2], &[-38.0, -83.0, -32.0, -68.0]);
+        case(b()).gives(&[2, 2], &[34.0, 97.0, 28.0, 82.0]);
+        case(b())
+            .constant(bytes(&[3], &[1; 3]))
+            .fails("do not fit [2, 3]");
+        case(floats(&[3, 2], &[0.0; 6])).fails("input 1 does not hold integers");
+        case(bytes(&[2, 2], &[0; 4])).fails("inner sizes 3 and 2 differ");
+    }
+
+    #[test]
+    fn quantised() {
+        let case = || {
+            Case::new("QLinearMatMul")
+                .input(bytes(&[2, 2], &[208, 236, 3, 214]))
+                .constant(floats(&[], &[0.0066]))
+                .constant(bytes(&[], &[113]))
+                .constant(signed(&[2, 2], &[52, 51, -60, 26]))
+        };
+        let columns = |scale| {
+            case()
+                .constant(scale)
+                .constant(signed(&[], &[0]))
+                .constant(floats(&[], &[0.0107]))
+        };
+        let y = [107.0, 168.0, 67.0, 100.0];
+        columns(floats(&[2], &[0.007_05, 0.01]))
+            .constant(bytes(&[], &[118]))
+            .gives(&[2, 2], &y);
+        // Scales that a run computes.
+        case()
+            .input(floats(&[2], &[0.007_05, 0.01]))
+            .constant(signed(&[2], &[0, 0]))
+            .input(floats(&[], &[0.0107]))
+            .constant(bytes(&[], &[118]))
+            .gives(&[2, 2], &y);
+        columns(floats(&[3], &[0.01; 3])).fails("do not fit [2, 2]");
+        columns(floats(&[], &[0.01]))
+            .constant(bytes(&[2], &[1, 2]))
+            .fails("several zero points");
     }
 }

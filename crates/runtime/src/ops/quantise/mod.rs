@@ -7,6 +7,8 @@ mod dynamic_quantize_linear;
 mod half;
 mod inner;
 mod matmul_integer;
+mod qgemm;
+mod qlinear;
 mod quantize_linear;
 mod requantise;
 mod scale;
@@ -27,5 +29,18 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::zero("QLinearConv", conv_integer::parse_linear),
         Row::zero("QLinearMatMul", matmul_integer::parse_linear),
         Row::zero("QuantizeLinear", quantize_linear::parse),
+        Row::zero("com.microsoft.QGemm", qgemm::parse),
+        Row::zero("com.microsoft.QLinearAdd", qlinear::add),
+        Row::zero("com.microsoft.QLinearAveragePool", qlinear::average_pool),
+        Row::zero("com.microsoft.QLinearConcat", qlinear::concat),
+        Row::zero(
+            "com.microsoft.QLinearGlobalAveragePool",
+            qlinear::global_average_pool,
+        ),
+        Row::zero("com.microsoft.QLinearLeakyRelu", qlinear::leaky_relu),
+        Row::zero("com.microsoft.QLinearMul", qlinear::mul),
+        Row::zero("com.microsoft.QLinearSigmoid", qlinear::sigmoid),
+        Row::zero("com.microsoft.QLinearSoftmax", qlinear::softmax),
+        Row::zero("com.microsoft.QLinearWhere", qlinear::choose),
     ]
 }

@@ -1,4 +1,5 @@
-//! The scale from the products of two quantised tensors to a third: `left * right / result`.
+//! The scale from the products of two quantised tensors to a third, or to floats:
+//! `factor * left * right / result`.
 
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
 
@@ -10,29 +11,56 @@ use crate::value::Values;
 pub(super) struct Scales {
     pub left: (usize, Vec<usize>),
     pub right: (usize, Vec<usize>),
-    pub result: (usize, Vec<usize>),
+    pub result: Option<(usize, Vec<usize>)>,
+    pub factor: f32,
 }
 
 impl Scales {
     /// Scales that are known are combined on the host, to the bit as in onnxruntime.
     pub fn combined<B: Backend>(&self, inputs: &mut Values<B>) -> Result<FloatTensor<B>, Fault> {
-        let all = [&self.left, &self.right, &self.result];
-        let shape = broadcast(&broadcast(&self.left.1, &self.right.1)?, &self.result.1)?;
-        let known = all.map(|(index, from)| {
-            let values = inputs.fact(*index)?.known_floats()?;
-            stretched(values, from, &shape).ok()
-        });
-        if let [Some(left), Some(right), Some(result)] = known {
-            let products = left.into_iter().zip(right).map(|(l, r)| l * r);
-            let values = products.zip(result).map(|(product, r)| product / r);
-            return Ok(inputs.upload(&shape, values.collect()));
+        if let Some((shape, values)) = self.known(inputs)? {
+            return Ok(inputs.upload(&shape, values));
         }
         let mut take = |(index, shape): &(usize, Vec<usize>)| {
             let scale = inputs.tensor(*index)?;
             Ok::<_, Fault>(B::float_reshape(scale, Shape::from(shape.clone())))
         };
-        let (left, right) = same_rank::<B>(take(&self.left)?, take(&self.right)?);
-        let (product, result) = same_rank::<B>(B::float_mul(left, right), take(&self.result)?);
-        Ok(B::float_div(product, result))
+        let left = B::float_mul_scalar(take(&self.left)?, self.factor.into());
+        let (left, right) = same_rank::<B>(left, take(&self.right)?);
+        let product = B::float_mul(left, right);
+        match &self.result {
+            Some(result) => {
+                let (product, result) = same_rank::<B>(product, take(result)?);
+                Ok(B::float_div(product, result))
+            }
+            None => Ok(product),
+        }
+    }
+
+    fn known<B: Backend>(
+        &self,
+        inputs: &Values<B>,
+    ) -> Result<Option<(Vec<usize>, Vec<f32>)>, Fault> {
+        let mut shape = broadcast(&self.left.1, &self.right.1)?;
+        if let Some((_, result)) = &self.result {
+            shape = broadcast(&shape, result)?;
+        }
+        let known = |(index, from): &(usize, Vec<usize>)| {
+            let values = inputs.fact(*index)?.known_floats()?;
+            stretched(values, from, &shape).ok()
+        };
+        let (Some(left), Some(right)) = (known(&self.left), known(&self.right)) else {
+            return Ok(None);
+        };
+        let products = left.iter().zip(right).map(|(l, r)| self.factor * l * r);
+        let products: Vec<f32> = products.collect();
+        let Some(result) = &self.result else {
+            return Ok(Some((shape, products)));
+        };
+        let Some(result) = known(result) else {
+            return Ok(None);
+        };
+        let scales = products.into_iter().zip(result).map(|(p, r)| p / r);
+        Ok(Some((shape, scales.collect())))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) type Slot = usize;
 pub(crate) type Host = Autodiff<Flex>;
 
 /// Most elements that are computed before a run, to be known.
-const MAX_COMPUTED: usize = 1 << 16;
+pub(crate) const MAX_COMPUTED: usize = 1 << 16;
 
 /// A node that is ready to run.
 pub(crate) struct Step<B: Backend> {

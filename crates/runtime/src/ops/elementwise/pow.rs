@@ -10,7 +10,9 @@ use scoville_onnx::{DType, Node};
 
 use super::mask::{as_floats, choose, equal, is, is_below};
 use crate::Fault;
-use crate::ops::broadcast::{broadcast, same_rank, stretch, stretched, wrap, wrapped};
+use crate::ops::broadcast::{
+    align, broadcast, fits_host, same_rank, stretch, stretched, wrap, wrapped,
+};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values, is_float};
 
@@ -33,7 +35,7 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 impl Pow {
     /// The exponent's shape, ready to broadcast.
     fn aligned(&self, base: &[usize], exponent: &[usize]) -> Result<Vec<usize>, Fault> {
-        crate::ops::broadcast::align(self.axis, base, exponent)
+        align(self.axis, base, exponent)
     }
 }
 
@@ -43,7 +45,8 @@ impl<B: Backend> Operator<B> for Pow {
         let aligned = self.aligned(base, exponent)?;
         let shape = broadcast(base, &aligned)?;
         let (base, exponent) = (inputs.any(0)?, inputs.any(1)?);
-        let (Some(b), Some(e)) = (base.known_ints(), exponent.known_ints()) else {
+        let known = (base.known_ints(), exponent.known_ints());
+        let ((Some(b), Some(e)), true) = (known, fits_host(&shape, &[base, exponent])?) else {
             return Ok(vec![base.with_shape(shape)]);
         };
         let b = stretched(b, base.shape(), &shape)?;

@@ -8,10 +8,8 @@ use super::cast::dtype_of;
 use super::scale::{Layout, shifted};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
+use crate::step::MAX_COMPUTED;
 use crate::value::{Elements, Fact, Facts, Values, is_float};
-
-/// Most known elements that are computed at inference.
-const MAX_COMPUTED: usize = 1 << 16;
 
 struct DequantizeLinear {
     layout: Layout,

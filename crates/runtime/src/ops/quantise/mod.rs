@@ -17,6 +17,7 @@ mod text;
 use burn_backend::Backend;
 
 use crate::ops::Row;
+pub(in crate::ops) use cast::dtype_of;
 
 pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
     vec![

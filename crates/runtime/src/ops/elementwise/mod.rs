@@ -111,6 +111,5 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("ThresholdedRelu", thresholded_relu::parse),
         Row::exact("Where", where_::parse),
         Row::zero("Xor", logic::xor),
-        Row::exact("com.microsoft.Gelu", gelu::parse),
     ]
 }

@@ -18,8 +18,8 @@ pub(super) struct Scales {
 impl Scales {
     /// Scales that are known are combined on the host, to the bit as in onnxruntime.
     pub fn combined<B: Backend>(&self, inputs: &mut Values<B>) -> Result<FloatTensor<B>, Fault> {
-        if let Some((shape, values)) = self.known(inputs)? {
-            return Ok(inputs.upload(&shape, values));
+        if let Some(scales) = self.known(inputs)? {
+            return Ok(scales);
         }
         let mut take = |(index, shape): &(usize, Vec<usize>)| {
             let scale = inputs.tensor(*index)?;
@@ -37,10 +37,7 @@ impl Scales {
         }
     }
 
-    fn known<B: Backend>(
-        &self,
-        inputs: &Values<B>,
-    ) -> Result<Option<(Vec<usize>, Vec<f32>)>, Fault> {
+    fn known<B: Backend>(&self, inputs: &Values<B>) -> Result<Option<FloatTensor<B>>, Fault> {
         let mut shape = broadcast(&self.left.1, &self.right.1)?;
         if let Some((_, result)) = &self.result {
             shape = broadcast(&shape, result)?;
@@ -53,14 +50,13 @@ impl Scales {
             return Ok(None);
         };
         let products = left.iter().zip(right).map(|(l, r)| self.factor * l * r);
-        let products: Vec<f32> = products.collect();
-        let Some(result) = &self.result else {
-            return Ok(Some((shape, products)));
+        let scales: Vec<f32> = match &self.result {
+            None => products.collect(),
+            Some(result) => match known(result) {
+                Some(result) => products.zip(result).map(|(p, r)| p / r).collect(),
+                None => return Ok(None),
+            },
         };
-        let Some(result) = known(result) else {
-            return Ok(None);
-        };
-        let scales = products.into_iter().zip(result).map(|(p, r)| p / r);
-        Ok(Some((shape, scales.collect())))
+        Ok(Some(inputs.upload(&shape, scales)))
     }
 }

@@ -19,7 +19,7 @@ pub(crate) type Slot = usize;
 pub(crate) type Host = Autodiff<Flex>;
 
 /// Most elements that are computed before a run, to be known.
-const MAX_COMPUTED: usize = 1 << 16;
+pub(crate) const MAX_COMPUTED: usize = 1 << 16;
 
 /// The operators of a backend and of the host.
 pub(crate) struct Registries<B: Backend> {

@@ -6,6 +6,7 @@ use scoville_onnx::{DType, Node};
 use crate::Fault;
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
+use crate::step::MAX_COMPUTED;
 use crate::value::{Elements, Fact, Facts, Values};
 
 /// What an operator of two inputs computes.
@@ -46,7 +47,8 @@ impl<B: Backend> Operator<B> for Binary<B> {
         let aligned = align(self.axis, left.shape(), right.shape())?;
         let shape = broadcast(left.shape(), &aligned)?;
         let dtype = self.rule.result.unwrap_or(left.dtype);
-        let (Some(l), Some(r)) = (left.known_ints(), right.known_ints()) else {
+        let known = (left.known_ints(), right.known_ints());
+        let ((Some(l), Some(r)), true) = (known, fits_host(&shape, &[left, right])?) else {
             inputs.shape(0)?;
             return Ok(vec![Fact::new(dtype, shape)]);
         };
@@ -152,6 +154,12 @@ pub(crate) fn stretched<T: Clone>(
     elements.ok_or_else(|| Fault::shape("the elements end early"))
 }
 
+/// Whether known elements may be computed on the host: there are few, or no more than an input has.
+pub(crate) fn fits_host(shape: &[usize], inputs: &[&Fact]) -> Result<bool, Fault> {
+    let elements = count(shape)?;
+    Ok(elements <= MAX_COMPUTED || inputs.iter().any(|fact| fact.len() >= elements))
+}
+
 /// `value` as an integer of `dtype`: narrow types wrap around, booleans are 0 or 1.
 pub(crate) fn wrap(dtype: DType, value: i64) -> i64 {
     match dtype {
@@ -255,6 +263,18 @@ mod tests {
         assert_eq!(column, [1, 1, 2, 2]);
         assert_eq!(stretched(&[7], &[], &[2]).expect("broadcasts"), [7, 7]);
         assert!(stretched(&[1], &[2], &[2]).is_err());
+    }
+
+    #[test]
+    fn what_is_known_may_not_grow_without_bound() {
+        let column = Fact::ints(vec![1 << 10, 1], vec![1; 1 << 10]);
+        let row = Fact::ints(vec![1 << 10], vec![1; 1 << 10]);
+        let fits = |shape: &[usize], facts: &[&Fact]| fits_host(shape, facts).expect("counts");
+        assert!(!fits(&[1 << 10, 1 << 10], &[&column, &row]));
+        assert!(fits(&[1 << 10], &[&row]));
+        let large = Fact::ints(vec![1 << 20], vec![1; 1 << 20]);
+        assert!(fits(&[1 << 20], &[&large, &row]));
+        assert!(fits_host(&[usize::MAX, 2], &[]).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use super::mask::{self, as_floats};
 use crate::Fault;
-use crate::ops::broadcast::{Rule, binary, broadcast, stretched};
+use crate::ops::broadcast::{Rule, binary, broadcast, fits_host, stretched};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values};
 
@@ -43,6 +43,9 @@ impl<B: Backend> Operator<B> for Compare<B> {
         let (left, right) = (inputs.any(0)?, inputs.any(1)?);
         if let (Some(l), Some(r), true) = (left.known_text(), right.known_text(), self.text) {
             let shape = broadcast(left.shape(), right.shape())?;
+            if !fits_host(&shape, &[left, right])? {
+                return Err(Fault::Unsupported(format!("text of shape {shape:?}")));
+            }
             let l = stretched(l, left.shape(), &shape)?;
             let r = stretched(r, right.shape(), &shape)?;
             let same = l.iter().zip(&r).map(|(l, r)| (l == r).into()).collect();

@@ -22,21 +22,17 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
 
 fn exact<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let scaled = B::float_mul_scalar(x.clone(), FRAC_1_SQRT_2.into());
-    half_gated::<B>(x, B::float_erf(scaled))
+    let gate = B::float_add_scalar(B::float_erf(scaled), 1.0f32.into());
+    B::float_mul(B::float_mul_scalar(x, 0.5f32.into()), gate)
 }
 
+/// As `x * sigmoid(2 u)`, which is the same as `x / 2 * (1 + tanh(u))` without its cancellation.
 fn by_tanh<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let square = B::float_mul(x.clone(), x.clone());
-    let factor = B::float_add_scalar(B::float_mul_scalar(square, 0.044_715f32.into()), 1.0.into());
-    let inner = B::float_mul(x.clone(), factor);
-    let inner = B::float_mul_scalar(inner, (FRAC_2_SQRT_PI * FRAC_1_SQRT_2).into());
-    half_gated::<B>(x, B::float_tanh(inner))
-}
-
-/// `x / 2 * (1 + gate)`.
-fn half_gated<B: Backend>(x: FloatTensor<B>, gate: FloatTensor<B>) -> FloatTensor<B> {
-    let gate = B::float_add_scalar(gate, 1.0f32.into());
-    B::float_mul(B::float_mul_scalar(x, 0.5f32.into()), gate)
+    let factor = B::float_mul_scalar(square, 0.044_715f32.into());
+    let inner = B::float_mul(x.clone(), B::float_add_scalar(factor, 1.0f32.into()));
+    let twice = B::float_mul_scalar(inner, (2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2).into());
+    B::float_mul(x, B::sigmoid(twice))
 }
 
 #[cfg(test)]

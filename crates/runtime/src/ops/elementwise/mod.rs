@@ -1,6 +1,7 @@
 //! Element by element: activations, arithmetic, comparisons, logic.
 
 mod add;
+mod bit_cast;
 mod bitwise;
 mod clip;
 mod compare;
@@ -50,6 +51,7 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("Asinh", hyperbolic::asinh),
         Row::exact("Atan", trigonometric::atan),
         Row::exact("Atanh", hyperbolic::atanh),
+        Row::zero("BitCast", bit_cast::parse),
         Row::zero("BitShift", bitwise::shift),
         Row::zero("BitwiseAnd", bitwise::and),
         Row::zero("BitwiseNot", bitwise::not),
@@ -109,6 +111,5 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("ThresholdedRelu", thresholded_relu::parse),
         Row::exact("Where", where_::parse),
         Row::zero("Xor", logic::xor),
-        Row::exact("com.microsoft.Gelu", gelu::parse),
     ]
 }

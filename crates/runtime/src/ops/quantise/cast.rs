@@ -37,7 +37,7 @@ pub(super) fn parse_like<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
 }
 
 /// The type that ONNX numbers `code`.
-pub(super) fn dtype_of(code: i64) -> Result<DType, Fault> {
+pub(in crate::ops) fn dtype_of(code: i64) -> Result<DType, Fault> {
     let known = i32::try_from(code).map(DType::from_code);
     match known {
         Ok(Ok(dtype)) => Ok(dtype),

@@ -19,6 +19,8 @@ pub enum Feed {
     Floats,
     /// All inputs of numbers are computed with, as a model's input is.
     Numbers,
+    /// The first input alone is computed with: the others may be scales or regions.
+    First,
 }
 
 /// Runs `graph` once on `inputs`, by name; the outputs come in the graph's order.
@@ -46,11 +48,16 @@ pub fn evaluate(
     contained("the evaluation", || {
         let limit = Device::Cpu.memory_limit();
         let program = Program::<Host>::compile(&graph, &FlexDevice, limit)?;
-        let computed = |fact: &Fact| {
-            let kind = fact.is_float() || feed == Feed::Numbers;
+        let computed = |index: usize, fact: &Fact| {
+            let kind = match feed {
+                Feed::Floats => fact.is_float(),
+                Feed::Numbers => true,
+                Feed::First => index == 0,
+            };
             kind && fact.dtype != DType::String && fact.len() > 0
         };
-        let values = facts.iter().map(|fact| match computed(fact) {
+        let values = facts.iter().enumerate();
+        let values = values.map(|(i, fact)| match computed(i, fact) {
             true => Ok(Value::new(
                 fact.with_shape(fact.shape().to_vec()),
                 upload::<Host>(fact, &FlexDevice).map_err(|what| Error::Interface {

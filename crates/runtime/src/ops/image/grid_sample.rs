@@ -71,8 +71,7 @@ impl GridSample {
             _ => at,
         };
         match self.padding {
-            Padding::Zeros => at,
-            Padding::Border => clamped_outside::<B>(at, size, self.align_corners),
+            Padding::Zeros | Padding::Border => at,
             Padding::Reflection => reflected::<B>(at, size, self.align_corners),
         }
     }
@@ -136,26 +135,6 @@ fn borders(size: f32, align_corners: bool) -> (f32, f32) {
         true => (0.0, size - 1.0),
         false => (-0.5, size),
     }
-}
-
-/// Places beyond the image moved to its first or last element.
-fn clamped_outside<B: Backend>(
-    at: FloatTensor<B>,
-    size: f32,
-    align_corners: bool,
-) -> FloatTensor<B> {
-    let (begin, length) = borders(size, align_corners);
-    let end = begin + length;
-    let dtype = burn_backend::get_or_init_device_settings::<B>(&device::<B>(&at)).bool_dtype;
-    let before = B::float_lower_elem(at.clone(), begin.into(), dtype);
-    let after = B::float_greater_elem(at.clone(), end.into(), dtype);
-    let at = B::float_mask_fill(at, before, 0.0f32.into());
-    B::float_mask_fill(at, after, (size - 1.0).into())
-}
-
-fn device<B: Backend>(x: &FloatTensor<B>) -> burn_backend::tensor::Device<B> {
-    use burn_backend::TensorMetadata;
-    x.device()
 }
 
 /// Places mirrored at the borders until they lie within.

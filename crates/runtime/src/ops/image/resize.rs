@@ -12,6 +12,8 @@ use crate::value::{Fact, Facts, Values};
 
 /// A matrix of more elements than this is refused.
 const MAX_MATRIX: usize = 1 << 26;
+/// A longer axis is not resized.
+const MAX_AXIS: usize = 1 << 22;
 
 enum Policy {
     Stretch,
@@ -148,22 +150,22 @@ impl Resize {
         }
         let end = |i: usize| region.and_then(|region| region.get(i).copied());
         let each = axes.iter().zip(inputs).zip(outputs).enumerate();
-        each.map(|(i, ((&axis, input), (output, scale)))| {
+        let resized = each.map(|(i, ((&axis, input), (output, scale)))| {
             if input == 0 && output > 0 {
                 return Err(Fault::shape(format!("axis {axis} is empty")));
             }
             let region = (end(i).unwrap_or(0.0), end(i + axes.len()).unwrap_or(1.0));
-            Ok((
-                axis,
-                Resized {
-                    input,
-                    output,
-                    scale,
-                    region,
-                },
-            ))
-        })
-        .collect()
+            let resized = Resized {
+                input,
+                output,
+                scale,
+                region,
+            };
+            Ok((axis, resized))
+        });
+        let mut resized = resized.collect::<Result<Vec<_>, Fault>>()?;
+        resized.retain(|(_, resized)| !resized.stays(&self.method));
+        Ok(resized)
     }
 
     /// Output and scale for each axis of the asked `sizes`.
@@ -235,7 +237,9 @@ impl<B: Backend> Operator<B> for Resize {
         let mut shape = x.shape().to_vec();
         for (axis, resized) in self.find(inputs)? {
             let matrix = resized.input.saturating_mul(resized.output);
-            if matrix > MAX_MATRIX && (!nearest || self.method.coordinate == Coordinate::Crop) {
+            let picked = nearest && self.method.coordinate != Coordinate::Crop;
+            let longest = resized.input.max(resized.output);
+            if longest > MAX_AXIS || matrix > MAX_MATRIX && !picked {
                 return Err(Fault::Unsupported(format!(
                     "an axis resized from {} to {}",
                     resized.input, resized.output
@@ -388,6 +392,7 @@ mod tests {
         to(image(), &[1, 1, 1 << 30, 1])
             .string("mode", "linear")
             .fails("from 2 to 1073741824");
+        to(image(), &[1, 1, 1 << 23, 1]).fails("from 2 to 8388608");
         by(&[1.0, 1.0, 2.0, 2.0])
             .string("mode", "lanczos")
             .fails("mode");

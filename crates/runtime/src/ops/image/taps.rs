@@ -52,6 +52,16 @@ pub(super) struct Resized {
     pub region: (f32, f32),
 }
 
+impl Resized {
+    /// Whether every place stays what and where it is.
+    pub fn stays(&self, method: &Method) -> bool {
+        use Coordinate::{Crop, HalfPixelForNearest};
+        self.input == self.output
+            && self.scale == 1.0
+            && !matches!(method.coordinate, Crop | HalfPixelForNearest)
+    }
+}
+
 /// The taps of one place of the output, and their weights. None where it lies outside of a cropped
 /// input.
 pub(super) type Taps = Vec<(usize, f32)>;
@@ -99,8 +109,8 @@ fn coordinate(coordinate: Coordinate, axis: &Resized, place: f32) -> f32 {
             match axis.output {
                 1 => 0.5 * (begin + end) * (input - 1.0),
                 _ => {
-                    let length = (end - begin) * (input - 1.0);
-                    begin * (input - 1.0) + place * length / (output - 1.0)
+                    let along = place * (end - begin) * (input - 1.0);
+                    begin * (input - 1.0) + along / (output - 1.0)
                 }
             }
         }

@@ -5,6 +5,7 @@ mod along;
 mod center_crop_pad;
 mod depth_to_space;
 mod grid_sample;
+mod lengths;
 mod resize;
 mod roi_align;
 mod taps;

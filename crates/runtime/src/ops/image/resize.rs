@@ -5,6 +5,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use super::along::along;
+use super::lengths::{Policy, scaled, sized};
 use super::taps::{Coordinate, Filter, Method, Resized, Rounding, taps};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
@@ -14,12 +15,6 @@ use crate::value::{Fact, Facts, Values};
 const MAX_MATRIX: usize = 1 << 26;
 /// A longer axis is not resized.
 const MAX_AXIS: usize = 1 << 22;
-
-enum Policy {
-    Stretch,
-    NotLarger,
-    NotSmaller,
-}
 
 /// Where the scales are found.
 #[derive(Clone, Copy)]
@@ -134,7 +129,9 @@ impl Resize {
         let inputs: Vec<usize> = axes.iter().map(lengths).collect();
         let outputs = match (scales, sizes) {
             (Some(scales), None) if scales.len() == axes.len() => scaled(&inputs, scales)?,
-            (None, Some(sizes)) if sizes.len() == axes.len() => self.sized(&inputs, sizes)?,
+            (None, Some(sizes)) if sizes.len() == axes.len() => {
+                sized(&self.policy, &inputs, sizes)?
+            }
             (Some(_), Some(_)) | (None, None) => {
                 return Err(Fault::shape("one of scales and sizes is needed"));
             }
@@ -168,31 +165,6 @@ impl Resize {
         Ok(resized)
     }
 
-    /// Output and scale for each axis of the asked `sizes`.
-    fn sized(&self, inputs: &[usize], sizes: &[i64]) -> Result<Vec<(usize, f32)>, Fault> {
-        let sizes: Option<Vec<usize>> = sizes
-            .iter()
-            .map(|&size| usize::try_from(size).ok())
-            .collect();
-        let sizes = sizes.ok_or_else(|| Fault::shape("a size is negative"))?;
-        let ratios = inputs
-            .iter()
-            .zip(&sizes)
-            .map(|(&input, &size)| match input {
-                0 => 1.0,
-                _ => size as f32 / input as f32,
-            });
-        let ratios: Vec<f32> = ratios.collect();
-        let common = match self.policy {
-            Policy::Stretch => return Ok(sizes.into_iter().zip(ratios).collect()),
-            Policy::NotLarger => ratios.iter().copied().reduce(f32::min),
-            Policy::NotSmaller => ratios.iter().copied().reduce(f32::max),
-        };
-        let scale = common.unwrap_or(1.0);
-        let rounded = |&input: &usize| ((scale * input as f32 + 0.5) as usize, scale);
-        Ok(inputs.iter().map(rounded).collect())
-    }
-
     fn find(&self, inputs: &Facts) -> Result<Vec<(usize, Resized)>, Fault> {
         let shape = inputs.shape(0)?;
         if let Some(scales) = &self.scales {
@@ -211,17 +183,6 @@ impl Resize {
             }
         }
     }
-}
-
-/// Output and scale for each axis, rounded down.
-fn scaled(inputs: &[usize], scales: &[f32]) -> Result<Vec<(usize, f32)>, Fault> {
-    let output = |(&input, &scale): (&usize, &f32)| {
-        let output = input as f32 * scale;
-        let fits = scale.is_finite() && scale > 0.0 && output < 1e15;
-        fits.then_some((output as usize, scale))
-    };
-    let outputs: Option<Vec<_>> = inputs.iter().zip(scales).map(output).collect();
-    outputs.ok_or_else(|| Fault::shape(format!("scales {scales:?} are no positive numbers")))
 }
 
 impl<B: Backend> Operator<B> for Resize {

@@ -25,6 +25,8 @@ pub enum Feed {
     Numbers,
     /// No input is: the whole graph is computed before the run.
     Nothing,
+    /// The first input alone is: the others may be scales or regions.
+    First,
 }
 
 /// Runs `graph` once on `inputs`, by name; the outputs come in the graph's order.
@@ -105,7 +107,12 @@ struct Run {
 impl Run {
     fn prepare(graph: Graph, inputs: &BTreeMap<String, Tensor>, feed: Feed) -> Result<Run, Error> {
         let graph = prune::prune(graph)?;
-        let values = graph.inputs.iter().map(|port| value(port, inputs, feed));
+        let ports = graph.inputs.iter().enumerate();
+        let values = ports.map(|(i, port)| match (feed, i) {
+            (Feed::First, 0) => value(port, inputs, Feed::Floats),
+            (Feed::First, _) => value(port, inputs, Feed::Nothing),
+            _ => value(port, inputs, feed),
+        });
         let values: Vec<Value<Host>> = values.collect::<Result<_, Error>>()?;
         let feeds: Vec<Fact> = values.iter().map(|value| value.fact.clone()).collect();
         let graph = prune::prune(unroll(graph, &feeds)?)?;
@@ -142,7 +149,7 @@ fn value(port: &Port, inputs: &BTreeMap<String, Tensor>, feed: Feed) -> Result<V
     let computed = match feed {
         Feed::Floats => fact.is_float(),
         Feed::Numbers => fact.dtype != DType::String,
-        Feed::Nothing => false,
+        Feed::Nothing | Feed::First => false,
     };
     if !computed || fact.len() == 0 {
         return Ok(Value::known(fact));

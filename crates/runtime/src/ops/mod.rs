@@ -7,6 +7,7 @@
 mod attention;
 pub(crate) mod broadcast;
 mod elementwise;
+mod image;
 mod linear;
 mod ml;
 mod movement;
@@ -142,6 +143,7 @@ fn rows<B: Backend>() -> Vec<Row<B>> {
     [
         attention::rows(),
         elementwise::rows(),
+        image::rows(),
         linear::rows(),
         ml::rows(),
         movement::rows(),

@@ -1,6 +1,7 @@
 //! Normalisations over channels, layers and classes.
 
 pub(crate) mod batch_normalization;
+mod embed_layer_normalization;
 mod group_normalization;
 mod instance_normalization;
 mod layer_normalization;
@@ -36,6 +37,10 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
             layer_normalization::simplified,
         ),
         Row::exact("Softmax", softmax::parse),
+        Row::exact(
+            "com.microsoft.EmbedLayerNormalization",
+            embed_layer_normalization::parse,
+        ),
         Row::exact(
             "com.microsoft.SimplifiedLayerNormalization",
             layer_normalization::simplified,

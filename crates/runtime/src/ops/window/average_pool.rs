@@ -96,10 +96,12 @@ impl AveragePool {
         } else {
             (axis.begin, axis.begin + axis.size)
         };
-        let counted = |window: usize| {
-            let places = (0..axis.kernel).map(|i| window * axis.stride + i * axis.dilation);
-            places.filter(|place| (first..last).contains(place)).count()
+        // The first place of a window that is at `border` or after it.
+        let reaching = |window: usize, border: usize| {
+            let before = border.saturating_sub(window * axis.stride);
+            before.div_ceil(axis.dilation).min(axis.kernel)
         };
+        let counted = |window| reaching(window, last) - reaching(window, first);
         (0..axis.output)
             .map(|window| axis.kernel as f32 / counted(window).max(1) as f32)
             .collect()

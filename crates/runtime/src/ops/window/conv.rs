@@ -2,7 +2,7 @@
 //! \[m\].
 
 use burn_backend::ops::{ConvOptions, PadMode};
-use burn_backend::{Backend, tensor::FloatTensor};
+use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use super::place::{Axis, Window, each, outputs, spatial};
@@ -83,6 +83,7 @@ impl Conv {
         bias: Option<FloatTensor<B>>,
     ) -> FloatTensor<B> {
         match axes.len() {
+            1 if self.group > 1 => self.in_two_axes::<B>(axes, x, weights, bias),
             1 => B::conv1d(x, weights, bias, options(axes, self.group)),
             2 => B::conv2d(x, weights, bias, options(axes, self.group)),
             _ => {
@@ -91,6 +92,33 @@ impl Conv {
             }
         }
     }
+
+    /// One axis as the second of two: burn's gradient by the weights of groups in one axis forgets
+    /// to cut what the stride leaves over.
+    fn in_two_axes<B: Backend>(
+        &self,
+        axes: &[Axis],
+        x: FloatTensor<B>,
+        weights: FloatTensor<B>,
+        bias: Option<FloatTensor<B>>,
+    ) -> FloatTensor<B> {
+        let wide = |x: FloatTensor<B>| {
+            let shape = widened(&x.shape());
+            B::float_reshape(x, shape)
+        };
+        let axes = [&[Axis::ONE], axes].concat();
+        let options = options(&axes, self.group);
+        let out = B::conv2d(wide(x), wide(weights), bias, options);
+        let mut shape = out.shape().to_vec();
+        shape.remove(2);
+        B::float_reshape(out, Shape::from(shape))
+    }
+}
+
+/// The shape with an axis of one place before its last.
+fn widened(shape: &[usize]) -> Shape {
+    let (before, last) = shape.split_at(shape.len().saturating_sub(1));
+    Shape::from([before, &[1], last].concat())
 }
 
 /// Burn's gradient of a convolution in three axes takes the padding to be the same at both ends:
@@ -216,6 +244,16 @@ mod tests {
         let computed = case().input(weights()).input(floats(&[2], &[1.0, 2.0]));
         computed.gives(&[1, 2, 1, 1], &[31.0, 502.0]);
         computed.gradient_agrees();
+        let line = Case::new("Conv")
+            .int("group", 2)
+            .ints("strides", &[4])
+            .input(floats(
+                &[1, 2, 4],
+                &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+            ))
+            .input(floats(&[2, 1, 1], &[10.0, 100.0]));
+        line.gives(&[1, 2, 1], &[10.0, 500.0]);
+        line.gradient_agrees();
     }
 
     #[test]

@@ -251,7 +251,13 @@ impl Window {
             }
         };
         let start = size.checked_add(begin)?;
-        let room = start.checked_add(asked_end)?.checked_sub(extent)?;
+        let padded = start.checked_add(asked_end)?;
+        // Ceil mode lets even the first window hang over, by less than a stride.
+        let hanging = self.ceil && extent.saturating_sub(padded) < stride;
+        let room = match hanging {
+            true => padded.saturating_sub(extent),
+            false => padded.checked_sub(extent)?,
+        };
         let mut output = room / stride + 1;
         // Ceil mode adds a last window that hangs over the end, if it starts inside the input.
         if self.ceil && room % stride != 0 && output.checked_mul(stride)? < start {
@@ -325,6 +331,8 @@ mod tests {
             // It would start in the end padding, so it is dropped.
             (window(2, 2, 1, true, pad(1, 1)), 3, (1, 1), 2),
             (window(1, 3, 1, true, pad(0, 0)), 3, (0, 0), 1),
+            // The only window hangs over by two.
+            (window(5, 3, 1, true, pad(0, 0)), 3, (0, 2), 1),
         ] {
             let kernel = window.kernel.clone().expect("given");
             let axes = window.place(&kernel, &[1, 1, size, size]).expect("fits");

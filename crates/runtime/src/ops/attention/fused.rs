@@ -70,6 +70,7 @@ impl Fused {
         sizes: Sizes,
     ) -> Result<(), Fault> {
         if let Some(mask) = inputs.get(keys) {
+            inputs.shape(keys)?;
             form(mask, sizes)?;
         }
         let Some(bias) = inputs.optional_float(bias)? else {

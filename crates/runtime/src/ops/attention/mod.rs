@@ -1,6 +1,5 @@
 //! Attention, and the fused layers of transformer exports.
 
-mod attention;
 mod fused;
 mod gelus;
 mod linear_attention;
@@ -8,6 +7,8 @@ mod multi_head_attention;
 mod product;
 mod projected_attention;
 mod rotary_embedding;
+mod standard_attention;
+mod standard_mask;
 
 use burn_backend::Backend;
 
@@ -15,7 +16,7 @@ use crate::ops::Row;
 
 pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
     vec![
-        Row::exact("Attention", attention::parse),
+        Row::exact("Attention", standard_attention::parse),
         Row::exact("LinearAttention", linear_attention::parse),
         Row::exact("RotaryEmbedding", rotary_embedding::parse),
         Row::exact("com.microsoft.Attention", projected_attention::parse),

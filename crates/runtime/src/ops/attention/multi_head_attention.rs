@@ -26,6 +26,9 @@ struct MultiHeadAttention {
 
 pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
     let given = |index: usize| node.inputs.get(index).is_some_and(|name| !name.is_empty());
+    if !given(1) || !given(2) {
+        return Err(Fault::Unsupported("packed queries, keys and values".into()));
+    }
     if given(8) || given(9) {
         return Err(Fault::Unsupported("a shared buffer of past keys".into()));
     }
@@ -47,9 +50,6 @@ impl MultiHeadAttention {
         past: Option<&[usize]>,
     ) -> Result<Sizes, Fault> {
         let heads = self.fused.heads;
-        if q.len() == 5 || k.len() == 5 {
-            return Err(Fault::Unsupported("packed queries, keys and values".into()));
-        }
         let four = |shape: &[usize]| match *shape {
             [batch, length, hidden] => Ok([batch, heads, length, self.fused.size(hidden)?]),
             [batch, heads, length, size] => Ok([batch, heads, length, size]),
@@ -297,13 +297,18 @@ mod tests {
             .absent()
             .input(wave(4, &[2, 1, 3, 3]))
             .fails("attention bias");
-        attention(&[2, 3, 2, 2, 2], &[2, 3, 4]).fails("packed queries");
+        Case::new("MultiHeadAttention")
+            .domain("com.microsoft")
+            .input(wave(1, &[2, 2, 2, 3, 2]))
+            .fails("packed queries, keys and values is not supported");
         attention(&[2, 3, 6], &[2, 3, 6]).fails("do not fit");
         attention(&[2, 3, 3], &[2, 3, 3]).fails("3 columns do not make 2 heads");
         three_keys().outputs(4).fails("the output qk");
         Case::new("MultiHeadAttention")
             .domain("com.microsoft")
             .input(wave(1, &[2, 2, 4]))
+            .input(wave(2, &[2, 2, 4]))
+            .input(wave(3, &[2, 2, 4]))
             .fails("num_heads must be positive");
     }
 }

@@ -132,6 +132,7 @@ impl Layer {
             self.check_state(inputs, index, batch, hidden)?;
         }
         if let Some(lengths) = inputs.get(LENGTHS) {
+            inputs.shape(LENGTHS)?;
             check_lengths(lengths, batch, steps)?;
         }
         let (over_time, at_end) = match self.batch_first {

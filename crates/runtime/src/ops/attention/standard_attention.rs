@@ -6,33 +6,24 @@
 //! from opset 24 it may be short of keys, which are then blocked. A query that may see no key gets
 //! zeros.
 
-use burn_backend::{
-    Backend, FloatDType, Shape, TensorMetadata, get_or_init_device_settings, ops::PadMode,
-    tensor::FloatTensor,
-};
-use scoville_onnx::{DType, Node};
+use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_onnx::Node;
 
-use super::product::{
-    Mask, Rule, Sizes, Stage, after, after_past, attend, causal, merge_heads, split_heads,
-};
+use super::product::{Rule, Sizes, Stage, after_past, attend, merge_heads, split_heads};
+use super::standard_mask::Masks;
 use crate::Fault;
-use crate::ops::broadcast::pad_left;
 use crate::ops::{Context, Operator, Parsed, count};
-use crate::value::{Fact, Facts, Values, is_float};
+use crate::value::{Fact, Facts, Values};
 
-const MASK: usize = 3;
 const PAST_KEY: usize = 4;
 const PAST_VALUE: usize = 5;
-const LENGTHS: usize = 6;
 
 struct Attention {
     /// Of queries and of keys, for inputs of 3 axes.
     heads: Option<(i64, i64)>,
     scale: Option<f32>,
     softcap: f32,
-    is_causal: bool,
-    /// A mask may be short of keys.
-    short_mask: bool,
+    masks: Masks,
     stage: Stage,
     outputs: usize,
 }
@@ -55,8 +46,10 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
         heads: heads.zip(attributes.int("kv_num_heads")?),
         scale: attributes.float("scale")?,
         softcap: attributes.float_or("softcap", 0.0)?,
-        is_causal: attributes.int_or("is_causal", 0)? != 0,
-        short_mask: context.opset >= 24,
+        masks: Masks {
+            is_causal: attributes.int_or("is_causal", 0)? != 0,
+            may_be_short: context.opset >= 24,
+        },
         stage,
         outputs: node.outputs.len(),
     }))
@@ -113,86 +106,6 @@ impl Attention {
         }
         .check()
     }
-
-    /// Checks the mask, and gives its shape with 4 axes.
-    fn mask_shape(&self, mask: &Fact, sizes: Sizes) -> Result<[usize; 4], Fault> {
-        if mask.dtype != DType::Bool && !is_float(mask.dtype) {
-            return Err(Fault::shape(format!(
-                "the mask holds {}; booleans or floats are needed",
-                mask.dtype
-            )));
-        }
-        let scores = sizes.scores();
-        let unfit = || {
-            let shape = mask.shape();
-            Fault::shape(format!(
-                "the mask {shape:?} does not broadcast to {scores:?}"
-            ))
-        };
-        let shape: [usize; 4] = pad_left(mask.shape(), 4).try_into().map_err(|_| unfit())?;
-        let [.., keys] = shape;
-        let fits = |(i, (&size, &full)): (usize, (&usize, &usize))| {
-            size == full || size == 1 || (i == 3 && self.short_mask && size < full && size > 0)
-        };
-        match shape.iter().zip(&scores).enumerate().all(fits) && keys > 0 {
-            true => Ok(shape),
-            false => Err(unfit()),
-        }
-    }
-
-    /// How many keys the mask is short of.
-    fn missing(&self, keys: usize, sizes: Sizes) -> usize {
-        match self.short_mask {
-            true => sizes.keys().saturating_sub(keys),
-            false => 0,
-        }
-    }
-
-    fn mask<B: Backend>(&self, inputs: &mut Values<B>, sizes: Sizes) -> Result<Mask<B>, Fault> {
-        let mut mask = Mask::none();
-        if let Some(fact) = inputs.fact(MASK).cloned() {
-            let shape = self.mask_shape(&fact, sizes)?;
-            let missing = self.missing(shape[3], sizes);
-            let x = B::float_reshape(inputs.tensor(MASK)?, Shape::from(shape));
-            let pad = |x, value: f32| match missing {
-                0 => x,
-                _ => B::float_pad(
-                    x,
-                    &[(0, 0), (0, 0), (0, 0), (0, missing)],
-                    PadMode::Constant(value),
-                ),
-            };
-            if fact.dtype == DType::Bool {
-                let blocked = B::float_add_scalar(B::float_neg(x), 1.0f32.into());
-                mask.block(pad(blocked, 1.0));
-            } else {
-                let (bias, blocked) = without_infinity::<B>(x);
-                mask.add_bias(pad(bias, 0.0));
-                let finite = |floats: &[f32]| floats.iter().all(|f| f.is_finite());
-                if missing > 0 || !fact.known_floats().is_some_and(finite) {
-                    mask.block(pad(blocked, 1.0));
-                }
-            }
-        }
-        if self.is_causal {
-            mask.block(causal::<B>(inputs, sizes));
-        }
-        if inputs.fact(LENGTHS).is_some() {
-            let lengths = inputs.tensor(LENGTHS)?;
-            let lengths = B::float_reshape(lengths, Shape::from([sizes.batch, 1, 1, 1]));
-            let last = B::float_sub_scalar(lengths, 1.0f32.into());
-            mask.block(after::<B>(inputs, last, sizes.keys()));
-        }
-        Ok(mask)
-    }
-}
-
-/// The mask with zeros for minus infinity, and 1 where that was.
-fn without_infinity<B: Backend>(mask: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
-    let bools = get_or_init_device_settings::<B>(&mask.device()).bool_dtype;
-    let infinite = B::float_lower_elem(mask.clone(), f32::MIN.into(), bools);
-    let blocked = B::bool_into_float(infinite.clone(), FloatDType::F32);
-    (B::float_mask_fill(mask, infinite, 0.0f32.into()), blocked)
 }
 
 impl<B: Backend> Operator<B> for Attention {
@@ -207,22 +120,7 @@ impl<B: Backend> Operator<B> for Attention {
                 "the past keys and values do not fit each other",
             ));
         }
-        if let Some(mask) = inputs.get(MASK) {
-            self.mask_shape(mask, sizes)?;
-        }
-        if let Some(lengths) = inputs.get(LENGTHS) {
-            if lengths.is_float() || lengths.shape() != [sizes.batch] {
-                return Err(Fault::shape(format!(
-                    "nonpad_kv_seqlen is {lengths}, not {} integers",
-                    sizes.batch
-                )));
-            }
-            if past.is_some() {
-                return Err(Fault::shape(
-                    "nonpad_kv_seqlen and past keys exclude each other",
-                ));
-            }
-        }
+        self.masks.check(inputs, sizes)?;
         let out = match *shapes[0] {
             [batch, queries, _] => vec![batch, queries, count(&[sizes.heads, sizes.v_size])?],
             _ => vec![sizes.batch, sizes.heads, sizes.queries, sizes.v_size],
@@ -245,7 +143,7 @@ impl<B: Backend> Operator<B> for Attention {
         let past = inputs.fact(PAST_KEY).map(|fact| fact.shape().to_vec());
         let sizes = self.sizes(shapes.each_ref().map(Vec::as_slice), past.as_deref())?;
         let packed = shapes[0].len() == 3;
-        let mask = self.mask(&mut inputs, sizes)?;
+        let mask = self.masks.mask(&mut inputs, sizes)?;
         let mut four = |index: usize, heads: usize| -> Result<FloatTensor<B>, Fault> {
             let x = inputs.tensor(index)?;
             Ok(if packed {
@@ -520,6 +418,10 @@ mod tests {
             .absent()
             .constant(ints(&[3], &[1; 3]))
             .fails("not 2 integers");
+        let lengths = |case: Case| case.absent().absent().absent();
+        lengths(batch().int("is_causal", 1))
+            .constant(ints(&[2], &[1; 2]))
+            .fails("is_causal with nonpad_kv_seqlen is not supported");
         let three = |q: &[usize], k: &[usize]| {
             Case::new("Attention")
                 .opset(24)

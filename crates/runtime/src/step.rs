@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn_autodiff::Autodiff;
 use burn_backend::Backend;
 use burn_flex::{Flex, FlexDevice};
-use scoville_onnx::Node;
+use scoville_onnx::{DType, Node};
 
 use crate::ops::{self, Context, Gradient, Operator};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, read};
@@ -165,6 +165,10 @@ fn run<B: Backend>(
 
 fn known_elements(fact: Fact, values: Vec<f32>) -> Result<Fact, Fault> {
     let shape = fact.shape().to_vec();
+    if fact.dtype == DType::String {
+        // The numbers of class labels: what they stand for is not known here.
+        return Ok(fact);
+    }
     if is_float(fact.dtype) {
         return Ok(Fact::known(fact.dtype, shape, Elements::Float(values)));
     }

@@ -9,4 +9,5 @@ mod gradient;
 mod graphs;
 mod node_suite;
 mod shared;
+mod text;
 mod truth;

@@ -2,11 +2,16 @@
 //!
 //! Every node asks one question, whether `x[feature] <= threshold` or `x[feature] < threshold`, and
 //! names the next node for yes, for no, and for NaN. Leaves name themselves.
+//!
+//! Thresholds may be of double precision. Features of float32 are compared with them exactly;
+//! features of double precision have been rounded to float32, and the thresholds are rounded alike.
 
 use burn_backend::{
     Backend, IntDType, Shape, Slice, TensorMetadata, get_or_init_device_settings,
     tensor::FloatTensor,
 };
+
+use scoville_onnx::DType;
 
 use super::leaves::Leaves;
 use crate::Fault;
@@ -47,13 +52,27 @@ pub(super) struct Branch {
 #[derive(Clone, Copy)]
 struct Node {
     feature: usize,
-    threshold: f32,
+    threshold: f64,
     /// `<` rather than `<=`.
     strict: bool,
     /// The next node below the threshold, else, and for NaN.
     below: usize,
     above: usize,
     nan: usize,
+}
+
+impl Node {
+    /// The threshold for features of float32, or for such as have been rounded to it.
+    fn threshold(&self, rounded: bool) -> f32 {
+        let nearest = self.threshold as f32;
+        let above = f64::from(nearest) > self.threshold;
+        let below = f64::from(nearest) < self.threshold;
+        match self.strict {
+            false if above && !rounded => nearest.next_down(),
+            true if below && !rounded => nearest.next_up(),
+            _ => nearest,
+        }
+    }
 }
 
 /// Trees under construction: first nodes and leaves in any order, then [`Builder::forest`].
@@ -102,9 +121,8 @@ impl Builder {
             false => no,
         };
         let feature = branch.feature;
-        // The features are float32: a threshold between two of them is as good as the nearer one.
-        let at_most = Some((feature, floor(threshold), false));
-        let less = Some((feature, ceil(threshold), true));
+        let at_most = Some((feature, threshold, false));
+        let less = Some((feature, threshold, true));
         match mode {
             Mode::Leq => self.set(at, yes, no, nan, at_most),
             Mode::Gt => self.set(at, no, yes, nan, at_most),
@@ -128,7 +146,7 @@ impl Builder {
         below: usize,
         above: usize,
         nan: usize,
-        question: Option<(usize, f32, bool)>,
+        question: Option<(usize, f64, bool)>,
     ) {
         let (feature, threshold, strict) = question.unwrap_or((0, 0.0, false));
         if let Some(place) = self.nodes.get_mut(at) {
@@ -211,20 +229,6 @@ impl Builder {
             targets,
         })
     }
-}
-
-/// The largest float32 that is not above.
-fn floor(threshold: f64) -> f32 {
-    let nearest = threshold as f32;
-    match f64::from(nearest) > threshold {
-        true => nearest.next_down(),
-        false => nearest,
-    }
-}
-
-/// The smallest float32 that is not below.
-fn ceil(threshold: f64) -> f32 {
-    -floor(-threshold)
 }
 
 /// What lies below a node.
@@ -355,7 +359,8 @@ impl Forest {
     ) -> Result<(FloatTensor<B>, Option<FloatTensor<B>>), Fault> {
         let x = B::float_detach(x);
         let rows = x.shape().first().copied().unwrap_or(0);
-        let table = self.table(inputs);
+        let rounded = inputs.fact(0).is_some_and(|fact| fact.dtype == DType::F64);
+        let table = self.table(inputs, rounded);
         let leaves = Leaves::new(self, inputs, aggregate)?;
         let width = self.roots.len().saturating_mul(leaves.width());
         let step = (MAX_PLACES / width.max(1)).max(1);
@@ -373,14 +378,14 @@ impl Forest {
     }
 
     /// A row for each node: feature, threshold, strict, below, above, nan, leaf.
-    fn table<B: Backend>(&self, inputs: &Values<B>) -> FloatTensor<B> {
+    fn table<B: Backend>(&self, inputs: &Values<B>, rounded: bool) -> FloatTensor<B> {
         let row = |(node, &leaf): (&Node, &usize)| {
             let indices = [node.below, node.above, node.nan, leaf].map(|index| index as f32);
             let strict = f32::from(u8::from(node.strict));
             let [below, above, nan, leaf] = indices;
             [
                 node.feature as f32,
-                node.threshold,
+                node.threshold(rounded),
                 strict,
                 below,
                 above,

@@ -186,3 +186,85 @@ fn sets(values: &[f64]) -> Vec<Vec<f64>> {
     }
     sets
 }
+
+#[cfg(test)]
+mod tests {
+    use scoville_onnx::{Attribute, Data, Tensor};
+
+    use crate::ops::testing::{Case, floats};
+
+    fn tensor(data: Data) -> Attribute {
+        let shape = vec![data.len()];
+        Attribute::Tensor(Box::new(Tensor { shape, data }))
+    }
+
+    /// Node 0 asks in `mode`, nodes 1 and 2 whether feature 0 is at most 1 and 4.
+    fn tree(mode: u8) -> Case {
+        Case::new("TreeEnsemble")
+            .domain("ai.onnx.ml")
+            .int("n_targets", 2)
+            .ints("tree_roots", &[0])
+            .attribute("nodes_modes", tensor(Data::U8(vec![mode, 0, 0])))
+            .ints("nodes_featureids", &[0, 0, 0])
+            .attribute("nodes_splits", tensor(Data::F32(vec![3.0, 1.0, 4.0])))
+            .ints("nodes_truenodeids", &[1, 0, 1])
+            .ints("nodes_trueleafs", &[0, 1, 1])
+            .ints("nodes_falsenodeids", &[2, 2, 3])
+            .ints("nodes_falseleafs", &[0, 1, 1])
+            .ints("leaf_targetids", &[0, 1, 0, 1])
+            .attribute(
+                "leaf_weights",
+                tensor(Data::F32(vec![5.0, 12.0, -12.0, 7.0])),
+            )
+            .input(floats(&[4, 1], &[0.5, 2.0, 3.5, 5.0]))
+    }
+
+    #[test]
+    fn a_tree() {
+        let expected = [5.0, 0.0, -12.0, 0.0, 0.0, 12.0, 0.0, 7.0];
+        tree(0).gives(&[4, 2], &expected);
+        tree(0)
+            .int("aggregate_function", 2)
+            .gives(&[4, 2], &expected);
+        let softmax = tree(0).int("post_transform", 3);
+        softmax.gives(&[4, 2], &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn membership() {
+        let members = Data::F32(vec![5.0, 0.5, f32::NAN]);
+        let case = tree(6).attribute("membership_values", tensor(members));
+        case.gives(&[4, 2], &[5.0, 0.0, 0.0, 12.0, 0.0, 12.0, -12.0, 0.0]);
+        tree(6).fails("a set of members is missing");
+    }
+
+    #[test]
+    fn a_leaf_for_a_tree() {
+        Case::new("TreeEnsemble")
+            .domain("ai.onnx.ml")
+            .ints("tree_roots", &[0, 0])
+            .attribute("nodes_modes", tensor(Data::U8(vec![0])))
+            .ints("nodes_featureids", &[0])
+            .attribute("nodes_splits", tensor(Data::F32(vec![0.0])))
+            .ints("nodes_truenodeids", &[0])
+            .ints("nodes_trueleafs", &[1])
+            .ints("nodes_falsenodeids", &[0])
+            .ints("nodes_falseleafs", &[1])
+            .ints("leaf_targetids", &[0])
+            .attribute("leaf_weights", tensor(Data::F32(vec![1.5])))
+            .input(floats(&[2, 1], &[0.5, f32::NAN]))
+            .gives(&[2, 1], &[3.0, 3.0]);
+    }
+
+    #[test]
+    fn faults() {
+        tree(9).fails("node mode 9");
+        tree(0)
+            .int("aggregate_function", 7)
+            .fails("aggregate_function 7");
+        tree(0).int("post_transform", 7).fails("post_transform 7");
+        Case::new("TreeEnsemble")
+            .domain("ai.onnx.ml")
+            .fails("nodes_modes is missing");
+    }
+}

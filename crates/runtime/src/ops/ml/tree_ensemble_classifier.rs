@@ -152,3 +152,125 @@ impl<B: Backend> Operator<B> for Classifier {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::testing::{Case, floats};
+
+    /// One split on feature 0 at 0, and the weights as (leaf, class, weight).
+    fn split(labels: &[i64], weights: &[(i64, i64, f32)], post: &str, base: &[f32]) -> Case {
+        let nodes: Vec<i64> = weights.iter().map(|&(node, ..)| node).collect();
+        let classes: Vec<i64> = weights.iter().map(|&(_, class, _)| class).collect();
+        let weights: Vec<f32> = weights.iter().map(|&(.., weight)| weight).collect();
+        Case::new("TreeEnsembleClassifier")
+            .domain("ai.onnx.ml")
+            .outputs(2)
+            .ints("nodes_treeids", &[0, 0, 0])
+            .ints("nodes_nodeids", &[0, 1, 2])
+            .ints("nodes_featureids", &[0, 0, 0])
+            .ints("nodes_truenodeids", &[1, 0, 0])
+            .ints("nodes_falsenodeids", &[2, 0, 0])
+            .strings("nodes_modes", &["BRANCH_LEQ", "LEAF", "LEAF"])
+            .floats("nodes_values", &[0.0; 3])
+            .ints("class_treeids", &vec![0; nodes.len()])
+            .ints("class_nodeids", &nodes)
+            .ints("class_ids", &classes)
+            .floats("class_weights", &weights)
+            .ints("classlabels_int64s", labels)
+            .string("post_transform", post)
+            .floats("base_values", base)
+            .input(floats(&[2, 1], &[-1.0, 1.0]))
+    }
+
+    fn check(case: Case, labels: [f32; 2], scores: &[f32]) {
+        case.gives(&[2], &labels);
+        case.output_gives(1, &[2, scores.len() / 2], scores);
+    }
+
+    #[test]
+    fn the_first_of_two_classes_decides() {
+        let positive =
+            |post, base: &[f32]| split(&[5, 7], &[(1, 0, 0.25), (2, 0, 0.75)], post, base);
+        let plain = [0.75, 0.25, 0.25, 0.75];
+        check(positive("NONE", &[]), [5.0, 7.0], &plain);
+        check(positive("SOFTMAX", &[]), [5.0, 7.0], &plain);
+        let logistic = [0.437_823, 0.562_177, 0.320_821, 0.679_179];
+        check(positive("LOGISTIC", &[]), [5.0, 7.0], &logistic);
+        check(
+            positive("NONE", &[0.5]),
+            [7.0, 7.0],
+            &[0.25, 0.75, -0.25, 1.25],
+        );
+        check(
+            positive("NONE", &[0.5, -0.25]),
+            [7.0, 7.0],
+            &[0.75, 0.0, 1.25, 0.0],
+        );
+        let softmax = [0.679_178_7, 0.320_821_3, 0.777_299_9, 0.222_700_1];
+        check(positive("SOFTMAX", &[0.5, -0.25]), [7.0, 7.0], &softmax);
+        positive("PROBIT", &[]).fails("PROBIT");
+        let mixed = |post| split(&[5, 7], &[(1, 0, -0.25), (2, 0, 0.75)], post, &[]);
+        check(mixed("NONE"), [5.0, 7.0], &[0.25, -0.25, -0.75, 0.75]);
+        let logistic = [0.562_176_5, 0.437_823_5, 0.320_821_3, 0.679_178_7];
+        check(mixed("LOGISTIC"), [5.0, 7.0], &logistic);
+    }
+
+    #[test]
+    fn the_second_of_two_classes_decides() {
+        let positive =
+            |post, base: &[f32]| split(&[5, 7], &[(1, 1, 0.25), (2, 1, 0.75)], post, base);
+        check(positive("NONE", &[]), [5.0, 7.0], &[0.0, 0.25, 0.0, 0.75]);
+        check(
+            positive("NONE", &[0.5]),
+            [5.0, 7.0],
+            &[0.0, 0.25, 0.0, 0.75],
+        );
+        let logistic = [0.5, 0.562_176_5, 0.5, 0.679_178_7];
+        check(positive("LOGISTIC", &[]), [5.0, 7.0], &logistic);
+        check(
+            positive("NONE", &[0.5, 0.5]),
+            [7.0, 7.0],
+            &[0.5, 0.75, 0.5, 1.25],
+        );
+        let mixed = split(&[5, 7], &[(1, 1, -0.25), (2, 1, 0.75)], "SOFTMAX_ZERO", &[]);
+        check(mixed, [5.0, 7.0], &[0.0, 1.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn both_of_two_classes() {
+        let weights = [(1, 0, 0.75), (1, 1, 0.25), (2, 0, 0.125), (2, 1, 0.875)];
+        let both = |post, base: &[f32]| split(&[5, 7], &weights, post, base);
+        check(both("NONE", &[]), [5.0, 7.0], &[0.75, 0.25, 0.125, 0.875]);
+        check(
+            both("NONE", &[0.5]),
+            [5.0, 7.0],
+            &[1.25, 0.25, 0.625, 0.875],
+        );
+        check(
+            both("NONE", &[0.0, 1.0]),
+            [7.0, 7.0],
+            &[0.75, 1.25, 0.125, 1.875],
+        );
+        let votes = split(&[5, 7], &[(1, 0, 1.0), (2, 1, 1.0)], "NONE", &[]);
+        check(votes, [5.0, 7.0], &[1.0, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn other_numbers_of_classes() {
+        let three = |base: &[f32]| split(&[5, 7, 9], &[(1, 0, -0.5), (2, 2, -0.25)], "NONE", base);
+        // A class without a weight has no score, and does not win.
+        check(three(&[]), [5.0, 9.0], &[-0.5, 0.0, 0.0, 0.0, 0.0, -0.25]);
+        let based = [-0.5, 1.0, 0.5, 0.0, 1.0, 0.25];
+        check(three(&[0.0, 1.0, 0.5]), [7.0, 7.0], &based);
+        let one = split(&[5], &[(1, 0, -0.5), (2, 0, 0.25)], "LOGISTIC", &[]);
+        check(one, [0.0, 1.0], &[-0.5, 0.25]);
+    }
+
+    #[test]
+    fn faults() {
+        split(&[5, 7, 9], &[(1, 0, 1.0)], "NONE", &[1.0, 2.0]).fails("2 base values");
+        split(&[5, 7], &[(1, 2, 1.0)], "NONE", &[]).fails("a target beyond the 2");
+        split(&[5, 7], &[(3, 1, 1.0)], "NONE", &[]).fails("node 3 of tree 0 has a weight");
+        split(&[], &[(1, 0, 1.0)], "NONE", &[]).fails("no targets");
+    }
+}

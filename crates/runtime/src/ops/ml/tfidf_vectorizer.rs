@@ -1,7 +1,6 @@
 //! TfIdfVectorizer: how often each n-gram of a pool stands in a row of tokens, its items next to
 //! each other or up to `max_skip_count` apart. Mode TF gives the counts, TFIDF the counts times the
-//! weights, IDF the weights of those that occur. Like onnxruntime it counts 1-grams once, and takes
-//! the weight that stands at the place of the output.
+//! weights, IDF the weights of those that occur. Like onnxruntime it counts 1-grams once.
 
 use std::collections::HashMap;
 
@@ -24,7 +23,7 @@ enum Mode {
 
 struct TfIdfVectorizer {
     mode: Mode,
-    /// By output.
+    /// By n-gram.
     weights: Option<Vec<f32>>,
     min: usize,
     max: usize,
@@ -184,8 +183,12 @@ impl TfIdfVectorizer {
         let mut hit = |node: u32| {
             let id = self.pool.ngrams.get(node as usize).copied().flatten();
             let output = id.and_then(|id| self.indexes.get(id));
-            if let Some(count) = output.and_then(|&output| counts.get_mut(output)) {
-                *count += 1.0;
+            if let Some((id, count)) = id.zip(output.and_then(|&output| counts.get_mut(output))) {
+                *count = match self.mode {
+                    Mode::Tf => *count + 1.0,
+                    Mode::Idf => self.weight(id),
+                    Mode::TfIdf => *count + self.weight(id),
+                };
             }
         };
         let step = |node: u32, token: Option<u32>| self.pool.children.get(&(node, token?)).copied();
@@ -219,18 +222,9 @@ impl TfIdfVectorizer {
         self.skips.saturating_add(1).min(columns)
     }
 
-    fn weigh(&self, counts: &mut [f32]) {
-        let weight = |i: usize| match &self.weights {
-            Some(weights) => weights.get(i).copied().unwrap_or(1.0),
-            None => 1.0,
-        };
-        for (i, count) in counts.iter_mut().enumerate() {
-            *count = match self.mode {
-                Mode::Tf => *count,
-                Mode::Idf => count.min(1.0) * weight(i),
-                Mode::TfIdf => *count * weight(i),
-            };
-        }
+    fn weight(&self, ngram: usize) -> f32 {
+        let weight = |weights: &Vec<f32>| weights.get(ngram).copied();
+        self.weights.as_ref().and_then(weight).unwrap_or(1.0)
     }
 
     fn tokens(&self, elements: &Elements) -> Vec<Option<u32>> {
@@ -292,7 +286,6 @@ impl<B: Backend> Operator<B> for TfIdfVectorizer {
         for (i, counts) in counts.chunks_exact_mut(self.width).enumerate() {
             let row = tokens.get(i * columns..(i + 1) * columns);
             self.count(row.unwrap_or_default(), counts);
-            self.weigh(counts);
         }
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![inputs.upload(shape, counts)])
@@ -348,8 +341,8 @@ mod tests {
                 .constant(texts(&[4], &["a", "b", "a", "d"]))
         };
         words("TF").gives(&[3], &[1.0, 2.0, 0.0]);
-        words("IDF").gives(&[3], &[2.0, 3.0, 0.0]);
-        words("TFIDF").gives(&[3], &[2.0, 6.0, 0.0]);
+        words("IDF").gives(&[3], &[3.0, 2.0, 0.0]);
+        words("TFIDF").gives(&[3], &[3.0, 4.0, 0.0]);
     }
 
     #[test]

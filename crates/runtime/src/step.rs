@@ -19,6 +19,8 @@ pub(crate) type Host = Autodiff<Flex>;
 
 /// Most elements that are computed before a run, to be known.
 const MAX_COMPUTED: usize = 1 << 16;
+/// Most strings that are moved before a run: there is no other time for it.
+const MAX_STRINGS: usize = 1 << 20;
 
 /// A node that is ready to run.
 pub(crate) struct Step<B: Backend> {
@@ -105,7 +107,11 @@ pub(crate) fn infer(operator: &dyn Operator<Host>, inputs: &Facts) -> Result<Vec
             *n = n.saturating_mul(size);
             Some(*n)
         });
-        fact.shape().contains(&0) || shape.all(|n| n <= MAX_COMPUTED)
+        let most = match fact.dtype {
+            DType::String => MAX_STRINGS,
+            _ => MAX_COMPUTED,
+        };
+        fact.shape().contains(&0) || shape.all(|n| n <= most)
     });
     let known = |fact: &Option<Fact>| fact.as_ref().is_none_or(Fact::is_known);
     if !small || outputs.iter().all(Fact::is_known) || !inputs.0.iter().all(known) {

@@ -29,7 +29,7 @@ fn spam_is_told_as_onnxruntime_tells_it() {
     assert_eq!(messages.len(), 5574);
     let graph = scoville_onnx::load(&folder.join("sms_spam_tfidf_lr.onnx")).expect("loads");
     let (mut right, mut caught, mut false_alarms, mut spam) = (0, 0, 0, 0);
-    for chunk in messages.chunks(256) {
+    for chunk in messages.chunks(1024) {
         let texts = chunk.iter().map(|(_, text)| text.clone()).collect();
         let input = Tensor {
             shape: vec![chunk.len(), 1],

@@ -6,6 +6,7 @@ mod category_mapper;
 mod coupling;
 mod feature_vectorizer;
 mod forest;
+mod forest_builder;
 mod imputer;
 mod label_encoder;
 mod labels;

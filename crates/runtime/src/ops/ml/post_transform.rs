@@ -97,7 +97,7 @@ fn probit<B: Backend>(p: FloatTensor<B>) -> FloatTensor<B> {
     let minus = B::float_add_scalar(B::float_neg(x.clone()), 1.0f32.into());
     let log = B::float_log(B::float_mul(minus, B::float_add_scalar(x, 1.0f32.into())));
     let half = B::float_mul_scalar(log.clone(), 0.5f32.into());
-    let v = B::float_add_scalar(half, (2.0 / (3.14159f32 * 0.147)).into());
+    let v = B::float_add_scalar(half, (2.0 / (std::f32::consts::PI * 0.147)).into());
     let scaled = B::float_mul_scalar(log, (1.0f32 / 0.147).into());
     let root = B::float_sqrt(B::float_sub(B::float_mul(v.clone(), v.clone()), scaled));
     let inverse = B::float_mul(B::float_sqrt(B::float_sub(root, v)), sign);

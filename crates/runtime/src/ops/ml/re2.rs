@@ -91,6 +91,8 @@ fn translate(pattern: &str) -> Result<String, Fault> {
                 Some('S') => out.push_str(r"[^\t\n\f\r ]"),
                 Some('b') if !class => out.push_str(r"(?-u:\b)"),
                 Some('B') => return Err(Fault::Unsupported(r"\B in a pattern".into())),
+                // Word boundaries there, punctuation here.
+                Some(other @ ('<' | '>')) => out.push(other),
                 Some(other) => out.extend(['\\', other]),
                 None => out.push('\\'),
             },
@@ -173,6 +175,7 @@ mod tests {
             (r"\p{Greek}", "α", "a"),
             (r"(?i)É", "é", "e"),
             (r"a\b", "a", "b"),
+            (r"\<a\>", "<a>", "a"),
         ] {
             assert!(pattern(p).matches_whole(yes), "{p} matches {yes}");
             assert!(!pattern(p).matches_whole(no), "{p} does not match {no}");

@@ -123,7 +123,10 @@ fn weights(
     let bad = || Fault::shape("coefficients and vectors_per_class do not fit the class labels");
     let classes = pairs.last().map_or(0, |[_, last]| last + 1);
     let rows: Vec<&[f32]> = coefficients.chunks_exact(total).collect();
-    if counts.len() != classes || coefficients.len() % total != 0 || rows.len() + 1 != classes {
+    if counts.len() != classes
+        || !coefficients.len().is_multiple_of(total)
+        || rows.len() + 1 != classes
+    {
         return Err(bad());
     }
     let size = count(&[pairs.len(), total])?;

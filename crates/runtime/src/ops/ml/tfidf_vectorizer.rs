@@ -13,7 +13,7 @@ use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values, read};
 
 /// Most steps through the pool that one run takes.
-const MAX_STEPS: usize = 1 << 32;
+const MAX_STEPS: usize = 1 << 30;
 
 enum Mode {
     Tf,

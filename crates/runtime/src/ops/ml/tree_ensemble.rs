@@ -4,7 +4,8 @@
 use burn_backend::Backend;
 use scoville_onnx::{Node, Tensor};
 
-use super::forest::{Aggregate, Branch, Builder, Mode};
+use super::forest::Aggregate;
+use super::forest_builder::{Branch, Builder, Mode};
 use super::post_transform::PostTransform;
 use super::tree_ensemble_regressor::Regressor;
 use super::tree_nodes::{indices, of_tensor};

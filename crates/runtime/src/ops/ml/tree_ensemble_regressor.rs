@@ -272,6 +272,8 @@ mod tests {
                 .strings("nodes_modes", modes)
         };
         let (branch, leaf) = ("BRANCH_LEQ", "LEAF");
+        let feature = nodes(&[0, 1], &[1, 0], &[1, 0], &[branch, leaf]);
+        feature.input(x()).gives(&[1, 1], &[0.0]);
         nodes(&[], &[], &[], &[]).fails("no trees");
         nodes(&[0], &[0], &[0], &[branch]).fails("form a circle");
         nodes(&[0, 1], &[1, 0], &[1, 0], &[branch, branch]).fails("form a circle");

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use scoville_onnx::{Node, Tensor};
 
-use super::forest::{Branch, Builder, Forest, Mode};
+use super::forest::Forest;
+use super::forest_builder::{Branch, Builder, Mode};
 use crate::Fault;
 use crate::value::{Elements, Fact};
 

@@ -169,6 +169,13 @@ fn tensor(value: Value<Host>) -> Result<Tensor, Error> {
     let shape = value.fact.shape().to_vec();
     let elements = match (value.fact.elements(), value.tensor) {
         (Some(elements), _) => elements.clone(),
+        (None, _) if value.fact.dtype == DType::String => {
+            return Err(Error::Interface {
+                port: "output of text".into(),
+                what: "it depends on the model's input; read the scores, or export integer labels"
+                    .into(),
+            });
+        }
         (None, Some(tensor)) => Elements::Float(read::<Host>(tensor).map_err(unreadable)?),
         (None, None) => Elements::Float(Vec::new()),
     };

@@ -20,6 +20,8 @@ pub(crate) type Host = Autodiff<Flex>;
 
 /// Most elements that are computed before a run, to be known.
 pub(crate) const MAX_COMPUTED: usize = 1 << 16;
+/// Most strings that are moved before a run: there is no other time for it.
+const MAX_STRINGS: usize = 1 << 20;
 
 /// The operators of a backend and of the host.
 pub(crate) struct Registries<B: Backend> {
@@ -144,7 +146,11 @@ pub(crate) fn infer(operator: &dyn Operator<Host>, inputs: &Facts) -> Result<Vec
             *n = n.saturating_mul(size);
             Some(*n)
         });
-        fact.shape().contains(&0) || shape.all(|n| n <= MAX_COMPUTED)
+        let most = match fact.dtype {
+            DType::String => MAX_STRINGS,
+            _ => MAX_COMPUTED,
+        };
+        fact.shape().contains(&0) || shape.all(|n| n <= most)
     });
     let known = |fact: &Option<Fact>| fact.as_ref().is_none_or(Fact::is_known);
     if !small || outputs.iter().all(Fact::is_known) || !inputs.0.iter().all(known) {
@@ -212,6 +218,10 @@ fn empty<B: Backend>(fact: &Fact) -> Value<B> {
 
 fn known_elements(fact: Fact, values: Vec<f32>) -> Result<Fact, Fault> {
     let shape = fact.shape().to_vec();
+    if fact.dtype == DType::String {
+        // The numbers of class labels: what they stand for is not known here.
+        return Ok(fact);
+    }
     if is_float(fact.dtype) {
         return Ok(Fact::known(fact.dtype, shape, Elements::Float(values)));
     }

@@ -207,13 +207,18 @@ impl Case {
     /// Asserts the gradient of a weighted sum of the first output by every fed float input against
     /// central differences.
     pub fn gradient_agrees(&self) {
+        self.gradient_of_output_agrees(0);
+    }
+
+    /// The same for output `index`.
+    pub fn gradient_of_output_agrees(&self, index: usize) {
         const STEP: f32 = 1e-2;
         let fed = self.fed();
         let leaves: Vec<FloatTensor<Tape>> = fed
             .iter()
             .map(|tensor| Tape::float_set_require_grad(uploaded(tensor), true))
             .collect();
-        let out = self.forward(leaves.clone()).expect(self.op).remove(0);
+        let out = self.forward(leaves.clone()).expect(self.op).remove(index);
         let shape = out.shape();
         let weights: Vec<f32> = (0..shape.num_elements())
             .map(|i| weight(i) as f32)
@@ -224,7 +229,7 @@ impl Case {
 
         let objective = |fed: &[Tensor]| -> f64 {
             let inputs = fed.iter().map(uploaded).collect();
-            let out = self.forward(inputs).expect(self.op).remove(0);
+            let out = self.forward(inputs).expect(self.op).remove(index);
             let out = read::<Tape>(out).expect("reads");
             out.iter()
                 .enumerate()

@@ -11,4 +11,5 @@ mod graphs;
 mod node_gradients;
 mod node_suite;
 mod shared;
+mod text;
 mod truth;

@@ -49,6 +49,9 @@ fn every_claimed_case() {
             continue;
         }
         let reason = EXCLUDED.iter().find(|(pattern, _)| matches(pattern, &name));
+        if std::env::var_os("SHOWDIFF").is_some() {
+            eprintln!("CASE {name}");
+        }
         match (outcome(case), reason) {
             (Outcome::Passed, None) => passed += 1,
             (Outcome::Passed, Some(_)) => wrong.push(format!("{name}: excluded, but it passes")),
@@ -188,6 +191,14 @@ fn difference(got: &Tensor, expected: &Tensor) -> Option<String> {
     let close = |(a, b): (&f64, &f64)| {
         a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-7 + tolerance * b.abs()
     };
+    if std::env::var_os("SHOWDIFF").is_some() {
+        let d = got
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        eprintln!("DIFF {d:.3e}");
+    }
     let bad = got.iter().zip(&expected).position(|pair| !close(pair))?;
     Some(format!(
         "{} instead of {} at {bad}",

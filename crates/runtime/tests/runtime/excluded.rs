@@ -11,24 +11,12 @@ pub const EXCLUDED: &[(&str, &str)] = &[
         "batch statistics of training are not what an attacked model computes",
     ),
     (
-        "test_bitcast_2d_float32_to_int32",
-        "32 bits of what a run computes do not fit the 24 that its whole numbers have",
-    ),
-    (
-        "test_bitcast_float32_to_int32",
-        "32 bits of what a run computes do not fit the 24 that its whole numbers have",
-    ),
-    (
         "test_bitcast_float64_to_int64",
         "double precision is held as single, so its bits are lost",
     ),
     (
         "test_bitcast_int64_to_float64",
         "double precision is held as single, so its bits would be lost",
-    ),
-    (
-        "test_bitcast_scalar_float32_to_int32",
-        "32 bits of what a run computes do not fit the 24 that its whole numbers have",
     ),
     (
         "test_constant",

@@ -227,7 +227,7 @@ fn known_elements(fact: Fact, values: Vec<f32>) -> Result<Fact, Fault> {
     }
     if values
         .iter()
-        .any(|value| !(value.abs() <= MAX_EXACT as f32))
+        .any(|value| value.is_nan() || value.abs() > MAX_EXACT as f32)
     {
         return Err(Fault::Unsupported("integers beyond 2^24 here: it".into()));
     }

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn reshapes() {
-        let cases: [(Samples, &[usize], &[usize], Option<Samples>); 8] = [
+        type Row<'a> = (Samples, &'a [usize], &'a [usize], Option<Samples>);
+        let cases: [Row; 8] = [
             (at(0, 1), &[3, 4, 5], &[3, 20], Some(at(0, 1))),
             (at(0, 1), &[3, 4, 5], &[12, 5], Some(at(0, 4))),
             (at(0, 4), &[12, 5], &[3, 4, 5], Some(at(0, 1))),

@@ -5,7 +5,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, shifted};
+use super::scale::{Layout, fit, shifted};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
 use crate::step::MAX_COMPUTED;
@@ -65,7 +65,7 @@ impl<B: Backend> Operator<B> for DequantizeLinear {
         }
         self.layout.over(x, scale)?;
         if let Some(zero) = inputs.get(2) {
-            if zero.shape() != scale {
+            if !fit(zero.shape(), scale) {
                 return Err(Fault::shape(
                     "the zero points differ in shape from the scales",
                 ));

@@ -1,11 +1,11 @@
 //! QuantizeLinear: `saturate(round(x / scale) + zero point)`, halves to even; per tensor, per axis, or in
-//! blocks along an axis. To integers of 8 or 16 bits, without gradient.
+//! blocks along an axis. To integers of 4, 8 or 16 bits, without gradient.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, result_type, saturated};
+use super::scale::{Layout, fit, result_type, saturated};
 use crate::Fault;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -31,7 +31,7 @@ impl<B: Backend> Operator<B> for QuantizeLinear {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
         let (x, scale) = (inputs.shape(0)?, inputs.float(1)?);
         self.layout.over(x, scale)?;
-        if inputs.get(2).is_some_and(|zero| zero.shape() != scale) {
+        if inputs.get(2).is_some_and(|zero| !fit(zero.shape(), scale)) {
             return Err(Fault::shape(
                 "the zero points differ in shape from the scales",
             ));

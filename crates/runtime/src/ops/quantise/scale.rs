@@ -122,8 +122,17 @@ pub(super) fn range(dtype: DType) -> Option<(f32, f32)> {
         DType::I8 => Some((-128.0, 127.0)),
         DType::U16 => Some((0.0, 65_535.0)),
         DType::I16 => Some((-32_768.0, 32_767.0)),
+        DType::U4 => Some((0.0, 15.0)),
+        DType::I4 => Some((-8.0, 7.0)),
         _ => None,
     }
+}
+
+/// Whether zero points of one shape belong to scales of the other: one of each may be a scalar or a
+/// list.
+pub(super) fn fit(zero: &[usize], scale: &[usize]) -> bool {
+    let one = |shape: &[usize]| shape.iter().all(|&size| size == 1);
+    zero == scale || one(zero) && one(scale)
 }
 
 /// The shape of quantised input `index`.
@@ -133,7 +142,7 @@ pub(super) fn quantised(inputs: &Facts, index: usize) -> Result<&[usize], Fault>
         Some(_) => Ok(fact.shape()),
         None => Err(Fault::Input {
             index,
-            what: "does not hold integers of 8 or 16 bits, which are needed",
+            what: "does not hold integers of 4, 8 or 16 bits, which are needed",
         }),
     }
 }

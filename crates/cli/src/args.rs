@@ -66,10 +66,6 @@ pub struct ModelArgs {
     #[arg(env = "SCOVILLE_MODEL")]
     pub model: Option<PathBuf>,
 
-    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
-    #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
-    pub device: DeviceSpec,
-
     /// Mean of each channel that the model wants subtracted, in units of the pixel range
     #[arg(
         long,
@@ -138,6 +134,10 @@ pub struct TargetArgs {
     /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, glyphs:test
     #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
     pub data: Option<Source>,
+
+    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
+    #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
+    pub device: DeviceSpec,
 
     /// Use only the first N samples
     #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]

@@ -30,7 +30,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
     let data = data(args, &spec, &graph)?;
-    let device = Device::open(&args.model.device).or_fail(Exit::Unreachable, "--device")?;
+    let device = Device::open(&args.device).or_fail(Exit::Unreachable, "--device")?;
     let input = spec
         .input(Some(data.shape.clone()))
         .or_fail(Exit::Usage, "")?;

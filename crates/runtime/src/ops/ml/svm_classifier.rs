@@ -15,6 +15,7 @@ use super::matrix;
 use super::post_transform::PostTransform;
 use super::svm::Support;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -233,6 +234,15 @@ impl<B: Backend> Operator<B> for SvmClassifier {
             (None, _) => self.transform.of::<B>(pairs),
         };
         Ok(vec![labels, scores])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

@@ -10,6 +10,7 @@ use super::linear::Linear;
 use super::matrix;
 use super::svm::Support;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -79,6 +80,15 @@ impl<B: Backend> Operator<B> for SvmRegressor {
         let inside = B::bool_into_float(inside, FloatDType::F32);
         let sign = B::float_mul_scalar(inside, 2.0f32.into());
         Ok(vec![B::float_sub_scalar(sign, 1.0f32.into())])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

@@ -9,6 +9,7 @@ use super::matrix;
 use super::post_transform::PostTransform;
 use super::tree_nodes::{Trees, floats};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -70,6 +71,15 @@ impl<B: Backend> Operator<B> for Regressor {
             1 => self.transform.of_one::<B>(scores),
             _ => self.transform.of::<B>(scores),
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

@@ -10,6 +10,7 @@ use scoville_onnx::{DType, Node};
 
 use super::moments::{affine, not_empty, reshape, rows, standardised};
 use crate::Fault;
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -152,6 +153,16 @@ impl<B: Backend> Operator<B> for EmbedLayerNormalization {
         let mut all = vec![out, lengths, sum];
         all.truncate(outputs.len());
         Ok(all)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let paired = [IDS, SEGMENT_IDS, MASK, POSITION_IDS];
+        paired_first(samples, inputs, &paired, outputs.len())
     }
 }
 

@@ -9,6 +9,7 @@ use super::requantise::Scales;
 use super::scale::{quantised, result_type, rounded_ints, saturated, shifted};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank};
+use crate::ops::samples::{Samples, alone};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
 
@@ -123,6 +124,23 @@ impl<B: Backend> Operator<B> for QGemm<B> {
         let zero = inputs.optional_tensor(8)?;
         let zero = zero.map(|zero| reshape(zero, vec![]));
         Ok(vec![saturated::<B>(y, zero, dtype)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let place = alone(samples)?;
+        let facts = [0, 3].map(|i| inputs.get(i).cloned());
+        let bias = inputs.get(6).map(Fact::shape).unwrap_or_default();
+        // The scales of the input are one number each, those of `b` belong to columns.
+        let shared = bias.len() < 2 || bias.first() == Some(&1);
+        let found = self
+            .gemm
+            .samples(&[Some(place), None], &Facts(facts.into()), outputs);
+        found.filter(|_| shared)
     }
 }
 

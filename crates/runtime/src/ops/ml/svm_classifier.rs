@@ -291,6 +291,16 @@ mod tests {
     }
 
     #[test]
+    fn samples() {
+        two("NONE").keeps_samples(0, 3);
+        three("SOFTMAX").keeps_samples(0, 3);
+        let coupled = three("NONE").floats("prob_a", &[-1.0, -0.5, -0.25]);
+        coupled
+            .floats("prob_b", &[0.1, 0.2, 0.3])
+            .keeps_samples(0, 3);
+    }
+
+    #[test]
     fn two_classes() {
         two("NONE").gives(&[3], &[7.0, 7.0, 5.0]);
         let plain = [

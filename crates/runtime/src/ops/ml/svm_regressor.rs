@@ -118,6 +118,7 @@ mod tests {
             let case = supported(kernel, *degree);
             case.gives(&[2, 1], expected);
             case.gradient_agrees();
+            case.keeps_samples(0, 2);
         }
         let linear = || case("RBF").floats("coefficients", &[2.0, -1.0]);
         linear().gives(&[2, 1], &[2.25, 3.0]);

@@ -129,6 +129,11 @@ mod tests {
         values("BRANCH_LEQ")
             .input(ints(&[1], &[1]))
             .gives(&[1, 1], &[no]);
+        let near = floats(&[2, 1], &[0.25, 0.125]);
+        values("BRANCH_LT").input(near).keeps_samples(0, 2);
+        values("BRANCH_LT")
+            .input(floats(&[1], &[0.25]))
+            .mixes_samples(0, 1);
         values("BRANCH_LT")
             .input(floats(&[2, 1], &[-0.0, 1e-40]))
             .gives(&[2, 1], &[yes, yes]);

@@ -219,6 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn samples() {
+        let table = || floats(&[3, 2], &[2.0, 3.0, 9.0, 9.5, 0.0, 1.0]);
+        let case = |positions: &[i64]| {
+            Case::new("EmbedLayerNormalization")
+                .domain("com.microsoft")
+                .outputs(3)
+                .input(ints(&[2, 2], &[1, 0, 0, 0]))
+                .absent()
+                .constant(table())
+                .constant(table())
+                .absent()
+                .constant(floats(&[2], &[1.0, 10.0]))
+                .constant(floats(&[2], &[0.0, 5.0]))
+                .input(ints(&[2, 2], &[1, 1, 1, 0]))
+                .constant(ints(&[positions.len() / 2, 2], positions))
+        };
+        case(&[0, 1]).keeps_samples(0, 2);
+        case(&[0, 1, 1, 0]).mixes_samples(0, 2);
+    }
+
+    #[test]
     fn values() {
         let root = 1.75f32.sqrt();
         let out = [-0.5, 10.0, -1.0 / root, 5.0 + 10.0 / root];

@@ -170,6 +170,7 @@ mod tests {
                 .constant(typed(&[], Data::U8(vec![100])))
                 .gives(&[2, 2], &[97.0, 124.0, 102.0, 93.0]);
         };
+        plain().keeps_samples(0, 2);
         quantised(plain());
         quantised(case(1, &[2, 3], [1, 3, -5, -2, 4, 60]));
         plain()

@@ -18,6 +18,8 @@ mod recurrent;
 mod reduce;
 pub(crate) mod samples;
 #[cfg(test)]
+mod samples_tests;
+#[cfg(test)]
 mod testing;
 pub(crate) mod unary;
 mod window;

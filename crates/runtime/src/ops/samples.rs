@@ -81,6 +81,49 @@ pub(crate) fn along_first(
     fit.then(|| vec![Some(first); outputs])
 }
 
+/// Of an operator that works element by element, with NumPy broadcasting to its one output.
+pub(crate) fn broadcast_samples(
+    samples: &[Option<Samples>],
+    inputs: &Facts,
+    outputs: &[Fact],
+) -> Option<Vec<Option<Samples>>> {
+    let rank = outputs.first()?.shape().len();
+    Some(vec![Some(elementwise(samples, inputs, rank)?)])
+}
+
+/// Those of input 0, where no other holds some.
+pub(crate) fn alone(samples: &[Option<Samples>]) -> Option<Samples> {
+    let (first, rest) = samples.split_first()?;
+    first.filter(|_| rest.iter().all(Option::is_none))
+}
+
+/// Of an operator of input 0 that mixes elements along the `axes` alone, and keeps the others: no
+/// other input may hold samples, nor differ along an axis that is not among these.
+pub(crate) fn beside(
+    samples: &[Option<Samples>],
+    axes: &[usize],
+    outputs: usize,
+) -> Option<Vec<Option<Samples>>> {
+    let place = alone(samples)?;
+    (!axes.contains(&place.axis)).then(|| vec![Some(place); outputs])
+}
+
+/// As [`along_first`], of an operator that takes the places along the first axis of the inputs
+/// `paired` together: one that holds no samples must have a single place there, or be absent.
+pub(crate) fn paired_first(
+    samples: &[Option<Samples>],
+    inputs: &Facts,
+    paired: &[usize],
+    outputs: usize,
+) -> Option<Vec<Option<Samples>>> {
+    let shared = paired.iter().all(|&i| {
+        let held = samples.get(i).is_some_and(Option::is_some);
+        let size = inputs.get(i).and_then(|fact| fact.shape().first());
+        held || size.is_none_or(|&size| size == 1)
+    });
+    along_first(samples, paired, outputs).filter(|_| shared)
+}
+
 /// Of an operator that only gives input 0 another shape.
 pub(crate) fn reshaped(
     samples: &[Option<Samples>],

@@ -8,6 +8,7 @@ use burn_backend::{AutodiffBackend, TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{Attribute, Attributes, Data, Node, Tensor};
 
+use super::samples::Samples;
 use super::{Context, Operator, Registry};
 use crate::Fault;
 use crate::step::{self, Host};
@@ -69,6 +70,7 @@ pub fn typed(shape: &[usize], data: Data) -> Operand {
 }
 
 /// A node under test.
+#[derive(Clone)]
 pub struct Case {
     op: &'static str,
     domain: &'static str,
@@ -263,6 +265,86 @@ impl Case {
         }
     }
 
+    /// Asserts that it is certain to keep `n` samples apart that lie along `axis` of every fed
+    /// input, and that it does: where one changes, the outputs change in its places alone.
+    pub fn keeps_samples(&self, axis: usize, n: usize) {
+        let held = self.held(axis, n);
+        let outputs = self.infer().expect(self.op);
+        let places = self.samples(&held).expect(self.op);
+        assert_eq!(places.len(), outputs.len(), "{}: places", self.op);
+        let results = |case: &Case| -> Vec<Vec<f32>> {
+            let run = |index| case.run(index).expect(case.op).1;
+            (0..outputs.len()).map(run).collect()
+        };
+        let before = results(self);
+        for sample in 0..n {
+            let after = results(&self.with_changed(&held, n, sample));
+            let mut changes = 0;
+            for (index, place) in places.iter().enumerate() {
+                let place = place.expect("samples in every output");
+                let shape = outputs[index].shape();
+                assert_eq!(shape[place.axis], n * place.block, "{}: size", self.op);
+                for (i, (old, new)) in before[index].iter().zip(&after[index]).enumerate() {
+                    let same = old.to_bits() == new.to_bits();
+                    let its = of_sample(i, shape, place) == sample;
+                    assert!(
+                        same || its,
+                        "{}: sample {sample} reaches element {i} of output {index}",
+                        self.op
+                    );
+                    changes += usize::from(!same);
+                }
+            }
+            assert!(changes > 0, "{}: sample {sample} changes nothing", self.op);
+        }
+    }
+
+    /// Asserts that it is not certain to keep `n` samples apart that lie along `axis` of every fed
+    /// input.
+    pub fn mixes_samples(&self, axis: usize, n: usize) {
+        let found = self.samples(&self.held(axis, n));
+        assert_eq!(found, None, "{}", self.op);
+    }
+
+    fn held(&self, axis: usize, n: usize) -> Vec<Option<Samples>> {
+        let held = |input: &Option<(Tensor, bool)>| match input {
+            Some((tensor, false)) => Some(Samples {
+                axis,
+                block: tensor.shape[axis] / n,
+            }),
+            _ => None,
+        };
+        self.inputs.iter().map(held).collect()
+    }
+
+    fn samples(&self, held: &[Option<Samples>]) -> Option<Vec<Option<Samples>>> {
+        let outputs = self.infer().expect(self.op);
+        let operator = self.operator().expect(self.op);
+        operator.samples(held, &Facts(self.facts()), &outputs)
+    }
+
+    /// With other elements of one sample.
+    fn with_changed(&self, held: &[Option<Samples>], n: usize, sample: usize) -> Case {
+        let mut case = self.clone();
+        for (input, place) in case.inputs.iter_mut().zip(held) {
+            let (Some((tensor, _)), Some(place)) = (input, *place) else {
+                continue;
+            };
+            assert_eq!(tensor.shape[place.axis], n * place.block, "{}", self.op);
+            let shape = tensor.shape.clone();
+            let its = |i: usize| of_sample(i, &shape, place) == sample;
+            match &mut tensor.data {
+                Data::F32(values) => change(values, its, |i, v| 1.7 * v + 0.6 + (i % 3) as f32),
+                Data::I64(values) => change(values, its, |_, v| v ^ 1),
+                Data::I32(values) => change(values, its, |_, v| v ^ 1),
+                Data::U8(values) => change(values, its, |_, v| 255 - v),
+                Data::Bool(values) => change(values, its, |_, v| !v),
+                _ => panic!("{}: an input of another type", self.op),
+            }
+        }
+        case
+    }
+
     /// The fed float tensors.
     fn fed(&self) -> Vec<Tensor> {
         let fed = self.inputs.iter().flatten().filter(|(_, known)| !known);
@@ -349,6 +431,20 @@ impl Case {
             device: &FlexDevice,
         };
         operator.forward(values, &facts)
+    }
+}
+
+/// Which sample element `i` of a tensor belongs to.
+fn of_sample(i: usize, shape: &[usize], place: Samples) -> usize {
+    let after: usize = shape[place.axis + 1..].iter().product();
+    i / after % shape[place.axis] / place.block
+}
+
+fn change<T: Copy>(values: &mut [T], its: impl Fn(usize) -> bool, to: impl Fn(usize, T) -> T) {
+    for (i, value) in values.iter_mut().enumerate() {
+        if its(i) {
+            *value = to(i, *value);
+        }
     }
 }
 

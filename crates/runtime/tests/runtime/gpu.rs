@@ -8,7 +8,7 @@ use crate::graphs::{Builder, cnn, random};
 use crate::shared::relative_error;
 
 /// A GPU; no adapter at all fails the test, unless SCOVILLE_NO_GPU_TESTS=1 says that this is known.
-fn gpu() -> Option<Device> {
+pub fn gpu() -> Option<Device> {
     if std::env::var("SCOVILLE_NO_GPU_TESTS").is_ok_and(|value| value == "1") {
         println!("skipped: SCOVILLE_NO_GPU_TESTS=1");
         return None;

@@ -109,3 +109,37 @@ fn find(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
     found.sort();
 }
+
+/// One reference input of each model, and one nominal point of each verification model, on a GPU.
+#[test]
+#[ignore = "takes minutes on a software GPU: ./test --full"]
+fn references_on_a_gpu() {
+    let Some(data) = shared::data() else { return };
+    let Some(gpu) = crate::gpu::gpu() else { return };
+    for (name, model, x, expected) in shared::reference_pairs(&data, &gpu) {
+        assert_gpu(&name, &model, &x, &expected);
+    }
+    let folders = std::fs::read_dir(data.join("vnncomp")).expect("a folder");
+    for folder in folders.map(|entry| entry.expect("an entry").path()) {
+        let rows = shared::csv(&folder.join("instances.csv"), ["onnx", "f32_offset"]);
+        let x = shared::floats(&folder.join("nominal.f32"));
+        let expected = shared::floats(&folder.join("nominal_out.f32"));
+        let (len, classes) = (x.len() / rows.len(), expected.len() / rows.len());
+        let mut seen = std::collections::BTreeSet::new();
+        for (i, [onnx, offset]) in rows.iter().enumerate() {
+            if !seen.insert(onnx.clone()) {
+                continue;
+            }
+            let offset: usize = offset.parse().expect("a number");
+            let model = shared::load(&folder.join(onnx), &ModelSpec::raw(), &gpu).expect(onnx);
+            let expected = &expected[i * classes..(i + 1) * classes];
+            assert_gpu(onnx, &model, &x[offset..offset + len], expected);
+        }
+    }
+}
+
+fn assert_gpu(name: &str, model: &Model, x: &[f32], expected: &[f32]) {
+    let error = relative_error(&shared::run(model, x, Model::output), expected);
+    println!("{name}: off by {error:.1e} on {:?}", model.device());
+    assert!(error <= 1e-4, "{name}: off by {error} on a GPU");
+}

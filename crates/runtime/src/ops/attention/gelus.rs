@@ -13,6 +13,7 @@ use scoville_onnx::Node;
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank};
 use crate::ops::part::parts;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::unary::unary;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -121,6 +122,16 @@ impl<B: Backend> Operator<B> for Biased<B> {
             None => x,
         };
         Ok(vec![(self.on_sum)(x)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let last = inputs.get(0)?.shape().len().checked_sub(1)?;
+        beside(samples, &[last], outputs.len())
     }
 }
 

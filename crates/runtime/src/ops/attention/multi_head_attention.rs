@@ -11,6 +11,7 @@ use super::fused::Fused;
 use super::product::{Sizes, after_past, attend, merge_heads, split_heads};
 use crate::Fault;
 use crate::ops::part::part;
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -156,6 +157,17 @@ impl<B: Backend> Operator<B> for MultiHeadAttention {
         let (out, _) = attend::<B>([q, k.clone(), v.clone()], sizes, &rule, mask, None);
         let all = [merge_heads::<B>(out), k, v];
         Ok(all.into_iter().take(self.outputs).collect())
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        // All but the bias of the projections have the batch first.
+        let paired = [0, 1, 2, MASKS[0], MASKS[1], PAST_KEY, PAST_VALUE];
+        paired_first(samples, inputs, &paired, outputs.len())
     }
 }
 

@@ -11,6 +11,7 @@ use super::fused::Fused;
 use super::product::{Sizes, after_past, attend, merge_heads, split_heads};
 use crate::Fault;
 use crate::ops::part::{part, parts};
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -165,6 +166,24 @@ impl<B: Backend> Operator<B> for ProjectedAttention {
             all.push(B::float_cat(pair.to_vec(), 0));
         }
         Ok(all)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        // The past is of keys and of values before it is of samples.
+        if inputs.get(PAST).is_some() {
+            return None;
+        }
+        let paired = [0, MASKS[0], MASKS[1]];
+        let mut places = paired_first(samples, inputs, &paired, outputs.len())?;
+        for place in places.iter_mut().skip(1).flatten() {
+            place.axis = 1;
+        }
+        Some(places)
     }
 }
 

@@ -10,6 +10,7 @@ use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::part::{part, parts};
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -254,6 +255,27 @@ impl<B: Backend> Operator<B> for RotaryEmbedding {
             out = B::float_cat(vec![out, rest], 3);
         }
         Ok(vec![B::float_reshape(out, Shape::from(shape))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let [cos, sin, positions] = self.inputs;
+        let rank = |i: usize| inputs.get(i).map_or(0, |fact| fact.shape().len());
+        let held = |i: usize| samples.get(i).copied().flatten().is_some();
+        // Caches of two axes are by position; one position is for all samples.
+        let paired: Vec<usize> = match rank(cos) {
+            3 => vec![0, cos, sin, positions],
+            _ if held(cos) || held(sin) => return None,
+            _ => vec![0, positions],
+        };
+        if held(positions) && rank(positions) != 2 {
+            return None;
+        }
+        paired_first(samples, inputs, &paired, outputs.len())
     }
 }
 

@@ -10,8 +10,9 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use super::product::{Rule, Sizes, Stage, after_past, attend, merge_heads, split_heads};
-use super::standard_mask::Masks;
+use super::standard_mask::{LENGTHS, MASK, Masks};
 use crate::Fault;
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -170,6 +171,25 @@ impl<B: Backend> Operator<B> for Attention {
         let out = if packed { merge_heads::<B>(out) } else { out };
         let all = [Some(out), Some(k), Some(v), scores].into_iter().flatten();
         Ok(all.take(self.outputs).collect())
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let mask = inputs.get(MASK).map(Fact::shape);
+        let held = samples.get(MASK).copied().flatten().is_some();
+        // The mask has the batch first if it has four axes.
+        let paired = match mask {
+            Some(shape) if shape.len() != 4 => match held {
+                true => return None,
+                false => vec![0, 1, 2, PAST_KEY, PAST_VALUE, LENGTHS],
+            },
+            _ => vec![0, 1, 2, MASK, PAST_KEY, PAST_VALUE, LENGTHS],
+        };
+        paired_first(samples, inputs, &paired, outputs.len())
     }
 }
 

@@ -13,8 +13,8 @@ use crate::ops::broadcast::pad_left;
 use crate::value::{Fact, Facts, Values, is_float};
 
 // Where the inputs stand.
-const MASK: usize = 3;
-const LENGTHS: usize = 6;
+pub(super) const MASK: usize = 3;
+pub(super) const LENGTHS: usize = 6;
 
 /// Which masks a node has beside its inputs.
 pub(super) struct Masks {

@@ -9,6 +9,7 @@ use scoville_onnx::{DType, Node};
 use super::typed::typed;
 use crate::Fault;
 use crate::ops::broadcast::{Rule, binary, wrap, wrapped};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values, is_float};
 
@@ -94,6 +95,15 @@ impl<B: Backend> Operator<B> for Not {
         let dtype = outputs.first().map_or(DType::I32, |fact| fact.dtype);
         let x = B::float_add_scalar(B::float_neg(inputs.tensor(0)?), (-1.0f32).into());
         Ok(vec![wrapped::<B>(dtype, x)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

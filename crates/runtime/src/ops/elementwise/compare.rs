@@ -7,6 +7,7 @@ use scoville_onnx::{DType, Node};
 use super::mask::{self, as_floats};
 use crate::Fault;
 use crate::ops::broadcast::{Rule, binary, broadcast, fits_host, stretched};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values};
 
@@ -65,6 +66,15 @@ impl<B: Backend> Operator<B> for Compare<B> {
             }
         }
         self.operator.forward(inputs, outputs)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        self.operator.samples(samples, inputs, outputs)
     }
 }
 

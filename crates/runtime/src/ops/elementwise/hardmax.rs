@@ -6,6 +6,7 @@ use scoville_onnx::Node;
 
 use super::mask::{as_floats, equal};
 use crate::Fault;
+use crate::ops::samples::{Samples, alone};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -57,6 +58,21 @@ impl<B: Backend> Operator<B> for Hardmax {
         let positions = inputs.upload(&[1, size, 1], (0..size).map(|i| i as f32).collect());
         let y = as_floats::<B>(equal::<B>(first, positions));
         Ok(vec![B::float_reshape(y, Shape::from(shape))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = self.axis(inputs.get(0)?.shape().len()).ok()?;
+        let place = alone(samples)?;
+        let apart = match self.flattens {
+            true => place.axis < axis,
+            false => place.axis != axis,
+        };
+        apart.then(|| vec![Some(place)])
     }
 }
 

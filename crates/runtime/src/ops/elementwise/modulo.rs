@@ -7,6 +7,7 @@ use scoville_onnx::{DType, Node};
 use super::mask::is_below;
 use crate::Fault;
 use crate::ops::broadcast::{Rule, binary};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values, is_float};
 
@@ -51,6 +52,15 @@ impl<B: Backend> Operator<B> for Modulo<B> {
 
     fn forward(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         self.operator.forward(inputs, outputs)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        self.operator.samples(samples, inputs, outputs)
     }
 }
 

@@ -5,6 +5,7 @@ use scoville_onnx::{DType, Node};
 
 use super::mask::{as_floats, is_above, is_below, is_infinite, is_nan};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -44,6 +45,15 @@ impl<B: Backend> Operator<B> for NotFinite {
             }
         };
         Ok(vec![as_floats::<B>(found)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

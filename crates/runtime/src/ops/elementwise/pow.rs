@@ -13,6 +13,7 @@ use crate::Fault;
 use crate::ops::broadcast::{
     align, broadcast, fits_host, same_rank, stretch, stretched, wrap, wrapped,
 };
+use crate::ops::samples::{Samples, broadcast_samples};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values, is_float};
 
@@ -83,6 +84,21 @@ impl<B: Backend> Operator<B> for Pow {
             true => power,
             false => wrapped::<B>(dtype, whole::<B>(power)),
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let (left, right) = (inputs.get(0)?, inputs.get(1)?);
+        let aligned = self.aligned(left.shape(), right.shape()).ok()?;
+        if aligned != right.shape() && samples.get(1)?.is_some() {
+            return None;
+        }
+        let inputs = Facts(vec![Some(left.clone()), Some(right.with_shape(aligned))]);
+        broadcast_samples(samples, &inputs, outputs)
     }
 }
 

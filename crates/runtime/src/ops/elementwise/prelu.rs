@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 use super::mask::{choose, is_below};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, stretch, wrapped};
+use crate::ops::samples::{Samples, broadcast_samples};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -60,6 +61,21 @@ impl<B: Backend> Operator<B> for PRelu {
             Some(fact) => wrapped::<B>(fact.dtype, y),
             None => y,
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let (left, right) = (inputs.get(0)?, inputs.get(1)?);
+        let aligned = self.aligned(left.shape(), right.shape()).ok()?;
+        if aligned != right.shape() && samples.get(1)?.is_some() {
+            return None;
+        }
+        let inputs = Facts(vec![Some(left.clone()), Some(right.with_shape(aligned))]);
+        broadcast_samples(samples, &inputs, outputs)
     }
 }
 

@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 use super::mask::{choose, is_above, is_below};
 use crate::Fault;
 use crate::ops::broadcast::wrapped;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values, is_float};
 
@@ -44,6 +45,15 @@ impl<B: Backend> Operator<B> for Shrink {
             Some(fact) if !is_float(fact.dtype) => wrapped::<B>(fact.dtype, B::float_trunc(y)),
             _ => y,
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

@@ -4,6 +4,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::DType;
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -39,5 +40,14 @@ impl<B: Backend> Operator<B> for Typed<B> {
 
     fn forward(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         self.operator.forward(inputs, outputs)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        self.operator.samples(samples, inputs, outputs)
     }
 }

@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 use super::mask::extreme;
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, fits_host, same_rank, stretch, stretched};
+use crate::ops::samples::{Samples, broadcast_samples};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -108,6 +109,15 @@ impl<B: Backend> Operator<B> for Variadic {
             Variadic::Mean => B::float_div_scalar(result, (inputs.len() as f32).into()),
             _ => result,
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        broadcast_samples(samples, inputs, outputs)
     }
 }
 

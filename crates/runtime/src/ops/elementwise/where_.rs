@@ -7,6 +7,7 @@ use scoville_onnx::{DType, Node};
 use super::mask::{choose, is};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, stretch};
+use crate::ops::samples::{Samples, broadcast_samples};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -47,6 +48,15 @@ impl<B: Backend> Operator<B> for Where {
 
     fn moves(&self, index: usize) -> bool {
         index > 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        broadcast_samples(samples, inputs, outputs)
     }
 }
 

@@ -5,6 +5,7 @@ use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -79,6 +80,15 @@ impl<B: Backend> Operator<B> for AffineGrid {
         let grid = B::float_matmul(places, theta);
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(grid, Shape::from(out.to_vec()))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

@@ -6,6 +6,7 @@ use burn_backend::{Backend, Slice, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, alone};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -77,6 +78,17 @@ impl<B: Backend> Operator<B> for CenterCropPad {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let (place, from) = (alone(samples)?, inputs.get(0)?.shape());
+        let to = outputs.first()?.shape();
+        (from.get(place.axis) == to.get(place.axis)).then(|| vec![Some(place)])
     }
 }
 

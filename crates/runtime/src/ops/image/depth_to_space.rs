@@ -5,6 +5,7 @@ use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -109,6 +110,15 @@ impl<B: Backend> Operator<B> for Blocks {
 
     fn moves(&self, _: usize) -> bool {
         true
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

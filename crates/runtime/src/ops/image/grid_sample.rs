@@ -8,6 +8,7 @@ use burn_backend::{
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -236,6 +237,15 @@ impl<B: Backend> Operator<B> for GridSample {
         let out = out.ok_or_else(|| Fault::shape("there are no spatial axes"))?;
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(out, Shape::from(shape.to_vec()))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        paired_first(samples, inputs, &[0, 1], outputs.len())
     }
 }
 

@@ -8,6 +8,7 @@ use super::along::along;
 use super::lengths::{Policy, scaled, sized};
 use super::taps::{Coordinate, Filter, Method, Resized, Rounding, taps};
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -226,6 +227,17 @@ impl<B: Backend> Operator<B> for Resize {
 
     fn moves(&self, index: usize) -> bool {
         index == 0 && self.outside == 0.0 && matches!(self.method.filter, Filter::Nearest(_))
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let resized = self.find(inputs).ok()?;
+        let axes: Vec<usize> = resized.into_iter().map(|(axis, _)| axis).collect();
+        beside(samples, &axes, outputs.len())
     }
 }
 

@@ -10,6 +10,7 @@ use scoville_onnx::{DType, Node};
 use super::equation::{Label, Labels, labels};
 use crate::Fault;
 use crate::ops::broadcast::wrapped;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values, on_device};
 
@@ -108,6 +109,40 @@ impl<B: Backend> Operator<B> for Einsum {
         let x = B::float_permute(product.x, &places(&product.labels, &labels.output)?);
         let x = B::float_reshape(x, Shape::from(on_device(out)));
         Ok(vec![wrapped::<B>(dtype, x)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let ranks = (0..inputs.len()).map(|i| inputs.get(i).map(|fact| fact.shape().len()));
+        let labels = labels(&self.equation, &ranks.collect::<Option<Vec<_>>>()?).ok()?;
+        let mut found: Option<(Label, Samples)> = None;
+        for (labels, held) in labels.operands.iter().zip(samples) {
+            let Some(held) = held else { continue };
+            let label = *labels.get(held.axis)?;
+            let (other, place) = *found.get_or_insert((label, *held));
+            if other != label || place.block != held.block {
+                return None;
+            }
+        }
+        let (label, place) = found?;
+        for (i, (labels, held)) in labels.operands.iter().zip(samples).enumerate() {
+            let mut at = (0..labels.len()).filter(|&axis| labels.get(axis) == Some(&label));
+            let one = |axis: usize| inputs.get(i).and_then(|f| f.shape().get(axis)) == Some(&1);
+            let fits = match (at.next(), at.next()) {
+                (None, _) => true,
+                (Some(axis), None) => held.is_some() || one(axis),
+                _ => false,
+            };
+            if !fits {
+                return None;
+            }
+        }
+        let axis = labels.output.iter().position(|&other| other == label)?;
+        Some(vec![Some(Samples { axis, ..place }); outputs.len()])
     }
 }
 

@@ -4,8 +4,9 @@
 use burn_backend::{Backend, FloatDType, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;
 
-use super::matmul::{dimensions, multiply};
+use super::matmul::{MatMul, dimensions, multiply};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values, on_device};
 
@@ -85,6 +86,26 @@ impl<B: Backend> Operator<B> for FusedMatMul {
             1.0 => product,
             alpha => B::float_mul_scalar(product, alpha.into()),
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let (mut held, mut facts) = (Vec::new(), Vec::new());
+        for i in [0, 1] {
+            let shape = inputs.get(i)?.shape();
+            let order = self.permuted(i, shape.len());
+            let sizes = order.iter().filter_map(|&axis| shape.get(axis));
+            facts.push(Some(Fact::float(sizes.copied().collect())));
+            held.push(match *samples.get(i)? {
+                Some(place) => Some(place.permuted(&order)?),
+                None => None,
+            });
+        }
+        Operator::<B>::samples(&MatMul, &held, &Facts(facts), outputs)
     }
 }
 

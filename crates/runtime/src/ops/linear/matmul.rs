@@ -13,7 +13,7 @@ use crate::value::{Elements, Fact, Facts, Values, on_device};
 /// Most elements of a product of known integers.
 const MAX_KNOWN: usize = 1 << 16;
 
-struct MatMul;
+pub(super) struct MatMul;
 
 pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
     Ok(Box::new(MatMul))

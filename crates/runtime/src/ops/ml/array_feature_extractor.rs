@@ -5,6 +5,7 @@ use burn_backend::{Backend, IntDType, Shape, TensorData, TensorMetadata, tensor:
 use scoville_onnx::{DType, Node};
 
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -92,6 +93,24 @@ impl<B: Backend> Operator<B> for ArrayFeatureExtractor {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let (data, indices) = (inputs.get(0)?.shape(), inputs.get(1)?.shape());
+        let [of_data, of_indices] = [samples.first()?, samples.get(1)?];
+        if of_data.is_some() {
+            let last = data.len().checked_sub(1)?;
+            return beside(samples, &[last], outputs.len());
+        }
+        // The indices, as a row, are the last axis.
+        let row = (*of_indices)?.reshaped(indices, &[crate::ops::count(indices).ok()?])?;
+        let axis = outputs.first()?.shape().len().checked_sub(1)?;
+        Some(vec![Some(Samples { axis, ..row })])
     }
 }
 

@@ -6,6 +6,7 @@ use burn_backend::{
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -29,6 +30,15 @@ impl<B: Backend> Operator<B> for Binarizer {
         let bools = get_or_init_device_settings::<B>(&x.device()).bool_dtype;
         let above = B::float_greater_elem(x, self.threshold.into(), bools);
         Ok(vec![B::bool_into_float(above, FloatDType::F32)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

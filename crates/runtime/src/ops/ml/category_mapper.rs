@@ -5,6 +5,7 @@ use scoville_onnx::{DType, Node};
 
 use super::mapping::Mapping;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -38,6 +39,15 @@ impl<B: Backend> Operator<B> for CategoryMapper {
 
     fn forward(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         self.to_texts.forward(inputs, outputs)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

@@ -5,6 +5,7 @@ use burn_backend::{Backend, Shape, Slice, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -69,6 +70,16 @@ impl<B: Backend> Operator<B> for FeatureVectorizer {
             }
         }
         Ok(vec![B::float_cat(parts, 1)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let all: Vec<usize> = (0..inputs.len()).collect();
+        paired_first(samples, inputs, &all, outputs.len())
     }
 }
 

@@ -8,6 +8,7 @@ use scoville_onnx::Node;
 
 use super::matrix;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, MAX_EXACT, Values};
 
@@ -79,6 +80,15 @@ impl<B: Backend> Operator<B> for Imputer {
         let imputed = B::float_expand(imputed, Shape::from(matrix));
         let out = B::float_mask_where(x, missing, imputed);
         Ok(vec![B::float_reshape(out, Shape::from(shape))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

@@ -7,6 +7,7 @@ use scoville_onnx::{DType, Node, Tensor};
 
 use super::mapping::Mapping;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -98,6 +99,15 @@ impl<B: Backend> Operator<B> for Classes {
         outputs: &[Fact],
     ) -> Result<Vec<burn_backend::tensor::FloatTensor<B>>, Fault> {
         self.texts.forward(inputs, outputs)
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

@@ -6,8 +6,10 @@ use scoville_onnx::Node;
 
 use super::labels::Labels;
 use super::linear::Linear;
+use super::matrix;
 use super::post_transform::PostTransform;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -65,6 +67,15 @@ impl<B: Backend> Operator<B> for LinearClassifier {
                 self.transform.of::<B>(scores),
             ],
         })
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

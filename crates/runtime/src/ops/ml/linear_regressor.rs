@@ -5,8 +5,10 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use super::linear::Linear;
+use super::matrix;
 use super::post_transform::PostTransform;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -56,6 +58,15 @@ impl<B: Backend> Operator<B> for LinearRegressor {
             1 => self.transform.of_one::<B>(scores),
             _ => self.transform.of::<B>(scores),
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

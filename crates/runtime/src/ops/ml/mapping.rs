@@ -13,6 +13,7 @@ use scoville_onnx::DType;
 
 use crate::Fault;
 use crate::ops::Operator;
+use crate::ops::samples::Samples;
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Values};
 
 /// Most keys that elements which a run computes are compared with.
@@ -173,5 +174,14 @@ impl<B: Backend> Operator<B> for Mapping {
             out = B::float_mask_fill(out, same, value.into());
         }
         Ok(vec![out])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }

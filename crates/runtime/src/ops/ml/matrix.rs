@@ -1,7 +1,8 @@
 //! The input of the ONNX-ML operators: rows of features.
 
 use crate::Fault;
-use crate::value::Facts;
+use crate::ops::samples::{Samples, along_first};
+use crate::value::{Fact, Facts};
 
 /// The rows and columns of input 0, of numbers; a vector is one row.
 pub(super) fn rows_and_columns(inputs: &Facts) -> Result<[usize; 2], Fault> {
@@ -27,4 +28,15 @@ pub(super) fn check_columns(columns: usize, expected: usize) -> Result<(), Fault
             "the input has {columns} features, the operator {expected}"
         ))),
     }
+}
+
+/// Where samples lie in the outputs of an operator that treats each row of a matrix by itself. A
+/// vector is one row.
+pub(super) fn samples(
+    samples: &[Option<Samples>],
+    inputs: &Facts,
+    outputs: &[Fact],
+) -> Option<Vec<Option<Samples>>> {
+    let matrix = inputs.get(0)?.shape().len() == 2;
+    along_first(samples, &[0], outputs.len()).filter(|_| matrix)
 }

@@ -8,6 +8,7 @@ use scoville_onnx::Node;
 
 use super::matrix;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -49,6 +50,15 @@ impl<B: Backend> Operator<B> for Normalizer {
             B::float_div(x, norm),
             Shape::from(shape),
         )])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

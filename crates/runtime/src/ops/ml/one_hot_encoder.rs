@@ -8,6 +8,7 @@ use burn_backend::{
 use scoville_onnx::{DType, Node};
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Values};
 
@@ -124,6 +125,15 @@ impl<B: Backend> Operator<B> for OneHotEncoder {
         let same = B::float_equal(x, B::float_expand(values, all), bools);
         let out = B::bool_into_float(same, FloatDType::F32);
         Ok(vec![B::float_reshape(out, Shape::from(shape))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

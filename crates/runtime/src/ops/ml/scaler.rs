@@ -5,6 +5,7 @@ use scoville_onnx::Node;
 
 use super::matrix;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -43,6 +44,15 @@ impl<B: Backend> Operator<B> for Scaler {
         let x = B::float_reshape(inputs.tensor(0)?, Shape::from(matrix::of(&shape)?));
         let scaled = B::float_mul(B::float_sub(x, offset), scale);
         Ok(vec![B::float_reshape(scaled, Shape::from(shape))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

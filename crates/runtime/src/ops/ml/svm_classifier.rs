@@ -15,6 +15,7 @@ use super::matrix;
 use super::post_transform::PostTransform;
 use super::svm::Support;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -234,6 +235,15 @@ impl<B: Backend> Operator<B> for SvmClassifier {
         };
         Ok(vec![labels, scores])
     }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +288,16 @@ mod tests {
                 ],
             )
             .ints("vectors_per_class", &[3, 2, 1])
+    }
+
+    #[test]
+    fn samples() {
+        two("NONE").keeps_samples(0, 3);
+        three("SOFTMAX").keeps_samples(0, 3);
+        let coupled = three("NONE").floats("prob_a", &[-1.0, -0.5, -0.25]);
+        coupled
+            .floats("prob_b", &[0.1, 0.2, 0.3])
+            .keeps_samples(0, 3);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::linear::Linear;
 use super::matrix;
 use super::svm::Support;
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -80,6 +81,15 @@ impl<B: Backend> Operator<B> for SvmRegressor {
         let sign = B::float_mul_scalar(inside, 2.0f32.into());
         Ok(vec![B::float_sub_scalar(sign, 1.0f32.into())])
     }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +118,7 @@ mod tests {
             let case = supported(kernel, *degree);
             case.gives(&[2, 1], expected);
             case.gradient_agrees();
+            case.keeps_samples(0, 2);
         }
         let linear = || case("RBF").floats("coefficients", &[2.0, -1.0]);
         linear().gives(&[2, 1], &[2.25, 3.0]);

@@ -18,6 +18,7 @@ use super::matrix;
 use super::post_transform::PostTransform;
 use super::tree_nodes::{Trees, floats};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -150,6 +151,15 @@ impl<B: Backend> Operator<B> for Classifier {
                 vec![label, self.transform.of::<B>(scores)]
             }
         })
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
     }
 }
 

@@ -9,6 +9,7 @@ use super::matrix;
 use super::post_transform::PostTransform;
 use super::tree_nodes::{Trees, floats};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -71,6 +72,15 @@ impl<B: Backend> Operator<B> for Regressor {
             _ => self.transform.of::<B>(scores),
         }])
     }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        matrix::samples(samples, inputs, outputs)
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +129,11 @@ mod tests {
         values("BRANCH_LEQ")
             .input(ints(&[1], &[1]))
             .gives(&[1, 1], &[no]);
+        let near = floats(&[2, 1], &[0.25, 0.125]);
+        values("BRANCH_LT").input(near).keeps_samples(0, 2);
+        values("BRANCH_LT")
+            .input(floats(&[1], &[0.25]))
+            .mixes_samples(0, 1);
         values("BRANCH_LT")
             .input(floats(&[2, 1], &[-0.0, 1e-40]))
             .gives(&[2, 1], &[yes, yes]);

@@ -10,6 +10,7 @@ use scoville_onnx::{DType, Node};
 
 use super::moments::{affine, not_empty, reshape, rows, standardised};
 use crate::Fault;
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -153,6 +154,16 @@ impl<B: Backend> Operator<B> for EmbedLayerNormalization {
         all.truncate(outputs.len());
         Ok(all)
     }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let paired = [IDS, SEGMENT_IDS, MASK, POSITION_IDS];
+        paired_first(samples, inputs, &paired, outputs.len())
+    }
 }
 
 /// The rows of input `table` that input `ids` names, in `shape`.
@@ -205,6 +216,27 @@ mod tests {
         .constant(floats(&[1, 2], &[1.0, 1.0]))
         .constant(floats(&[2], &[1.0, 10.0]))
         .constant(floats(&[2], &[0.0, 5.0]))
+    }
+
+    #[test]
+    fn samples() {
+        let table = || floats(&[3, 2], &[2.0, 3.0, 9.0, 9.5, 0.0, 1.0]);
+        let case = |positions: &[i64]| {
+            Case::new("EmbedLayerNormalization")
+                .domain("com.microsoft")
+                .outputs(3)
+                .input(ints(&[2, 2], &[1, 0, 0, 0]))
+                .absent()
+                .constant(table())
+                .constant(table())
+                .absent()
+                .constant(floats(&[2], &[1.0, 10.0]))
+                .constant(floats(&[2], &[0.0, 5.0]))
+                .input(ints(&[2, 2], &[1, 1, 1, 0]))
+                .constant(ints(&[positions.len() / 2, 2], positions))
+        };
+        case(&[0, 1]).keeps_samples(0, 2);
+        case(&[0, 1, 1, 0]).mixes_samples(0, 2);
     }
 
     #[test]

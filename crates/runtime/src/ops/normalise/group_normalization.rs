@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 use super::batch_normalization::epsilon;
 use super::moments::{affine_by_channel, not_empty, reshape, standardised};
 use crate::Fault;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -71,6 +72,15 @@ impl<B: Backend> Operator<B> for GroupNormalization {
         let view = [n, blocks, sample / blocks];
         let out = affine_by_channel::<B>(x, view, scale, bias);
         Ok(vec![reshape::<B>(out, &shape)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

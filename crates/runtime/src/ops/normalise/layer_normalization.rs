@@ -8,6 +8,7 @@ use scoville_onnx::{DType, Node};
 use super::batch_normalization::epsilon;
 use super::moments::{affine, broadcasts, not_empty, reshape, rows, scaled, standardised};
 use crate::Fault;
+use crate::ops::samples::{Samples, alone, elementwise};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -79,6 +80,19 @@ impl<B: Backend> Operator<B> for LayerNormalization {
         Ok(shaped
             .map(|(tensor, fact)| reshape::<B>(tensor, fact.shape()))
             .collect())
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = inputs.get(0)?.shape().len();
+        let axis = crate::ops::axis(self.axis, rank).ok()?;
+        alone(samples)?;
+        let place = elementwise(samples, inputs, rank)?;
+        (place.axis < axis).then(|| vec![Some(place); outputs.len()])
     }
 }
 

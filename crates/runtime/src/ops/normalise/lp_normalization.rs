@@ -6,6 +6,7 @@ use scoville_onnx::Node;
 
 use super::lp;
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -40,6 +41,16 @@ impl<B: Backend> Operator<B> for LpNormalization {
         let zero = lp::is_zero::<B>(norm.clone());
         let norm = B::float_mask_fill(norm, zero, 1.0f32.into());
         Ok(vec![B::float_div(x, norm)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis, inputs.get(0)?.shape().len()).ok()?;
+        beside(samples, &[axis], outputs.len())
     }
 }
 

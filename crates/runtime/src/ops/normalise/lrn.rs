@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 
 use super::moments::reshape;
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -63,6 +64,15 @@ impl<B: Backend> Operator<B> for Lrn {
         let base = B::float_add_scalar(base, self.bias.into());
         let power = B::float_powf_scalar(base, (-self.beta).into());
         Ok(vec![B::float_mul(x, power)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        beside(samples, &[1], outputs.len())
     }
 }
 

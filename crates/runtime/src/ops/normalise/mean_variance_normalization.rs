@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 use super::lp;
 use super::moments::not_empty;
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -37,6 +38,16 @@ impl<B: Backend> Operator<B> for MeanVarianceNormalization {
         let variance = mean(B::float_mul(centred.clone(), centred.clone()));
         let deviation = B::float_add_scalar(lp::root::<B>(variance, 2), 1e-9f32.into());
         Ok(vec![B::float_div(centred, deviation)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axes = crate::ops::axes(&self.axes, inputs.get(0)?.shape().len()).ok()?;
+        beside(samples, &axes, outputs.len())
     }
 }
 

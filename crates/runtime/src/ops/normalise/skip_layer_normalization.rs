@@ -8,6 +8,7 @@ use scoville_onnx::{DType, Node};
 use super::moments::{affine, broadcasts, not_empty, reshape, rows, scaled, standardised};
 use crate::Fault;
 use crate::ops::broadcast::same_rank;
+use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -97,6 +98,17 @@ impl<B: Backend> Operator<B> for SkipLayerNormalization {
         Ok(shaped
             .map(|(tensor, fact)| reshape::<B>(tensor, fact.shape()))
             .collect())
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let rank = inputs.get(0)?.shape().len();
+        let place = elementwise(samples, inputs, rank)?;
+        (place.axis + 1 < rank).then(|| vec![Some(place); outputs.len()])
     }
 }
 

@@ -15,6 +15,7 @@ use super::text;
 use crate::Fault;
 use crate::ops::broadcast::{wrap, wrapped};
 use crate::ops::elementwise::mask::{as_floats, is, is_nan};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values, is_float};
 
@@ -84,6 +85,15 @@ impl<B: Backend> Operator<B> for Cast {
             (true, false) => truncated::<B>(x, to),
             (false, false) => wrapped::<B>(to, x),
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        samples.first().map(|first| vec![*first])
     }
 }
 

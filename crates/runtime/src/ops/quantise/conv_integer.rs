@@ -11,6 +11,7 @@ use super::requantise::Scales;
 use super::scale::{quantised, result_type, rounded_ints, saturated, shifted};
 use crate::Fault;
 use crate::ops::broadcast::same_rank;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
 
@@ -152,6 +153,16 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         let zero = scalar(inputs.optional_tensor(7)?);
         let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
         Ok(vec![saturated::<B>(B::float_mul(sums, scale), zero, dtype)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        // The scales and zero points of the input are one number each.
+        along_first(samples, &[0], outputs.len())
     }
 }
 

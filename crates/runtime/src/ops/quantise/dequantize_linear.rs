@@ -5,8 +5,9 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, fit, shifted};
+use super::scale::{Layout, Spread, fit, shifted};
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::step::MAX_COMPUTED;
 use crate::value::{Elements, Fact, Facts, Values, is_float};
@@ -91,6 +92,21 @@ impl<B: Backend> Operator<B> for DequantizeLinear {
         let zero = inputs.optional_tensor(2)?;
         let zero = zero.map(|zero| spread.over::<B>(zero, &shape, device));
         Ok(vec![B::float_mul(shifted::<B>(x, zero), scale)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let [x, scale] = [inputs.get(0)?.shape(), inputs.get(1)?.shape()];
+        let axes = match self.layout.over(x, scale).ok()? {
+            Spread::Tensor => vec![],
+            Spread::Axis(axis) => vec![axis],
+            Spread::Blocks(..) => return None,
+        };
+        beside(samples, &axes, outputs.len())
     }
 }
 

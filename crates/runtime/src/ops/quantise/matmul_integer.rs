@@ -12,6 +12,7 @@ use super::requantise::Scales;
 use super::scale::{quantised, result_type, saturated, shifted};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
 
@@ -129,6 +130,31 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
         let y = saturated::<B>(B::float_mul(sums, scale), zero, dtype);
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(y, Shape::from(shape.to_vec()))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let [a, a_zero, b, b_zero] = self.inputs;
+        let held = [*samples.get(a)?, *samples.get(b)?];
+        let others = samples.iter().enumerate();
+        let mut others = others.filter(|&(i, _)| i != a && i != b);
+        let shared = others.all(|(_, samples)| samples.is_none());
+        // Those of the rows of `a` may differ by sample; those of columns cannot.
+        let scale = |i: usize| inputs.get(i).filter(|_| self.linear);
+        let of_a = [inputs.get(a_zero), scale(1)];
+        let of_b = [inputs.get(b_zero), scale(4)];
+        let one = of_a.into_iter().flatten().all(|fact| fact.len() == 1);
+        let columns = of_b.into_iter().flatten();
+        let columns = columns
+            .filter(|fact| fact.len() != 1)
+            .all(|fact| fact.shape().len() == 1);
+        let facts = [a, b].map(|i| inputs.get(i).cloned());
+        let found = self.matmul.samples(&held, &Facts(facts.into()), outputs);
+        found.filter(|_| shared && one && columns)
     }
 }
 

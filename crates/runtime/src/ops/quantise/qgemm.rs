@@ -9,6 +9,7 @@ use super::requantise::Scales;
 use super::scale::{quantised, result_type, rounded_ints, saturated, shifted};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank};
+use crate::ops::samples::{Samples, alone};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
 
@@ -124,6 +125,23 @@ impl<B: Backend> Operator<B> for QGemm<B> {
         let zero = zero.map(|zero| reshape(zero, vec![]));
         Ok(vec![saturated::<B>(y, zero, dtype)])
     }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let place = alone(samples)?;
+        let facts = [0, 3].map(|i| inputs.get(i).cloned());
+        let bias = inputs.get(6).map(Fact::shape).unwrap_or_default();
+        // The scales of the input are one number each, those of `b` belong to columns.
+        let shared = bias.len() < 2 || bias.first() == Some(&1);
+        let found = self
+            .gemm
+            .samples(&[Some(place), None], &Facts(facts.into()), outputs);
+        found.filter(|_| shared)
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +170,7 @@ mod tests {
                 .constant(typed(&[], Data::U8(vec![100])))
                 .gives(&[2, 2], &[97.0, 124.0, 102.0, 93.0]);
         };
+        plain().keeps_samples(0, 2);
         quantised(plain());
         quantised(case(1, &[2, 3], [1, 3, -5, -2, 4, 60]));
         plain()

@@ -10,6 +10,7 @@ use scoville_onnx::{DType, Node};
 use super::inner;
 use super::scale::{quantised, result_type, saturated, shifted};
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Value, Values};
 
@@ -184,6 +185,25 @@ impl<B: Backend> Operator<B> for QLinear<B> {
         let zero = inputs.optional_tensor(self.result + 1)?.map(scalar::<B>);
         let dtype = fact.map_or(DType::U8, |fact| fact.dtype);
         Ok(vec![saturated::<B>(B::float_div(y, scale), zero, dtype)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let picks = || self.operands.iter().map(Operand::at);
+        let (mut held, mut facts) = (Vec::new(), Vec::new());
+        for at in picks() {
+            held.push(*samples.get(at)?);
+            facts.push(Some(inputs.get(at)?.clone()));
+        }
+        let others = samples.iter().enumerate();
+        let mut others = others.filter(|(i, _)| picks().all(|at| at != *i));
+        let shared = others.all(|(_, samples)| samples.is_none());
+        let found = self.operator.samples(&held, &Facts(facts), outputs);
+        found.filter(|_| shared)
     }
 }
 

@@ -5,8 +5,9 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, fit, result_type, saturated};
+use super::scale::{Layout, Spread, fit, result_type, saturated};
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -53,6 +54,21 @@ impl<B: Backend> Operator<B> for QuantizeLinear {
         let zero = inputs.optional_tensor(2)?;
         let zero = zero.map(|zero| spread.over::<B>(zero, &shape, device));
         Ok(vec![saturated::<B>(B::float_div(x, scale), zero, dtype)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let [x, scale] = [inputs.get(0)?.shape(), inputs.get(1)?.shape()];
+        let axes = match self.layout.over(x, scale).ok()? {
+            Spread::Tensor => vec![],
+            Spread::Axis(axis) => vec![axis],
+            Spread::Blocks(..) => return None,
+        };
+        beside(samples, &axes, outputs.len())
     }
 }
 

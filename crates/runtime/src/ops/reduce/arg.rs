@@ -4,8 +4,9 @@
 use burn_backend::{Backend, FloatDType, IntDType, Shape, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
-use super::axes::{lanes, left};
+use super::axes::{lanes, left, left_place};
 use crate::Fault;
+use crate::ops::samples::{Samples, alone};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values, on_device};
 
@@ -95,6 +96,17 @@ impl<B: Backend> Operator<B> for Arg {
             }
             false => index,
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis, inputs.get(0)?.shape().len()).ok()?;
+        let place = left_place(alone(samples)?, &[axis], self.keep_axis)?;
+        Some(vec![Some(place)])
     }
 }
 

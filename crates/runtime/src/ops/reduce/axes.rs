@@ -4,6 +4,7 @@ use burn_backend::Backend;
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::samples::Samples;
 use crate::ops::{Axes, Context, count};
 use crate::value::{Facts, Values};
 
@@ -55,6 +56,24 @@ impl Reduced {
     pub fn shape(&self, shape: &[usize], axes: &[usize]) -> Vec<usize> {
         left(shape, axes, self.keep_axes)
     }
+
+    /// Where samples lie in the output; `None` where they are reduced over.
+    pub fn place(&self, samples: Samples, axes: &[usize]) -> Option<Samples> {
+        left_place(samples, axes, self.keep_axes)
+    }
+}
+
+/// Where samples lie in what is [`left`]; `None` where they are reduced over.
+pub(super) fn left_place(samples: Samples, axes: &[usize], keep_axes: bool) -> Option<Samples> {
+    if axes.contains(&samples.axis) {
+        return None;
+    }
+    let gone = match keep_axes {
+        true => 0,
+        false => axes.iter().filter(|&&axis| axis < samples.axis).count(),
+    };
+    let axis = samples.axis.checked_sub(gone)?;
+    Some(Samples { axis, ..samples })
 }
 
 /// `shape` with the `axes` gone, or of size 1.

@@ -6,6 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use crate::Fault;
 use crate::ops::broadcast::{wrap, wrapped};
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -132,6 +133,16 @@ impl<B: Backend> Operator<B> for Cumulative {
         let x = turn(inputs.tensor(0)?);
         let out = turn(self.accumulate::<B>(x, &shape, axis, inputs.device));
         Ok(vec![wrapped::<B>(dtype, out)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = axis(inputs.ints(1).ok()?, inputs.get(0)?.shape().len()).ok()?;
+        beside(samples, &[axis], outputs.len())
     }
 }
 

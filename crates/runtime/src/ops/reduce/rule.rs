@@ -7,6 +7,7 @@ use scoville_onnx::{DType, Node};
 use super::axes::{Reduced, lanes, merged};
 use crate::Fault;
 use crate::ops::broadcast::{wrap, wrapped};
+use crate::ops::samples::{Samples, alone};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values, is_float, on_device};
 
@@ -84,6 +85,19 @@ impl<B: Backend> Operator<B> for Reduce<B> {
             false if self.rule.fractions => wrapped::<B>(dtype, B::float_trunc(y)),
             false => wrapped::<B>(dtype, y),
         }])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        _: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axes = self
+            .reduced
+            .axes(inputs, inputs.get(0)?.shape().len())
+            .ok()?;
+        Some(vec![Some(self.reduced.place(alone(samples)?, &axes)?)])
     }
 }
 

@@ -11,6 +11,7 @@ use scoville_onnx::{DType, Node};
 
 use super::axes::lanes;
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
 
@@ -140,6 +141,16 @@ impl<B: Backend> Operator<B> for TopK {
         let indices = self.indices::<B>(x.clone(), axis, k);
         let values = B::float_gather(axis, x, indices.clone());
         Ok(vec![values, B::int_into_float(indices, FloatDType::F32)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let axis = crate::ops::axis(self.axis, inputs.get(0)?.shape().len()).ok()?;
+        beside(samples, &[axis], outputs.len())
     }
 }
 

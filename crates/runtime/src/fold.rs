@@ -1,5 +1,5 @@
-//! Folds BatchNormalization into the convolution before it, when nothing else reads that
-//! convolution.
+//! Folds BatchNormalization into the convolution or Gemm before it, when nothing else reads that
+//! layer.
 //!
 //! `scale * (conv(x, w) + b - mean) / sqrt(var + epsilon) + bias` is a convolution with weights
 //! `w * f` and bias `(b - mean) * f + bias`, where `f = scale / sqrt(var + epsilon)` per filter.
@@ -21,7 +21,7 @@ pub(crate) fn batch_normalizations(graph: &mut Graph) -> usize {
             break;
         };
         match node.op.as_str() {
-            "Conv" => {
+            "Conv" | "Gemm" => {
                 conv_of_output.extend(node.outputs.first().map(|name| (name.clone(), i)));
             }
             "BatchNormalization" => {
@@ -45,6 +45,19 @@ pub(crate) fn batch_normalizations(graph: &mut Graph) -> usize {
     folded.len()
 }
 
+/// The axis of the weights that counts the filters; `None` where the layer is more than a product and
+/// a bias.
+fn filter_axis(node: &Node) -> Option<usize> {
+    if node.op == "Conv" {
+        return Some(0);
+    }
+    let attributes = &node.attributes;
+    let plain = attributes.float_or("alpha", 1.0).ok()? == 1.0
+        && attributes.float_or("beta", 1.0).ok()? == 1.0;
+    let transposed = attributes.int_or("transB", 0).ok()? != 0;
+    plain.then_some(usize::from(!transposed))
+}
+
 /// How often each value is read, the graph's output being a reader too.
 fn readers(graph: &Graph) -> BTreeMap<String, usize> {
     let read = graph.nodes.iter().flat_map(|node| &node.inputs);
@@ -62,7 +75,8 @@ fn fold(graph: &mut Graph, conv: usize, node: &Node) -> Option<()> {
     let convolution = graph.nodes.get(conv)?;
     let weights_name = convolution.inputs.get(1)?;
     let weights = graph.constants.get(weights_name)?;
-    let filters = *weights.shape.first()?;
+    let axis = filter_axis(convolution)?;
+    let filters = *weights.shape.get(axis)?;
     let floats = |name: &String| {
         let values: Vec<f64> = graph
             .constants
@@ -85,13 +99,19 @@ fn fold(graph: &mut Graph, conv: usize, node: &Node) -> Option<()> {
         .zip(&variance)
         .map(|(s, v)| s / (v + epsilon).sqrt())
         .collect();
-    let per_filter = weights.len().checked_div(filters)?;
-    let new_weights: Vec<f32> = weights
-        .to_f32()?
-        .chunks_exact(per_filter.max(1))
-        .zip(&factor)
-        .flat_map(|(chunk, f)| chunk.iter().map(move |&w| (f64::from(w) * f) as f32))
-        .collect();
+    // Elements that one step along the filters' axis spans.
+    let span = weights
+        .shape
+        .iter()
+        .skip(axis + 1)
+        .product::<usize>()
+        .max(1);
+    let elements = weights.to_f32()?;
+    let scaled = elements.iter().enumerate().map(|(i, &w)| {
+        let f = factor.get((i / span).checked_rem(filters)?)?;
+        Some((f64::from(w) * f) as f32)
+    });
+    let new_weights: Vec<f32> = scaled.collect::<Option<_>>()?;
     let new_bias: Vec<f32> = own_bias
         .iter()
         .zip(&factor)

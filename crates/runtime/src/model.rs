@@ -57,7 +57,7 @@ impl Model {
         let folded = fold::batch_normalizations(&mut graph);
         if folded > 0 {
             notes.push(format!(
-                "{folded} BatchNormalization folded into convolutions"
+                "{folded} BatchNormalization folded into the layers before them"
             ));
         }
         notes.extend(precision_note(&graph));

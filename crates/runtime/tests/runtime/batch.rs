@@ -75,6 +75,48 @@ fn folding_changes_nothing_and_spares_a_convolution_that_others_read() {
 }
 
 #[test]
+fn a_gemm_is_folded_into_in_both_layouts() {
+    for (shape, transposed) in [([4, 3], 0), ([3, 4], 1)] {
+        let normalised = |op: &str| {
+            Builder::fixed(&[1, 4])
+                .weights("w", &shape)
+                .weights("b", &[3])
+                .node_with(
+                    "Gemm",
+                    &["x", "w", "b"],
+                    "g",
+                    &[("transB", Attribute::Int(transposed))],
+                )
+                .node(op, &["g"], "h")
+                .floats("scale", &[3], &[0.5, -1.0, 2.0])
+                .floats("bias", &[3], &[0.1, 0.2, -0.3])
+                .floats("mean", &[3], &[0.3, -0.2, 0.1])
+                .floats("var", &[3], &[1.5, 0.5, 0.1])
+        };
+        let names = ["scale", "bias", "mean", "var"];
+        let of = |x| [&[x], names.as_slice()].concat();
+        let folded = load(
+            normalised("Neg")
+                .node("BatchNormalization", &of("g"), "y")
+                .build(),
+        );
+        let apart = normalised("Neg").node("Neg", &["h"], "same").node(
+            "BatchNormalization",
+            &of("same"),
+            "y",
+        );
+        let apart = load(apart.build());
+        assert!(noted(&folded, "1 BatchNormalization") && !noted(&apart, "BatchNormalization"));
+        let x = random(8, 2 * 4);
+        let (folded, apart) = (
+            shared::run(&folded, &x, Model::output),
+            shared::run(&apart, &x, Model::output),
+        );
+        assert!(relative_error(&folded, &apart) <= 1e-5);
+    }
+}
+
+#[test]
 fn softmax_is_cut_from_the_logits_only() {
     let model = load(cnn());
     let x = random(5, 2 * model.sample_len());

@@ -387,6 +387,14 @@ fn attention() {
         .constant(wave(2, &[4, 12]))
         .constant(wave(3, &[12]))
         .keeps_samples(0, 2);
+    let linear = || {
+        let case = of("LinearAttention", &[2, 3, 4]).opset(27).outputs(2);
+        let case = case.int("q_num_heads", 2).int("kv_num_heads", 2);
+        case.string("update_rule", "linear")
+            .input(wave(2, &[2, 3, 4]))
+    };
+    linear().input(wave(3, &[2, 3, 4])).keeps_samples(0, 2);
+    linear().constant(wave(3, &[2, 3, 4])).mixes_samples(0, 2);
     let rotary = |rows: usize| {
         let case = of("RotaryEmbedding", &[2, 2, 3, 4]).opset(23);
         case.constant(wave(2, &[rows, 3, 2]))
@@ -442,4 +450,23 @@ fn tables() {
         .floats("offset", &[0.5])
         .floats("scale", &[2.0])
         .mixes_samples(0, 2);
+}
+
+#[test]
+fn signals() {
+    let dft = |axis: i64| {
+        of("DFT", &[2, 4, 1])
+            .opset(20)
+            .absent()
+            .constant(ints(&[], &[axis]))
+    };
+    dft(1).keeps_samples(0, 2);
+    dft(0).keeps_samples(1, 4);
+    dft(0).mixes_samples(0, 2);
+    let stft = of("STFT", &[2, 6, 1]).opset(17).constant(ints(&[], &[2]));
+    stft.absent().constant(ints(&[], &[2])).keeps_samples(0, 2);
+    let turned = |lens: &[i64]| of("ReverseSequence", &[3, 2, 2]).constant(ints(&[2], lens));
+    turned(&[2, 2]).keeps_samples(1, 2);
+    turned(&[2, 2]).mixes_samples(0, 3);
+    turned(&[2, 3]).mixes_samples(1, 2);
 }

@@ -12,6 +12,7 @@ use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::part::entries;
+use crate::ops::samples::{Samples, paired_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -210,6 +211,20 @@ impl<B: Backend> Operator<B> for LinearAttention {
             _ => B::float_cat(outputs, 1),
         };
         Ok(vec![out, state])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        paired_first(
+            samples,
+            inputs,
+            &[0, 1, 2, STATE, DECAY, BETA],
+            outputs.len(),
+        )
     }
 }
 

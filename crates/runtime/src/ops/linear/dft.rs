@@ -8,6 +8,7 @@ use super::fourier::{Matrices, Transform};
 use crate::Fault;
 use crate::ops::movement::fill::one;
 use crate::ops::movement::kept::Kept;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -124,6 +125,20 @@ impl<B: Backend> Operator<B> for Dft<B> {
         }
         let y = B::float_reshape(y, Shape::from(sizes));
         Ok(vec![B::float_permute(y, &back)])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let shape = inputs.get(0)?.shape();
+        let length = inputs.optional_ints(1).ok()?;
+        let axis = inputs.optional_ints(2).ok()?;
+        let (axis, _) = self.transform(shape, length, axis).ok()?;
+        let parts = shape.len().checked_sub(1)?;
+        beside(samples, &[axis, parts], outputs.len())
     }
 }
 

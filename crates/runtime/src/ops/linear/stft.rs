@@ -9,6 +9,7 @@ use crate::Fault;
 use crate::ops::movement::fill::one;
 use crate::ops::movement::kept::Kept;
 use crate::ops::movement::rows::upload;
+use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -118,6 +119,15 @@ impl<B: Backend> Operator<B> for Stft<B> {
         let y = transform.apply::<B>(x, &self.matrices, inputs.device)?;
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(y, Shape::from(out.to_vec()))])
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        _: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        along_first(samples, &[0], outputs.len())
     }
 }
 

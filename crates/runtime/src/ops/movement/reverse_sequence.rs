@@ -7,6 +7,7 @@ use super::fill::sizes;
 use super::kept::Kept;
 use super::rows::Rows;
 use crate::Fault;
+use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
 
@@ -79,6 +80,19 @@ impl<B: Backend> Operator<B> for ReverseSequence<B> {
 
     fn moves(&self, index: usize) -> bool {
         index == 0
+    }
+
+    fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        // Every sample must be turned alike.
+        let lens = inputs.ints(1).ok()?;
+        let alike = lens.windows(2).all(|pair| pair.first() == pair.last());
+        let time = if self.batch_first { 1 } else { 0 };
+        beside(samples, &[time], outputs.len()).filter(|_| alike)
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) mod mask;
 mod modulo;
 mod mul;
 mod not_finite;
-mod pow;
+pub(super) mod pow;
 mod prelu;
 mod relu;
 mod rounding;

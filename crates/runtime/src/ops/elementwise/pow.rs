@@ -20,6 +20,9 @@ use crate::value::{Elements, Fact, Facts, Values, is_float};
 /// Whole exponents up to this size are computed by products.
 const MAX_PRODUCTS: f32 = 16.0;
 
+/// 2^62. Exponents beyond it, also infinite ones, give in float32 the same powers.
+const MAX_WHOLE: f32 = (1u64 << 62) as f32;
+
 struct Pow {
     /// Opset 6: the axis of the base where the exponent starts.
     axis: Option<i64>,
@@ -132,7 +135,13 @@ fn one_number(fact: &Fact) -> Option<f32> {
     }
 }
 
+/// `x ^ exponent` as burn computes it, for any exponent: it wants the whole ones as 64-bit integers.
+pub(in crate::ops) fn raised<B: Backend>(x: FloatTensor<B>, exponent: f32) -> FloatTensor<B> {
+    B::float_powf_scalar(x, exponent.clamp(-MAX_WHOLE, MAX_WHOLE).into())
+}
+
 fn by_number<B: Backend>(base: FloatTensor<B>, exponent: f32) -> FloatTensor<B> {
+    let exponent = exponent.clamp(-MAX_WHOLE, MAX_WHOLE);
     if exponent < 0.0 && exponent.fract() == 0.0 {
         return B::float_recip(by_number::<B>(base, -exponent));
     }
@@ -143,10 +152,10 @@ fn by_number<B: Backend>(base: FloatTensor<B>, exponent: f32) -> FloatTensor<B> 
         return B::float_sqrt(base);
     }
     if exponent.fract() != 0.0 {
-        return B::float_powf_scalar(base, exponent.into());
+        return raised::<B>(base, exponent);
     }
     // The power of a negative base is left open on GPUs.
-    let size = B::float_powf_scalar(B::float_abs(base.clone()), exponent.into());
+    let size = raised::<B>(B::float_abs(base.clone()), exponent);
     match exponent % 2.0 == 0.0 {
         true => size,
         false => B::float_mul(size, B::float_sign(base)),
@@ -270,6 +279,19 @@ mod tests {
         for exponent in [1.5, 0.5, -0.5, -2.0] {
             to(&[0.8, 2.0], exponent).gradient_agrees();
         }
+    }
+
+    #[test]
+    fn huge_exponents() {
+        let x = [-2.0, -0.5, 0.0, 0.5, 1.0, 1.000_000_1];
+        let infinity = f32::INFINITY;
+        for exponent in [1e19, f32::MAX, infinity] {
+            let y = [infinity, 0.0, 0.0, 0.0, 1.0, infinity];
+            to(&x, exponent).gives(&[6], &y);
+            let y = [0.0, infinity, infinity, infinity, 1.0, 0.0];
+            to(&x, -exponent).gives(&[6], &y);
+        }
+        to(&[0.25, 0.5], infinity).gradient_agrees();
     }
 
     #[test]

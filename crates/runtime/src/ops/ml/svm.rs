@@ -4,6 +4,7 @@ use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::elementwise::pow::raised;
 use crate::value::Values;
 
 /// Most differences between samples and support vectors that are held at once; beyond, the distance
@@ -154,6 +155,6 @@ fn power<B: Backend>(x: FloatTensor<B>, degree: f32) -> FloatTensor<B> {
     let whole = (1..=16).find(|&whole| whole as f32 == degree);
     match whole {
         Some(whole) => (1..whole).fold(x.clone(), |power, _| B::float_mul(power, x.clone())),
-        None => B::float_powf_scalar(x, degree.into()),
+        None => raised::<B>(x, degree),
     }
 }

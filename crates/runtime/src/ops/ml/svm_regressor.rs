@@ -135,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn huge_degrees() {
+        for degree in [1e19, f32::INFINITY] {
+            supported("POLY", degree).gives(&[2, 1], &[0.25, 0.75]);
+        }
+    }
+
+    #[test]
     fn faults() {
         let case = || case("RBF");
         case().int("n_supports", 4).fails("which are not 4 vectors");

@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 
 use super::moments::reshape;
 use crate::Fault;
+use crate::ops::elementwise::pow::raised;
 use crate::ops::samples::{Samples, beside};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Values};
@@ -62,7 +63,7 @@ impl<B: Backend> Operator<B> for Lrn {
         let factor = self.alpha * kernel as f32 / self.size as f32;
         let base = B::float_mul_scalar(reshape::<B>(mean, &shape), factor.into());
         let base = B::float_add_scalar(base, self.bias.into());
-        let power = B::float_powf_scalar(base, (-self.beta).into());
+        let power = raised::<B>(base, -self.beta);
         Ok(vec![B::float_mul(x, power)])
     }
 
@@ -102,6 +103,14 @@ mod tests {
         norm(3).gradient_agrees();
         norm(4).gradient_agrees();
         norm(0).fails("size 0");
+        for beta in [3e38, f32::INFINITY] {
+            Case::new("LRN")
+                .int("size", 1)
+                .float("bias", 2.0)
+                .float("beta", beta)
+                .input(floats(&[1, 2], &[1.0, 2.0]))
+                .gives(&[1, 2], &[0.0, 0.0]);
+        }
         Case::new("LRN")
             .input(floats(&[1, 1], &[1.0]))
             .fails("size is missing");

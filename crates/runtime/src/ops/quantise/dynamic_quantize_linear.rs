@@ -8,7 +8,7 @@ use super::scale::saturated;
 use crate::Fault;
 use crate::ops::elementwise::mask::is;
 use crate::ops::{Context, Operator, Parsed, count};
-use crate::value::{Fact, Facts, Values};
+use crate::value::{Fact, Facts, Values, on_device};
 
 struct DynamicQuantizeLinear;
 
@@ -41,9 +41,9 @@ impl<B: Backend> Operator<B> for DynamicQuantizeLinear {
         let zero = saturated::<B>(zero, None, DType::U8);
         let y = B::float_div(row, scale.clone());
         let y = saturated::<B>(y, Some(zero.clone()), DType::U8);
-        let scalar = |x| B::float_reshape(x, Shape::from(Vec::<usize>::new()));
+        let scalar = |x| B::float_reshape(x, Shape::from([1]));
         Ok(vec![
-            B::float_reshape(y, Shape::from(shape)),
+            B::float_reshape(y, Shape::from(on_device(&shape))),
             scalar(scale),
             scalar(zero),
         ])

@@ -108,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn scalars() {
+        let scalar = |value| floats(&[], &[value]);
+        let case = || Case::new("QuantizeLinear").input(scalar(5.0));
+        case()
+            .constant(scalar(2.0))
+            .constant(typed(&[], Data::U8(vec![3])))
+            .gives(&[], &[5.0]);
+        case().constant(floats(&[1], &[2.0])).gives(&[], &[2.0]);
+    }
+
+    #[test]
     fn not_finite() {
         let infinity = f32::INFINITY;
         Case::new("QuantizeLinear")

@@ -74,7 +74,8 @@ impl Spread {
         x: &[usize],
         device: &B::Device,
     ) -> FloatTensor<B> {
-        let mut shape = vec![1; x.len()];
+        // On a device a scalar has an axis.
+        let mut shape = vec![1; x.len().max(1)];
         match self {
             Spread::Tensor => {}
             Spread::Axis(axis) => {

@@ -155,6 +155,7 @@ impl Window {
         let kernel = kernel.ok_or_else(|| Fault::shape("kernel_shape is missing"))?;
         let axes = self.place(kernel, shape)?;
         no_window_of_padding_only(&axes)?;
+        no_window_beyond_proportion(&axes)?;
         Ok(axes)
     }
 
@@ -289,6 +290,20 @@ pub(super) fn sizes(node: &Node, name: &str, least: usize) -> Result<Option<Vec<
             "{name} {values:?} (sizes of at least {least} are needed)"
         ))
     })
+}
+
+/// A window many times as long as what it pools takes time without end, and no sound model has one.
+fn no_window_beyond_proportion(axes: &[Axis]) -> Result<(), Fault> {
+    const LONG: usize = 64;
+    let beyond = |axis: &&Axis| axis.extent() > LONG.max(axis.size.saturating_mul(4));
+    match axes.iter().find(beyond) {
+        None => Ok(()),
+        Some(axis) => Err(Fault::Unsupported(format!(
+            "a pooling window of {} over {} places, padding for the most part,",
+            axis.extent(),
+            axis.size
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,6 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         .input(Some(data.shape.clone()))
         .or_fail(Exit::Usage, "")?;
     let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
-    check_labels(&data, model.classes())?;
     let class_names = class_names(&spec, &data, model.classes())?;
     let target = Metered::new(ModelTarget::new(model));
     let weights_sha256 = target
@@ -241,7 +240,9 @@ pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
     Err(Failure::new(Exit::BadInput, message))
 }
 
-fn check_labels(data: &Dataset, classes: usize) -> Result<(), Failure> {
+/// Refuses labels that the model has no class for.
+pub fn check_labels(loaded: &Loaded) -> Result<(), Failure> {
+    let (data, classes) = (&loaded.data, loaded.target.inner().model().classes());
     match data.y.iter().position(|&label| label as usize >= classes) {
         None => Ok(()),
         Some(at) => Err(Failure::new(

@@ -12,7 +12,7 @@ use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Style, Table,
 
 use crate::args::{AssessArgs, Format};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{Loaded, check_classifier, load};
+use crate::load::{Loaded, check_classifier, check_labels, load};
 use crate::output::Output;
 use crate::terminal::{stderr_style, stdout_style};
 
@@ -31,6 +31,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let reports = Reports::open(args)?;
     let loaded = load(&args.target)?;
     check_classifier(&loaded)?;
+    check_labels(&loaded)?;
     if loaded.raw {
         let message = "assess needs pixels in [0,1], because eps is measured in them: say what the model wants with \
                        --mean, --std and --pixel-range instead of raw input";

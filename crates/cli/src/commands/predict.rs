@@ -8,13 +8,17 @@ use serde_json::json;
 
 use crate::args::PredictArgs;
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, check_labels, load};
 use crate::output::Output;
 
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let mut out = args.out.as_deref().map(Output::create).transpose()?;
     let mut gradient = args.gradient.as_deref().map(Output::create).transpose()?;
     let loaded = load(&args.target)?;
+    // Outputs alone need no labels.
+    if gradient.is_some() || out.is_none() {
+        check_labels(&loaded)?;
+    }
     let rows: Vec<usize> = (0..loaded.data.len()).collect();
     for batch in rows.chunks(args.target.batch) {
         let x = array(&loaded, batch)?;

@@ -2,12 +2,15 @@
 //!
 //! [`Model::load`] takes a graph through these steps, one module each:
 //!
-//! 1. `prune`: keep what the first output needs, name every unsupported operator.
-//! 2. `fold`: BatchNormalization into the convolution before it.
-//! 3. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
-//!    shape.
-//! 4. `prologue`: pixels in \[0,1\] to the model's own input, on the tape.
-//! 5. `network`: both on one backend, for any batch size, with or without the tape.
+//! 1. `output`: choose the output; `prune`: keep what it needs, name every unsupported operator.
+//! 2. `unroll`: If, Loop and Scan become plain nodes.
+//! 3. `fold`: BatchNormalization into the layer before it.
+//! 4. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
+//!    shape, follow the samples of a batch.
+//! 5. `prologue`: pixels in \[0,1\] to the model's own input, on the tape.
+//! 6. `network`: both on one backend, for any batch size, with or without the tape.
+//!
+//! [`evaluate()`] runs any graph once, of any inputs; `inspect` says what a loaded one is made of.
 //!
 //! Burn panics on shapes that do not fit, so every shape is inferred and checked before burn runs;
 //! what still panics inside burn is contained and becomes [`Error::Backend`].

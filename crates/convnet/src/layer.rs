@@ -1,0 +1,78 @@
+//! What a network is made of, as its caller says it.
+
+pub use crate::end::Activation;
+
+/// A network's layer. Value 0 is the network's input, layer `i` makes value `i + 1`.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    pub kind: Kind,
+    /// The values that it reads; earlier than its own.
+    pub inputs: Vec<usize>,
+}
+
+/// What a layer computes.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    Convolution(Convolution),
+    /// A matrix by all of the input's elements, in the order of channels, rows, columns.
+    Dense(Dense),
+    /// The sum of two values of one shape.
+    Add,
+    Activation(Activation),
+    /// The largest of each window; the gradient goes to the first.
+    MaxPool(Window),
+    /// The mean of each window.
+    AveragePool {
+        window: Window,
+        /// Whether padding counts as zeros.
+        count_padding: bool,
+    },
+}
+
+/// A correlation in two axes, with padding of zeros.
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    /// Filters, channels of a group, kernel rows, kernel columns.
+    pub weights: Vec<f32>,
+    /// One a filter, or none.
+    pub bias: Vec<f32>,
+    pub filters: usize,
+    pub groups: usize,
+    pub window: Window,
+}
+
+/// A matrix of `outputs` rows, and a bias of as many or none.
+#[derive(Debug, Clone)]
+pub struct Dense {
+    pub weights: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub outputs: usize,
+}
+
+/// A window that slides over rows and columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Padding before and after.
+    pub begin: [usize; 2],
+    pub end: [usize; 2],
+}
+
+impl Window {
+    /// Where the window lies over `rows` x `cols`; `None` where it does not fit.
+    pub(crate) fn places(&self, size: [usize; 2]) -> Option<[usize; 2]> {
+        let place = |i: usize| {
+            let spread = self.kernel[i]
+                .checked_sub(1)?
+                .checked_mul(self.dilation[i])?;
+            let padded = size[i]
+                .checked_add(self.begin[i])?
+                .checked_add(self.end[i])?;
+            let free = padded.checked_sub(spread.checked_add(1)?)?;
+            Some(free.checked_div(self.stride[i])? + 1)
+        };
+        Some([place(0)?, place(1)?])
+    }
+}

@@ -1,0 +1,35 @@
+//! Convolutional networks on the CPU: the forward pass, and the gradient by the input.
+//!
+//! Weights are constant, so they are packed and transformed once ([`Net::new`]). Samples go through the whole network in
+//! small groups, one group a task, so that activations stay in the near caches; what the gradient needs of the forward
+//! pass is a bit for each rectified element and a byte for each pooled one ([`Tape`]).
+//!
+//! | module | what |
+//! |---|---|
+//! | `layer` | what a network is made of |
+//! | `plan` | layers to operations, forward and backward; which run as one |
+//! | `map` | how activations lie in memory |
+//! | `correlate`, `winograd`, `depthwise`, `pool`, `pointwise` | the operations |
+//! | `phase`, `product`, `end` | what they share: geometry, the inner product, what is done before storing |
+//! | `simd` | 16 channels on vectors of any width |
+
+mod correlate;
+mod depthwise;
+mod end;
+mod error;
+mod layer;
+mod map;
+mod net;
+mod phase;
+mod plan;
+mod pointwise;
+mod pool;
+mod product;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod winograd;
+
+pub use error::Error;
+pub use layer::{Activation, Convolution, Dense, Kind, Layer, Window};
+pub use net::{Net, Tape};

@@ -1,0 +1,244 @@
+//! A network that is ready to run.
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use crate::end::{Beside, Bits};
+use crate::error::Error;
+use crate::layer::Layer;
+use crate::map::{View, ViewMut};
+use crate::plan::{Core, Op, Plan, Program, plan};
+use crate::pool::Pick;
+use crate::simd::{BLOCK, Block};
+
+/// Bytes of activations that a group of samples may take between two layers: they are to stay in the second cache.
+const GROUP_BYTES: usize = 512 << 10;
+/// Most samples of a group.
+const MAX_GROUP: usize = 64;
+
+/// A convolutional network, with packed weights.
+#[derive(Debug)]
+pub struct Net {
+    plan: Plan,
+    /// Samples of a group.
+    group: usize,
+    idle: Mutex<Vec<Workspace>>,
+}
+
+/// What a gradient needs of the forward pass.
+#[derive(Debug, Clone)]
+pub struct Tape {
+    groups: Vec<Marks>,
+    /// Samples of each group but the last.
+    group: usize,
+}
+
+/// What one group leaves on the tape.
+#[derive(Debug, Clone, Default)]
+struct Marks {
+    bits: Vec<u16>,
+    picks: Vec<Pick>,
+}
+
+/// Memory that is used again.
+#[derive(Debug, Default)]
+struct Workspace {
+    buffers: Vec<Vec<Block>>,
+    scratch: Vec<Block>,
+}
+
+impl Net {
+    /// A network of samples of `input` channels, rows and columns; the last layer makes the output.
+    pub fn new(input: [usize; 3], layers: &[Layer]) -> Result<Net, Error> {
+        let plan = plan(input, layers)?;
+        let programs = [&plan.forward, &plan.backward];
+        let largest = programs.iter().flat_map(|program| {
+            let pair = |op: &Op| program.maps[op.source].size() + program.maps[op.to].size();
+            program.ops.iter().map(pair)
+        });
+        let bytes = largest.max().unwrap_or(1) * size_of::<Block>();
+        let group = (GROUP_BYTES / bytes.max(1)).clamp(1, MAX_GROUP);
+        Ok(Net {
+            plan,
+            group,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// Elements of a sample's input.
+    pub fn inputs(&self) -> usize {
+        elements(&self.plan.forward, self.plan.forward.input)
+    }
+
+    /// Elements of a sample's output.
+    pub fn outputs(&self) -> usize {
+        elements(&self.plan.forward, self.plan.forward.output)
+    }
+
+    /// Bytes that the tape takes for a sample.
+    pub fn tape_bytes(&self) -> usize {
+        self.plan.bits * size_of::<u16>() + self.plan.picks * size_of::<Pick>()
+    }
+
+    /// The outputs of the samples `x`, each of channels, rows, columns; and the tape, if it is wanted.
+    ///
+    /// Elements after the last whole sample are ignored.
+    pub fn forward(&self, x: &[f32], record: bool) -> (Vec<f32>, Option<Tape>) {
+        let samples = x.len() / self.inputs();
+        let group = self.group_of(samples);
+        let mut out = vec![0.0; samples * self.outputs()];
+        let inputs = x.par_chunks(group * self.inputs());
+        let outputs = out.par_chunks_mut(group * self.outputs());
+        let marks = inputs.zip(outputs).map(|(x, out)| {
+            let size = out.len() / self.outputs();
+            let mut marks = Marks::default();
+            if record {
+                marks.bits = vec![0; size * self.plan.bits];
+                marks.picks = vec![[0; BLOCK]; size * self.plan.picks];
+            }
+            let tape = match record {
+                true => Pass::Record(&mut marks),
+                false => Pass::Forget,
+            };
+            self.run(&self.plan.forward, size, x, out, tape);
+            marks
+        });
+        let groups = marks.collect();
+        (out, record.then_some(Tape { groups, group }))
+    }
+
+    /// From the derivative by the outputs to the one by the inputs, of the samples that left `tape`.
+    pub fn backward(&self, tape: &Tape, by_output: &[f32]) -> Vec<f32> {
+        let samples = by_output.len() / self.outputs();
+        let mut by_input = vec![0.0; samples * self.inputs()];
+        let inputs = by_output.par_chunks(tape.group * self.outputs());
+        let outputs = by_input.par_chunks_mut(tape.group * self.inputs());
+        let groups = inputs.zip(outputs).zip(&tape.groups);
+        groups.for_each(|((by_output, by_input), marks)| {
+            let size = by_output.len() / self.outputs();
+            let tape = Pass::Follow(marks);
+            self.run(&self.plan.backward, size, by_output, by_input, tape);
+        });
+        by_input
+    }
+
+    /// A group of `samples`: not so large that threads have nothing to do.
+    fn group_of(&self, samples: usize) -> usize {
+        let share = samples.div_ceil(rayon::current_num_threads());
+        self.group.min(share).max(1)
+    }
+
+    fn run(&self, program: &Program, group: usize, from: &[f32], to: &mut [f32], mut pass: Pass) {
+        let mut work = self.lock().pop().unwrap_or_default();
+        work.buffers
+            .resize_with(work.buffers.len().max(program.count), Vec::new);
+        let (maps, buffers) = (&program.maps, &program.buffers);
+        let input = maps[program.input];
+        let first = sized(
+            &mut work.buffers[buffers[program.input]],
+            group * input.size(),
+        );
+        input.import(group, from, first);
+        for op in &program.ops {
+            let mut data = core::mem::take(&mut work.buffers[buffers[op.to]]);
+            let mut out = ViewMut {
+                map: &maps[op.to],
+                data: sized(&mut data, group * maps[op.to].size()),
+                group,
+            };
+            out.map.clear_halo(group, out.data);
+            let view = |id: usize| View {
+                map: &maps[id],
+                data: &work.buffers[buffers[id]],
+                group,
+            };
+            let (source, add) = (view(op.source), op.add.map(view));
+            run_op(op, source, add, &mut out, &mut pass, &mut work.scratch);
+            work.buffers[buffers[op.to]] = data;
+        }
+        let last = &work.buffers[buffers[program.output]];
+        maps[program.output].export(group, last, to);
+        self.lock().push(work);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Workspace>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a pass does with the tape.
+enum Pass<'a> {
+    Forget,
+    Record(&'a mut Marks),
+    Follow(&'a Marks),
+}
+
+fn run_op(
+    op: &Op,
+    source: View,
+    add: Option<View>,
+    to: &mut ViewMut,
+    pass: &mut Pass,
+    scratch: &mut Vec<Block>,
+) {
+    let group = to.group;
+    if let Core::MaxPoolBack(..) | Core::AveragePoolBack(_) = op.core {
+        start_from(add, to);
+    }
+    match (&op.core, &mut *pass) {
+        (Core::MaxPool(pool, at), Pass::Record(marks)) => {
+            return pool.largest(source, to, Some(&mut marks.picks[at * group..]));
+        }
+        (Core::MaxPool(pool, _), _) => return pool.largest(source, to, None),
+        (Core::MaxPoolBack(pool, at), Pass::Follow(marks)) => {
+            return pool.largest_back(source, to, &marks.picks[at * group..]);
+        }
+        (Core::AveragePool(pool), _) => return pool.mean(source, to),
+        (Core::AveragePoolBack(pool), _) => return pool.mean_back(source, to),
+        _ => {}
+    }
+    let mut beside = Beside {
+        add,
+        bits: match pass {
+            Pass::Forget => Bits::Off,
+            Pass::Record(marks) => Bits::Write(&mut marks.bits),
+            Pass::Follow(marks) => Bits::Read(&marks.bits),
+        },
+        group,
+    };
+    match &op.core {
+        Core::Correlation(op) => op.run(source, to, &mut beside),
+        Core::Depthwise(op) => op.run(source, to, &mut beside),
+        Core::Winograd(op) => op.run(source, to, &mut beside, scratch),
+        Core::Pointwise(end) => crate::pointwise::run(end, source, to, &mut beside),
+        _ => {}
+    }
+}
+
+/// Copies `add` to where more will be added, or writes zeros.
+fn start_from(add: Option<View>, to: &mut ViewMut) {
+    let Some(add) = add else {
+        return to.data.fill(Block::ZERO);
+    };
+    for b in 0..to.map.blocks() {
+        for s in 0..to.group {
+            for y in 0..to.map.rows {
+                let (from, at) = (add.at(b, s, y, 0), to.at(b, s, y, 0));
+                to.data[at..at + to.map.cols].copy_from_slice(&add.data[from..][..to.map.cols]);
+            }
+        }
+    }
+}
+
+/// The first `len` blocks of a buffer, which grows to hold them.
+fn sized(buffer: &mut Vec<Block>, len: usize) -> &mut [Block] {
+    if buffer.len() < len {
+        buffer.resize(len, Block::ZERO);
+    }
+    &mut buffer[..len]
+}
+
+fn elements(program: &Program, id: usize) -> usize {
+    program.maps[id].channels * program.maps[id].pixels()
+}

@@ -1,0 +1,479 @@
+//! Networks against a plain interpreter in double precision.
+
+use crate::{Activation, Convolution, Dense, Kind, Layer, Net, Window};
+
+type Shape = [usize; 3];
+/// Output element, which input, its element, factor.
+type Term = (usize, usize, usize, f64);
+
+/// A value of one sample: channels, rows, columns.
+#[derive(Clone)]
+struct Value {
+    shape: Shape,
+    data: Vec<f64>,
+}
+
+impl Value {
+    fn zeros(shape: Shape) -> Value {
+        Value {
+            shape,
+            data: vec![0.0; shape.iter().product()],
+        }
+    }
+
+    fn at(&self, c: usize, y: usize, x: usize) -> usize {
+        (c * self.shape[1] + y) * self.shape[2] + x
+    }
+}
+
+/// The input pixels below (y, x) that lie inside, with the kernel's place.
+fn below(window: &Window, size: [usize; 2], [y, x]: [usize; 2]) -> Vec<([usize; 2], [usize; 2])> {
+    let mut pixels = Vec::new();
+    for ky in 0..window.kernel[0] {
+        for kx in 0..window.kernel[1] {
+            let py = (y * window.stride[0] + ky * window.dilation[0]) as isize
+                - window.begin[0] as isize;
+            let px = (x * window.stride[1] + kx * window.dilation[1]) as isize
+                - window.begin[1] as isize;
+            if (0..size[0] as isize).contains(&py) && (0..size[1] as isize).contains(&px) {
+                pixels.push(([ky, kx], [py as usize, px as usize]));
+            }
+        }
+    }
+    pixels
+}
+
+/// The terms of a layer at its inputs, and what is added to each output.
+fn linear(kind: &Kind, x: &[&Value], out: Shape) -> (Vec<Term>, Vec<f64>) {
+    let mut terms = Vec::new();
+    let y = Value::zeros(out);
+    let mut bias = vec![0.0; y.data.len()];
+    let [channels, rows, cols] = x[0].shape;
+    let pixels = (0..out[1]).flat_map(|y| (0..out[2]).map(move |x| [y, x]));
+    match kind {
+        Kind::Convolution(conv) => {
+            let [kr, kc] = conv.window.kernel;
+            let depth = channels / conv.groups;
+            for f in 0..conv.filters {
+                for [oy, ox] in pixels.clone() {
+                    let to = y.at(f, oy, ox);
+                    bias[to] = conv.bias.get(f).copied().unwrap_or(0.0).into();
+                    for ([ky, kx], [py, px]) in below(&conv.window, [rows, cols], [oy, ox]) {
+                        for i in 0..depth {
+                            let c = f / (conv.filters / conv.groups) * depth + i;
+                            let w = conv.weights[((f * depth + i) * kr + ky) * kc + kx];
+                            terms.push((to, 0, x[0].at(c, py, px), w.into()));
+                        }
+                    }
+                }
+            }
+        }
+        Kind::Dense(dense) => {
+            let inputs = x[0].data.len();
+            for (o, bias) in bias.iter_mut().enumerate() {
+                *bias = dense.bias.get(o).copied().unwrap_or(0.0).into();
+                terms.extend((0..inputs).map(|i| (o, 0, i, dense.weights[o * inputs + i].into())));
+            }
+        }
+        Kind::Add => {
+            for i in 0..y.data.len() {
+                terms.extend([(i, 0, i, 1.0), (i, 1, i, 1.0)]);
+            }
+        }
+        Kind::Activation(activation) => {
+            for (i, &v) in x[0].data.iter().enumerate() {
+                let (value, slope) = match *activation {
+                    Activation::Relu => (v.max(0.0), f64::from(v > 0.0)),
+                    Activation::Leaky(_) if v > 0.0 => (v, 1.0),
+                    Activation::Leaky(a) => (v * f64::from(a), a.into()),
+                    Activation::Clip(lo, hi) => {
+                        let clipped = v.clamp(lo.into(), hi.into());
+                        (clipped, f64::from(clipped == v))
+                    }
+                };
+                terms.push((i, 0, i, slope));
+                bias[i] = value - slope * v;
+            }
+        }
+        Kind::MaxPool(window) => {
+            for c in 0..channels {
+                for [oy, ox] in pixels.clone() {
+                    let places = below(window, [rows, cols], [oy, ox]);
+                    let at = places.iter().map(|(_, [py, px])| x[0].at(c, *py, *px));
+                    let best = at.reduce(|a, b| if x[0].data[b] > x[0].data[a] { b } else { a });
+                    terms.push((y.at(c, oy, ox), 0, best.unwrap(), 1.0));
+                }
+            }
+        }
+        Kind::AveragePool {
+            window,
+            count_padding,
+        } => {
+            for c in 0..channels {
+                for [oy, ox] in pixels.clone() {
+                    let places = below(window, [rows, cols], [oy, ox]);
+                    let all = window.kernel[0] * window.kernel[1];
+                    let count = if *count_padding { all } else { places.len() };
+                    terms.extend(places.iter().map(|(_, [py, px])| {
+                        (y.at(c, oy, ox), 0, x[0].at(c, *py, *px), 1.0 / count as f64)
+                    }));
+                }
+            }
+        }
+    }
+    (terms, bias)
+}
+
+/// Output and gradient of one sample.
+fn reference(
+    input: Shape,
+    shapes: &[Shape],
+    layers: &[Layer],
+    x: &[f32],
+    by: &[f32],
+) -> (Vec<f64>, Vec<f64>) {
+    let mut values = vec![Value {
+        shape: input,
+        data: x.iter().map(|&v| v.into()).collect(),
+    }];
+    let mut all = Vec::new();
+    for (layer, &shape) in layers.iter().zip(shapes) {
+        let inputs: Vec<&Value> = layer.inputs.iter().map(|&i| &values[i]).collect();
+        let (terms, mut out) = linear(&layer.kind, &inputs, shape);
+        for &(to, place, from, w) in &terms {
+            out[to] += w * inputs[place].data[from];
+        }
+        all.push(terms);
+        values.push(Value { shape, data: out });
+    }
+    let mut gradients: Vec<Vec<f64>> = values.iter().map(|v| vec![0.0; v.data.len()]).collect();
+    *gradients.last_mut().unwrap() = by.iter().map(|&v| v.into()).collect();
+    for (i, (layer, terms)) in layers.iter().zip(&all).enumerate().rev() {
+        for &(to, place, from, w) in terms {
+            let by = gradients[i + 1][to];
+            gradients[layer.inputs[place]][from] += w * by;
+        }
+    }
+    (values.last().unwrap().data.clone(), gradients[0].clone())
+}
+
+/// Numbers that look random.
+fn numbers(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> Window {
+    Window {
+        kernel,
+        stride,
+        dilation: [1, 1],
+        begin: pad,
+        end: pad,
+    }
+}
+
+/// Builds networks and keeps the shapes.
+struct Builder {
+    input: Shape,
+    layers: Vec<Layer>,
+    shapes: Vec<Shape>,
+}
+
+impl Builder {
+    fn new(input: Shape) -> Builder {
+        Builder {
+            input,
+            layers: Vec::new(),
+            shapes: Vec::new(),
+        }
+    }
+
+    fn shape(&self, value: usize) -> Shape {
+        match value {
+            0 => self.input,
+            value => self.shapes[value - 1],
+        }
+    }
+
+    fn push(&mut self, kind: Kind, inputs: &[usize], shape: Shape) -> usize {
+        self.layers.push(Layer {
+            kind,
+            inputs: inputs.to_vec(),
+        });
+        self.shapes.push(shape);
+        self.layers.len()
+    }
+
+    fn conv(&mut self, from: usize, filters: usize, groups: usize, window: Window) -> usize {
+        let [channels, rows, cols] = self.shape(from);
+        let size = filters * channels / groups * window.kernel.iter().product::<usize>();
+        let scale = (filters as f32 / size as f32).sqrt();
+        let conv = Convolution {
+            weights: numbers(size as u64 + 7, size)
+                .iter()
+                .map(|w| w * scale)
+                .collect(),
+            bias: numbers(filters as u64, filters),
+            filters,
+            groups,
+            window,
+        };
+        let [rows, cols] = window.places([rows, cols]).unwrap();
+        self.push(Kind::Convolution(conv), &[from], [filters, rows, cols])
+    }
+
+    fn act(&mut self, from: usize, activation: Activation) -> usize {
+        self.push(Kind::Activation(activation), &[from], self.shape(from))
+    }
+
+    fn add(&mut self, a: usize, b: usize) -> usize {
+        self.push(Kind::Add, &[a, b], self.shape(a))
+    }
+
+    fn pool(&mut self, from: usize, window: Window, kind: fn(Window) -> Kind) -> usize {
+        let [channels, rows, cols] = self.shape(from);
+        let [rows, cols] = window.places([rows, cols]).unwrap();
+        self.push(kind(window), &[from], [channels, rows, cols])
+    }
+
+    fn dense(&mut self, from: usize, outputs: usize) -> usize {
+        let inputs: usize = self.shape(from).iter().product();
+        let dense = Dense {
+            weights: numbers(3, inputs * outputs),
+            bias: numbers(4, outputs),
+            outputs,
+        };
+        self.push(Kind::Dense(dense), &[from], [outputs, 1, 1])
+    }
+
+    /// Compares values and gradients of some samples.
+    fn agrees(&self) {
+        let net = Net::new(self.input, &self.layers).unwrap();
+        for samples in [1, 5] {
+            let (inputs, outputs) = (net.inputs(), net.outputs());
+            let x = numbers(11, samples * inputs);
+            let by = numbers(13, samples * outputs);
+            let (y, tape) = net.forward(&x, true);
+            let gradient = net.backward(&tape.unwrap(), &by);
+            let (again, none) = net.forward(&x, false);
+            assert!(none.is_none());
+            assert_eq!(y, again, "with and without the tape");
+            for s in 0..samples {
+                let of = |data: &[f32], n: usize| data[s * n..][..n].to_vec();
+                let (by, x) = (of(&by, outputs), of(&x, inputs));
+                let (value, derivative) =
+                    reference(self.input, &self.shapes, &self.layers, &x, &by);
+                close("values", &of(&y, outputs), &value);
+                close("gradient", &of(&gradient, inputs), &derivative);
+            }
+        }
+    }
+}
+
+fn close(what: &str, ours: &[f32], truth: &[f64]) {
+    assert_eq!(ours.len(), truth.len());
+    let largest = truth.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
+    for (i, (&a, &b)) in ours.iter().zip(truth).enumerate() {
+        let difference = (f64::from(a) - b).abs() / largest;
+        assert!(difference < 2e-5, "{what} {i}: {a} for {b}");
+    }
+}
+
+fn mean(window: Window) -> Kind {
+    Kind::AveragePool {
+        window,
+        count_padding: true,
+    }
+}
+
+fn mean_inside(window: Window) -> Kind {
+    Kind::AveragePool {
+        window,
+        count_padding: false,
+    }
+}
+
+#[test]
+fn convolutions() {
+    let table = [
+        // Input, filters, kernel, stride, padding.
+        ([3, 9, 7], 5, [3, 3], [1, 1], [1, 1]),
+        ([3, 9, 7], 20, [3, 3], [2, 2], [1, 1]),
+        ([18, 8, 8], 33, [1, 1], [1, 1], [0, 0]),
+        ([16, 9, 9], 16, [1, 1], [2, 2], [0, 0]),
+        ([5, 11, 6], 7, [5, 2], [3, 2], [2, 1]),
+        ([4, 1, 40], 9, [1, 7], [1, 3], [0, 3]),
+        ([2, 4, 4], 3, [4, 4], [1, 1], [0, 0]),
+        // Winograd, whole tiles and cut ones.
+        ([16, 8, 8], 16, [3, 3], [1, 1], [1, 1]),
+        ([9, 7, 13], 40, [3, 3], [1, 1], [1, 1]),
+        ([17, 10, 6], 8, [3, 3], [1, 1], [0, 0]),
+        ([8, 6, 6], 8, [3, 3], [1, 1], [2, 2]),
+    ];
+    for (input, filters, kernel, stride, pad) in table {
+        let mut b = Builder::new(input);
+        b.conv(0, filters, 1, window(kernel, stride, pad));
+        b.agrees();
+    }
+}
+
+#[test]
+fn uneven_padding_dilation_and_groups() {
+    let uneven = Window {
+        kernel: [3, 3],
+        stride: [2, 1],
+        dilation: [1, 2],
+        begin: [0, 2],
+        end: [1, 0],
+    };
+    let mut b = Builder::new([6, 8, 9]);
+    b.conv(0, 8, 1, uneven);
+    b.agrees();
+    let even = window([3, 3], [1, 1], [1, 1]);
+    let mut b = Builder::new([32, 6, 6]);
+    b.conv(0, 64, 2, even);
+    b.agrees();
+    for stride in [1, 2, 3] {
+        let mut b = Builder::new([21, 9, 6]);
+        b.conv(0, 21, 21, window([3, 3], [stride, stride], [1, 1]));
+        b.agrees();
+    }
+}
+
+#[test]
+fn pools() {
+    let windows = [
+        window([2, 2], [2, 2], [0, 0]),
+        window([3, 3], [2, 2], [1, 1]),
+        window([3, 2], [1, 1], [0, 0]),
+        window([7, 6], [1, 1], [0, 0]),
+    ];
+    for w in windows {
+        for kind in [Kind::MaxPool, mean, mean_inside] {
+            let mut b = Builder::new([19, 7, 6]);
+            b.pool(0, w, kind);
+            b.agrees();
+        }
+    }
+}
+
+#[test]
+fn activations_alone_and_behind_a_convolution() {
+    for activation in [
+        Activation::Relu,
+        Activation::Leaky(0.1),
+        Activation::Clip(-0.2, 0.3),
+    ] {
+        let mut b = Builder::new([20, 5, 4]);
+        b.act(0, activation);
+        b.agrees();
+        let mut b = Builder::new([4, 5, 4]);
+        let x = b.conv(0, 12, 1, window([3, 3], [1, 1], [1, 1]));
+        let x = b.act(x, activation);
+        let x = b.conv(x, 12, 1, window([3, 3], [1, 1], [1, 1]));
+        b.act(x, activation);
+        b.agrees();
+    }
+}
+
+#[test]
+fn a_residual_network() {
+    let three = |stride: usize| window([3, 3], [stride, stride], [1, 1]);
+    let mut b = Builder::new([3, 16, 16]);
+    let x = b.conv(0, 16, 1, three(1));
+    let mut x = b.act(x, Activation::Relu);
+    for (filters, stride) in [(16, 1), (32, 2)] {
+        let y = b.conv(x, filters, 1, three(stride));
+        let y = b.act(y, Activation::Relu);
+        let y = b.conv(y, filters, 1, three(1));
+        let shortcut = match stride {
+            1 => x,
+            _ => b.conv(x, filters, 1, window([1, 1], [2, 2], [0, 0])),
+        };
+        let y = b.add(shortcut, y);
+        x = b.act(y, Activation::Relu);
+    }
+    let x = b.pool(x, window([8, 8], [1, 1], [0, 0]), mean);
+    b.dense(x, 10);
+    b.agrees();
+}
+
+#[test]
+fn a_network_with_pools_and_dense_layers() {
+    let mut b = Builder::new([1, 12, 12]);
+    let x = b.conv(0, 20, 1, window([5, 5], [1, 1], [2, 2]));
+    let x = b.act(x, Activation::Relu);
+    let x = b.pool(x, window([2, 2], [2, 2], [0, 0]), Kind::MaxPool);
+    let x = b.conv(x, 10, 1, window([3, 3], [1, 1], [1, 1]));
+    let x = b.act(x, Activation::Relu);
+    let x = b.pool(x, window([2, 2], [2, 2], [0, 0]), Kind::MaxPool);
+    let x = b.dense(x, 30);
+    let x = b.act(x, Activation::Relu);
+    b.dense(x, 4);
+    b.agrees();
+}
+
+#[test]
+fn values_that_are_read_more_than_once() {
+    let w = window([3, 3], [1, 1], [1, 1]);
+    let mut b = Builder::new([8, 6, 6]);
+    let x = b.act(0, Activation::Relu);
+    let left = b.conv(x, 8, 1, w);
+    let right = b.pool(x, w, Kind::MaxPool);
+    let sum = b.add(left, right);
+    let twice = b.add(sum, sum);
+    let last = b.add(twice, x);
+    b.act(last, Activation::Leaky(0.2));
+    b.agrees();
+}
+
+#[test]
+fn layers_that_do_not_fit() {
+    let what = |b: &Builder| Net::new(b.input, &b.layers).unwrap_err().what;
+    let mut b = Builder::new([4, 5, 5]);
+    b.conv(0, 6, 2, window([3, 3], [1, 1], [0, 0]));
+    assert_eq!(what(&b), "its groups are no whole blocks of 16 channels");
+    assert!(Net::new([4, 5, 5], &[]).is_err());
+    let mut b = Builder::new([4, 5, 5]);
+    b.push(Kind::Add, &[0, 3], [4, 5, 5]);
+    assert_eq!(what(&b), "it reads what no earlier layer makes");
+    let mut b = Builder::new([4, 5, 5]);
+    b.push(
+        Kind::MaxPool(window([6, 6], [1, 1], [0, 0])),
+        &[0],
+        [4, 1, 1],
+    );
+    assert_eq!(what(&b), "its window does not fit");
+}
+
+#[test]
+fn not_a_number_stays() {
+    let mut b = Builder::new([1, 1, 2]);
+    b.act(0, Activation::Relu);
+    let net = Net::new(b.input, &b.layers).unwrap();
+    let (y, _) = net.forward(&[f32::NAN, 1.0], false);
+    assert!(y[0].is_nan() && y[1] == 1.0);
+}
+
+#[test]
+fn a_sample_is_the_same_in_any_batch() {
+    let mut b = Builder::new([3, 12, 12]);
+    let x = b.conv(0, 24, 1, window([3, 3], [1, 1], [1, 1]));
+    let x = b.act(x, Activation::Relu);
+    let x = b.conv(x, 16, 1, window([3, 3], [1, 1], [1, 1]));
+    b.dense(x, 5);
+    let net = Net::new(b.input, &b.layers).unwrap();
+    let x = numbers(1, 9 * net.inputs());
+    let (all, _) = net.forward(&x, false);
+    for s in 0..9 {
+        let (one, _) = net.forward(&x[s * net.inputs()..][..net.inputs()], false);
+        assert_eq!(one, all[s * 5..][..5]);
+    }
+}

@@ -3,12 +3,12 @@
 //!
 //! Computed in float32, so exact while no partial sum leaves 2^24.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::inner;
 use super::requantise::Scales;
-use super::scale::{quantised, result_type, rounded_ints, saturated, shifted};
+use super::scale::{quantised, result_type, rounded_ints, saturated, shaped, shifted};
 use crate::Fault;
 use crate::ops::broadcast::same_rank;
 use crate::ops::samples::{Samples, along_first};
@@ -121,9 +121,7 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         let [x, x_zero, w, w_zero] = self.inputs;
         let w_shape = inputs.shape(w)?;
         let (filters, axes) = filters(&w_shape);
-        let reshape =
-            |x: FloatTensor<B>, shape: Vec<usize>| B::float_reshape(x, Shape::from(shape));
-        let scalar = |x: Option<FloatTensor<B>>| x.map(|x| reshape(x, vec![]));
+        let scalar = |x: Option<FloatTensor<B>>| x.map(|x| shaped::<B>(x, &[]));
         let x_moved = {
             let zero = scalar(inputs.optional_tensor(x_zero)?);
             shifted::<B>(inputs.tensor(x)?, zero)
@@ -131,7 +129,7 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         let w_moved = match inputs.optional_tensor(w_zero)? {
             Some(zero) => {
                 let shape = by_filter(&inputs.shape(w_zero)?, filters, axes)?;
-                shifted::<B>(inputs.tensor(w)?, Some(reshape(zero, shape)))
+                shifted::<B>(inputs.tensor(w)?, Some(shaped::<B>(zero, &shape)))
             }
             None => inputs.tensor(w)?,
         };
@@ -145,7 +143,7 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         }
         if let Some(bias) = rounded_ints(&mut inputs, 8)? {
             let shape = by_filter(&[filters], filters, axes.saturating_sub(1))?;
-            let (left, right) = same_rank::<B>(sums, reshape(bias, shape));
+            let (left, right) = same_rank::<B>(sums, shaped::<B>(bias, &shape));
             sums = B::float_add(left, right);
         }
         let scales = self.scales(&w_shape, &inputs.shape(4)?)?;

@@ -1,12 +1,12 @@
 //! QGemm of onnxruntime (domain com.microsoft): Gemm of `a - a zero` and `b - b zero` plus a bias in int32,
 //! times `alpha * a scale * b scale`; a float, or quantised again where a result scale is given.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{Attributes, DType, Node};
 
 use super::inner;
 use super::requantise::Scales;
-use super::scale::{quantised, result_type, rounded_ints, saturated, shifted};
+use super::scale::{quantised, result_type, rounded_ints, saturated, shaped, shifted};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank};
 use crate::ops::samples::{Samples, alone};
@@ -90,16 +90,14 @@ impl<B: Backend> Operator<B> for QGemm<B> {
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
         let b = inputs.shape(3)?;
-        let reshape =
-            |x: FloatTensor<B>, shape: Vec<usize>| B::float_reshape(x, Shape::from(shape));
         let mut operands = Vec::with_capacity(2);
         for (at, is_b) in [(0, false), (3, true)] {
             let zero = match inputs.optional_tensor(at + 2)? {
                 Some(zero) if is_b => {
                     let shape = self.columns(&inputs.shape(at + 2)?, &b, true)?;
-                    Some(reshape(zero, shape))
+                    Some(shaped::<B>(zero, &shape))
                 }
-                zero => zero.map(|zero| reshape(zero, vec![])),
+                zero => zero.map(|zero| shaped::<B>(zero, &[])),
             };
             let moved = shifted::<B>(inputs.tensor(at)?, zero);
             operands.push(Value::new(Fact::float(inputs.shape(at)?), moved));
@@ -122,7 +120,7 @@ impl<B: Backend> Operator<B> for QGemm<B> {
             return Ok(vec![y]);
         }
         let zero = inputs.optional_tensor(8)?;
-        let zero = zero.map(|zero| reshape(zero, vec![]));
+        let zero = zero.map(|zero| shaped::<B>(zero, &[]));
         Ok(vec![saturated::<B>(y, zero, dtype)])
     }
 

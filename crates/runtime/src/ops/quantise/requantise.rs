@@ -1,8 +1,9 @@
 //! The scale from the products of two quantised tensors to a third, or to floats:
 //! `factor * left * right / result`.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 
+use super::scale::shaped;
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank, stretched};
 use crate::value::Values;
@@ -23,7 +24,7 @@ impl Scales {
         }
         let mut take = |(index, shape): &(usize, Vec<usize>)| {
             let scale = inputs.tensor(*index)?;
-            Ok::<_, Fault>(B::float_reshape(scale, Shape::from(shape.clone())))
+            Ok::<_, Fault>(shaped::<B>(scale, shape))
         };
         let left = B::float_mul_scalar(take(&self.left)?, self.factor.into());
         let (left, right) = same_rank::<B>(left, take(&self.right)?);

@@ -7,7 +7,7 @@ use scoville_onnx::{DType, Node};
 use crate::Fault;
 use crate::ops::broadcast::same_rank;
 use crate::ops::elementwise::mask::is_above;
-use crate::value::{Facts, Values};
+use crate::value::{Facts, Values, on_device};
 
 /// The attributes `axis` and `block_size`.
 pub(super) struct Layout {
@@ -114,6 +114,11 @@ impl Spread {
             }
         }
     }
+}
+
+/// `x`, a scale or zero points, in a shape that broadcasts; one number for all has the shape `[]`.
+pub(super) fn shaped<B: Backend>(x: FloatTensor<B>, shape: &[usize]) -> FloatTensor<B> {
+    B::float_reshape(x, Shape::from(on_device(shape)))
 }
 
 /// The least and the greatest value of an integer type that tensors are quantised to.

@@ -255,6 +255,40 @@ fn operators_agree() {
     }
 }
 
+/// WGSL may assume that there is neither NaN nor infinity.
+#[test]
+fn what_is_not_finite_is_found() {
+    let Some(gpu) = gpu() else { return };
+    let sign = |positive: i64, negative: i64| {
+        let attributes = [("detect_positive", positive), ("detect_negative", negative)];
+        attributes.map(|(name, value)| (name, Attribute::Int(value)))
+    };
+    // 0, 1, infinity and its opposite, NaN.
+    let x = [0.0, 1.0, 2.0, -2.0, 3.0];
+    for (op, attributes, expected) in [
+        ("IsNaN", vec![], [0.0, 0.0, 0.0, 0.0, 1.0]),
+        ("IsInf", vec![], [0.0, 0.0, 1.0, 1.0, 0.0]),
+        ("IsInf", sign(1, 0).to_vec(), [0.0, 0.0, 1.0, 0.0, 0.0]),
+        ("IsInf", sign(0, 1).to_vec(), [0.0, 0.0, 0.0, 1.0, 0.0]),
+    ] {
+        let graph = Builder::fixed(&[1, 5])
+            .floats("huge", &[5], &[1.0, 1.0, 3e38, 3e38, 3e38])
+            .floats("last", &[5], &[0.0, 0.0, 0.0, 0.0, 3e38])
+            .node("Mul", &["x", "huge"], "large")
+            .node("Mul", &["x", "last"], "taken")
+            .node("Sub", &["large", "taken"], "odd")
+            .node_with(op, &["odd"], "flags", &attributes)
+            .node_with("Cast", &["flags"], "y", &[("to", Attribute::Int(1))])
+            .build();
+        for device in [&Device::Cpu, &gpu] {
+            let model = Model::load(graph.clone(), &ModelSpec::raw(), device).expect(op);
+            let x = Array::from_vec(device, 1, 5, x.to_vec()).expect("fits");
+            let y = model.output(&x).expect(op).to_vec().expect("reads");
+            assert_eq!(y, expected, "{op} {attributes:?} on {device:?}");
+        }
+    }
+}
+
 #[test]
 fn an_array_on_another_device_is_refused() {
     let Some(gpu) = gpu() else { return };

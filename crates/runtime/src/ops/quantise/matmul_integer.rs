@@ -9,9 +9,9 @@ use scoville_onnx::{DType, Node};
 
 use super::inner;
 use super::requantise::Scales;
-use super::scale::{quantised, result_type, saturated, shaped, shifted};
+use super::scale::{quantised, result_type, shaped, shifted};
 use crate::Fault;
-use crate::ops::broadcast::{broadcast, same_rank};
+use crate::ops::broadcast::broadcast;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
@@ -123,11 +123,8 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
             return Ok(vec![sums]);
         }
         let scales = self.scales(|index| inputs.shape(index))?;
-        let (sums, scale) = same_rank::<B>(sums, scales.combined(&mut inputs)?);
-        let zero = inputs.optional_tensor(7)?;
-        let zero = zero.map(|zero| shaped::<B>(zero, &[]));
         let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
-        let y = saturated::<B>(B::float_mul(sums, scale), zero, dtype);
+        let y = scales.quantised(sums, &mut inputs, 7, dtype)?;
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![shaped::<B>(y, shape)])
     }

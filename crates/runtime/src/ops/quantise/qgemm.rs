@@ -6,7 +6,7 @@ use scoville_onnx::{Attributes, DType, Node};
 
 use super::inner;
 use super::requantise::Scales;
-use super::scale::{quantised, result_type, rounded_ints, saturated, shaped, shifted};
+use super::scale::{one_element, quantised, result_type, rounded_ints, shaped, shifted};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank};
 use crate::ops::samples::{Samples, alone};
@@ -32,16 +32,6 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
         alpha: node.attributes.float_or("alpha", 1.0)?,
         transposed: node.attributes.int_or("transB", 0)? != 0,
     }))
-}
-
-fn one_element(inputs: &Facts, index: usize) -> Result<(), Fault> {
-    match inputs.get(index) {
-        Some(fact) if fact.len() != 1 => Err(Fault::Input {
-            index,
-            what: "must be one number",
-        }),
-        _ => Ok(()),
-    }
 }
 
 impl<B: Backend> QGemm<B> {
@@ -113,15 +103,12 @@ impl<B: Backend> Operator<B> for QGemm<B> {
             result: inputs.fact(7).map(|_| (7, vec![])),
             factor: self.alpha,
         };
-        let (sums, scale) = same_rank::<B>(sums, scales.combined(&mut inputs)?);
-        let y = B::float_mul(sums, scale);
         let dtype = outputs.first().map_or(DType::F32, |fact| fact.dtype);
-        if dtype == DType::F32 {
-            return Ok(vec![y]);
+        if dtype != DType::F32 {
+            return Ok(vec![scales.quantised(sums, &mut inputs, 8, dtype)?]);
         }
-        let zero = inputs.optional_tensor(8)?;
-        let zero = zero.map(|zero| shaped::<B>(zero, &[]));
-        Ok(vec![saturated::<B>(y, zero, dtype)])
+        let (sums, scale) = same_rank::<B>(sums, scales.combined(&mut inputs)?);
+        Ok(vec![B::float_mul(sums, scale)])
     }
 
     fn samples(

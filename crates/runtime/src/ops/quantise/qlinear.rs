@@ -8,7 +8,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::inner;
-use super::scale::{quantised, result_type, saturated, shaped, shifted};
+use super::scale::{one_element, quantised, result_type, saturated, shaped, shifted};
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
@@ -118,10 +118,7 @@ pub(super) fn choose<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 fn check_scale(inputs: &Facts, scale: usize) -> Result<(), Fault> {
     inputs.float(scale)?;
     for index in [scale, scale + 1] {
-        if inputs.get(index).is_some_and(|fact| fact.len() != 1) {
-            let what = "must be one number for the whole tensor";
-            return Err(Fault::Input { index, what });
-        }
+        one_element(inputs, index)?;
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 //! `factor * left * right / result`.
 
 use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_onnx::DType;
 
-use super::scale::shaped;
+use super::scale::{saturated, shaped};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank, stretched};
 use crate::value::Values;
@@ -36,6 +37,20 @@ impl Scales {
             }
             None => Ok(product),
         }
+    }
+
+    /// `sums` scaled, moved by the one zero point of input `zero` and cut to `dtype`.
+    pub fn quantised<B: Backend>(
+        &self,
+        sums: FloatTensor<B>,
+        inputs: &mut Values<B>,
+        zero: usize,
+        dtype: DType,
+    ) -> Result<FloatTensor<B>, Fault> {
+        let (sums, scale) = same_rank::<B>(sums, self.combined(inputs)?);
+        let zero = inputs.optional_tensor(zero)?;
+        let zero = zero.map(|zero| shaped::<B>(zero, &[]));
+        Ok(saturated::<B>(B::float_mul(sums, scale), zero, dtype))
     }
 
     fn known<B: Backend>(&self, inputs: &Values<B>) -> Result<Option<FloatTensor<B>>, Fault> {

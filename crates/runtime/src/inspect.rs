@@ -148,16 +148,21 @@ fn flops(step: &Planned) -> u64 {
     let out = step.outputs.first();
     let out_elements = out.map_or(0, |fact| fact.len() as u64);
     let out_rows = out.and_then(|fact| fact.shape().first().copied());
+    let product = |sizes: &[u64]| sizes.iter().copied().fold(2, u64::saturating_mul);
     match step.op {
-        "Conv" | "com.microsoft.FusedConv" => 2 * out_elements * elements(1) / size(1, 0),
-        "ConvTranspose" => 2 * elements(0) * elements(1) / size(1, 0),
+        "Conv" | "com.microsoft.FusedConv" => product(&[out_elements, elements(1)]) / size(1, 0),
+        "ConvTranspose" => product(&[elements(0), elements(1)]) / size(1, 0),
         "MatMul" | "com.microsoft.FusedMatMul" => {
             let inner = step.inputs.first().and_then(Option::as_ref);
             let inner = inner.and_then(|input| input.fact.shape().last().copied());
-            2 * out_elements * inner.unwrap_or(1) as u64
+            product(&[out_elements, inner.unwrap_or(1) as u64])
         }
-        "Gemm" => 2 * out_elements * elements(0) / out_rows.unwrap_or(1).max(1) as u64,
-        "RNN" | "GRU" | "LSTM" => 2 * size(0, 0) * size(0, 1) * (elements(1) + elements(2)),
+        "Gemm" => product(&[out_elements, elements(0)]) / out_rows.unwrap_or(1).max(1) as u64,
+        "RNN" | "GRU" | "LSTM" => product(&[
+            size(0, 0),
+            size(0, 1),
+            elements(1).saturating_add(elements(2)),
+        ]),
         _ if step.moves => 0,
         _ => out_elements.max(elements(0)),
     }

@@ -20,6 +20,8 @@ pub(crate) type Host = Autodiff<Flex>;
 
 /// Most elements that are computed before a run, to be known.
 pub(crate) const MAX_COMPUTED: usize = 1 << 16;
+/// Most axes of a tensor, as in a file.
+const MAX_AXES: usize = 64;
 /// Most strings that are moved before a run: there is no other time for it.
 const MAX_STRINGS: usize = 1 << 20;
 
@@ -140,6 +142,7 @@ impl<B: Backend> Step<B> {
 /// Infers the outputs of `operator`, and computes them where all inputs are known.
 pub(crate) fn infer(operator: &dyn Operator<Host>, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
     let outputs = operator.infer(inputs)?;
+    outputs.iter().try_for_each(|fact| check(fact.shape()))?;
     let small = outputs.iter().all(|fact| {
         let shape = fact.shape().iter();
         let mut shape = shape.scan(1usize, |n, &size| {
@@ -176,6 +179,20 @@ pub(crate) fn infer(operator: &dyn Operator<Host>, inputs: &Facts) -> Result<Vec
             (None, fact) => Ok(fact),
         })
         .collect()
+}
+
+/// Refuses what is no shape of a tensor. Zeros are left out, so that no later product of sizes can
+/// overflow.
+fn check(shape: &[usize]) -> Result<(), Fault> {
+    if shape.len() > MAX_AXES {
+        let what = format!("a tensor of {} axes", shape.len());
+        return Err(Fault::Unsupported(what));
+    }
+    let sizes: Vec<usize> = shape.iter().copied().filter(|&size| size > 0).collect();
+    match isize::try_from(ops::count(&sizes)?) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Fault::shape(format!("the size of {shape:?} overflows"))),
+    }
 }
 
 /// Runs `operator`, but not for what is known or empty.

@@ -321,7 +321,7 @@ pub(crate) fn upload<B: Backend>(
         Some(Elements::Float(values)) => values.clone(),
         Some(Elements::Int(values)) => values
             .iter()
-            .map(|&value| (value.abs() <= MAX_EXACT).then_some(value as f32))
+            .map(|&value| (value.unsigned_abs() <= MAX_EXACT as u64).then_some(value as f32))
             .collect::<Option<_>>()
             .ok_or("holds integers beyond 2^24, which are not exact on the device")?,
         Some(Elements::Text(_)) => return Err("holds text, numbers are needed"),

@@ -7,7 +7,7 @@ use crate::Fault;
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::step::MAX_COMPUTED;
-use crate::value::{Elements, Fact, Facts, Values};
+use crate::value::{Elements, Fact, Facts, Values, read};
 
 /// What an operator of two inputs computes.
 pub(crate) struct Rule<B: Backend> {
@@ -73,7 +73,7 @@ impl<B: Backend> Operator<B> for Binary<B> {
         let (left, right) = same_rank::<B>(left, right);
         let out = (self.rule.on_tensors)(left, right, dtype);
         Ok(vec![match self.rule.result {
-            None => wrapped::<B>(dtype, out),
+            None => unsigned::<B>(dtype, wrapped::<B>(dtype, out))?,
             Some(_) => out,
         }])
     }
@@ -191,6 +191,25 @@ pub(crate) fn wrapped<B: Backend>(dtype: DType, x: FloatTensor<B>) -> FloatTenso
     let turns = B::float_sub_scalar(x.clone(), low.into());
     let turns = B::float_floor(B::float_mul_scalar(turns, (1.0 / period).into()));
     B::float_sub(x, B::float_mul_scalar(turns, period.into()))
+}
+
+/// `x`, unless `dtype` is a wide unsigned type and an element is negative: what it wraps around to
+/// is not exact in float32. One number is read back.
+pub(crate) fn unsigned<B: Backend>(
+    dtype: DType,
+    x: FloatTensor<B>,
+) -> Result<FloatTensor<B>, Fault> {
+    let elements = x.shape().num_elements();
+    if !matches!(dtype, DType::U32 | DType::U64) || elements == 0 {
+        return Ok(x);
+    }
+    let row = B::float_reshape(B::float_detach(x.clone()), Shape::from([1, elements]));
+    match read::<B>(B::float_min_dim(row, 1))?.first() {
+        Some(&least) if least < 0.0 => Err(Fault::Unsupported(format!(
+            "{least}, which a run computes, as {dtype}"
+        ))),
+        _ => Ok(x),
+    }
 }
 
 /// The right input's shape, moved to start at `axis` of the left one.

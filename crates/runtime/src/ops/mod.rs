@@ -129,7 +129,7 @@ pub(crate) struct Registry<B: Backend>(HashMap<&'static str, Row<B>>);
 
 impl<B: Backend> Registry<B> {
     pub fn new() -> Registry<B> {
-        Registry(rows().into_iter().map(|row| (row.name, row)).collect())
+        Registry(rows().map(|row| (row.name, row)).collect())
     }
 
     /// The row of `node`'s operator, if it is implemented.
@@ -141,29 +141,33 @@ impl<B: Backend> Registry<B> {
     }
 }
 
-fn rows<B: Backend>() -> Vec<Row<B>> {
-    [
-        attention::rows(),
-        elementwise::rows(),
-        image::rows(),
-        linear::rows(),
-        ml::rows(),
-        movement::rows(),
-        normalise::rows(),
-        quantise::rows(),
-        recurrent::rows(),
-        reduce::rows(),
-        window::rows(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+/// Family after family, each made when it is reached.
+fn rows<B: Backend>() -> impl Iterator<Item = Row<B>> {
+    let families: [fn() -> Vec<Row<B>>; 11] = [
+        attention::rows,
+        elementwise::rows,
+        image::rows,
+        linear::rows,
+        ml::rows,
+        movement::rows,
+        normalise::rows,
+        quantise::rows,
+        recurrent::rows,
+        reduce::rows,
+        window::rows,
+    ];
+    families.into_iter().flat_map(|rows| rows())
+}
+
+/// The row `name`, for who needs one and no registry.
+fn row<B: Backend>(name: &str) -> Option<Row<B>> {
+    rows().find(|row| row.name == name)
 }
 
 /// The names of the operators that can run, in order; those outside the default domain with their
 /// domain.
 pub fn operators() -> Vec<&'static str> {
-    let rows = rows::<Host>().into_iter().map(|row| row.name);
+    let rows = rows::<Host>().map(|row| row.name);
     let ours = |name: &&str| !name.starts_with("scoville.");
     let mut names: Vec<_> = rows.filter(ours).chain(unroll::CONTROL).collect();
     names.sort_unstable();
@@ -172,7 +176,7 @@ pub fn operators() -> Vec<&'static str> {
 
 /// What the operator `name` does to the gradient, if it is implemented.
 pub(crate) fn gradient(name: &str) -> Option<Gradient> {
-    let row = rows::<Host>().into_iter().find(|row| row.name == name);
+    let row = row::<Host>(name);
     let control = unroll::CONTROL.contains(&name).then_some(Gradient::Exact);
     row.map(|row| row.gradient).or(control)
 }

@@ -198,7 +198,17 @@ impl Case {
 
     /// Asserts that it is refused before it runs, for a reason that contains `reason`.
     pub fn fails(&self, reason: &str) {
-        let fault = self.infer().expect_err("it must fail").to_string();
+        self.says(&self.infer().expect_err("it must fail"), reason);
+    }
+
+    /// Asserts that it is refused when it runs, for a reason that contains `reason`.
+    pub fn fails_in_a_run(&self, reason: &str) {
+        self.infer().expect(self.op);
+        self.says(&self.run(0).expect_err("it must fail"), reason);
+    }
+
+    fn says(&self, fault: &Fault, reason: &str) {
+        let fault = fault.to_string();
         assert!(
             fault.contains(reason),
             "{}: {fault:?} does not say {reason:?}",

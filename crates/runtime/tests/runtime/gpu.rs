@@ -1,7 +1,7 @@
 //! The same small network on a GPU (the software one will do) and on the CPU.
 
 use scoville_kernels::{Array, Device, DeviceSpec, adapters};
-use scoville_onnx::{Attribute, Graph};
+use scoville_onnx::{Attribute, Data, Graph};
 use scoville_runtime::{Model, ModelSpec};
 
 use crate::graphs::{Builder, cnn, random};
@@ -112,6 +112,13 @@ fn small_graphs() -> Vec<(&'static str, Graph)> {
                 .node_with("Einsum", &["x", "x"], "s", &[text("equation", "bij,bij->")])
                 .node("Sub", &["x", "s"], "y"),
         ),
+        (
+            "Einsum",
+            builder()
+                .node_with("Einsum", &["x"], "a", &[text("equation", "bij->")])
+                .node_with("Einsum", &["a", "a"], "s", &[text("equation", ",->")])
+                .node("Sub", &["x", "s"], "y"),
+        ),
         ("Transpose", builder().node("Transpose", &["x"], "y")),
         (
             "GatherND",
@@ -173,10 +180,61 @@ fn small_graphs() -> Vec<(&'static str, Graph)> {
     graphs.into_iter().map(finish).collect()
 }
 
+/// Quantised operators with scales and zero points that are scalars, known and computed, on `x` of
+/// [1, 4, 6] and on a scalar.
+fn quantised_graphs() -> Vec<(&'static str, Graph)> {
+    let axes = |axes: &[i64]| {
+        let axes = ("axes", Attribute::Ints(axes.to_vec()));
+        [axes, ("keepdims", Attribute::Int(0))]
+    };
+    // The bytes q [1, 4, 6], v [6] and one []; the scale `computed` [].
+    let builder = || {
+        Builder::fixed(&[1, 4, 6])
+            .floats("s", &[], &[0.01])
+            .constant("z", &[], Data::U8(vec![3]))
+            .node("QuantizeLinear", &["x", "s", "z"], "q")
+            .node_with("ReduceMax", &["x"], "vector", &axes(&[0, 1]))
+            .node("QuantizeLinear", &["vector", "s", "z"], "v")
+            .node_with("ReduceMax", &["x"], "scalar", &axes(&[0, 1, 2]))
+            .node("QuantizeLinear", &["scalar", "s", "z"], "one")
+            .node("Mul", &["scalar", "s"], "computed")
+    };
+    let of = |op, inputs: &[&str]| builder().node(op, inputs, "bytes");
+    let linear = ["v", "s", "z", "v", "s", "z", "s", "z"];
+    let computed = ["v", "computed", "z", "v", "s", "z", "s", "z"];
+    let sum = ["one", "s", "z", "one", "computed", "z", "s", "z"];
+    let graphs = vec![
+        (
+            "QuantizeLinear",
+            of("QuantizeLinear", &["scalar", "computed", "z"]),
+        ),
+        ("MatMulInteger", of("MatMulInteger", &["v", "v", "z", "z"])),
+        ("QLinearMatMul", of("QLinearMatMul", &linear)),
+        ("QLinearMatMul", of("QLinearMatMul", &computed)),
+        ("QLinearAdd", of("com.microsoft.QLinearAdd", &sum)),
+        (
+            "QLinearMul",
+            of(
+                "com.microsoft.QLinearMul",
+                &["q", "s", "z", "one", "s", "z", "computed", "z"],
+            ),
+        ),
+    ];
+    let finish = |(op, builder): (&'static str, Builder)| {
+        let graph = builder
+            .node_with("Cast", &["bytes"], "floats", &[("to", Attribute::Int(1))])
+            .node("Add", &["x", "floats"], "y")
+            .ints("flat", &[1, -1])
+            .node("Reshape", &["y", "flat"], "logits");
+        (op, graph.build())
+    };
+    graphs.into_iter().map(finish).collect()
+}
+
 #[test]
 fn operators_agree() {
     let Some(gpu) = gpu() else { return };
-    for (op, graph) in small_graphs() {
+    for (op, graph) in small_graphs().into_iter().chain(quantised_graphs()) {
         let run = |device: &Device| {
             let model = Model::load(graph.clone(), &ModelSpec::raw(), device).expect(op);
             let x = Array::from_vec(device, 1, 24, random(5, 24)).expect("fits");
@@ -193,6 +251,40 @@ fn operators_agree() {
                 error <= 1e-4,
                 "{op}: off by {error}: {got:?} instead of {expected:?}"
             );
+        }
+    }
+}
+
+/// WGSL may assume that there is neither NaN nor infinity.
+#[test]
+fn what_is_not_finite_is_found() {
+    let Some(gpu) = gpu() else { return };
+    let sign = |positive: i64, negative: i64| {
+        let attributes = [("detect_positive", positive), ("detect_negative", negative)];
+        attributes.map(|(name, value)| (name, Attribute::Int(value)))
+    };
+    // 0, 1, infinity and its opposite, NaN.
+    let x = [0.0, 1.0, 2.0, -2.0, 3.0];
+    for (op, attributes, expected) in [
+        ("IsNaN", vec![], [0.0, 0.0, 0.0, 0.0, 1.0]),
+        ("IsInf", vec![], [0.0, 0.0, 1.0, 1.0, 0.0]),
+        ("IsInf", sign(1, 0).to_vec(), [0.0, 0.0, 1.0, 0.0, 0.0]),
+        ("IsInf", sign(0, 1).to_vec(), [0.0, 0.0, 0.0, 1.0, 0.0]),
+    ] {
+        let graph = Builder::fixed(&[1, 5])
+            .floats("huge", &[5], &[1.0, 1.0, 3e38, 3e38, 3e38])
+            .floats("last", &[5], &[0.0, 0.0, 0.0, 0.0, 3e38])
+            .node("Mul", &["x", "huge"], "large")
+            .node("Mul", &["x", "last"], "taken")
+            .node("Sub", &["large", "taken"], "odd")
+            .node_with(op, &["odd"], "flags", &attributes)
+            .node_with("Cast", &["flags"], "y", &[("to", Attribute::Int(1))])
+            .build();
+        for device in [&Device::Cpu, &gpu] {
+            let model = Model::load(graph.clone(), &ModelSpec::raw(), device).expect(op);
+            let x = Array::from_vec(device, 1, 5, x.to_vec()).expect("fits");
+            let y = model.output(&x).expect(op).to_vec().expect("reads");
+            assert_eq!(y, expected, "{op} {attributes:?} on {device:?}");
         }
     }
 }

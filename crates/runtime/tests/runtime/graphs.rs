@@ -32,13 +32,8 @@ impl Builder {
         )
     }
 
-    pub fn floats(mut self, name: &str, shape: &[usize], values: &[f32]) -> Builder {
-        let tensor = Tensor {
-            shape: shape.to_vec(),
-            data: Data::F32(values.to_vec()),
-        };
-        self.0.constants.insert(name.into(), tensor);
-        self
+    pub fn floats(self, name: &str, shape: &[usize], values: &[f32]) -> Builder {
+        self.constant(name, shape, Data::F32(values.to_vec()))
     }
 
     /// Pseudo-random weights in [-0.5, 0.5).
@@ -51,16 +46,17 @@ impl Builder {
         self.floats(name, shape, &values)
     }
 
-    pub fn ints(mut self, name: &str, values: &[i64]) -> Builder {
-        let tensor = Tensor {
-            shape: vec![values.len()],
-            data: Data::I64(values.to_vec()),
-        };
-        self.0.constants.insert(name.into(), tensor);
+    pub fn ints(self, name: &str, values: &[i64]) -> Builder {
+        self.constant(name, &[values.len()], Data::I64(values.to_vec()))
+    }
+
+    pub fn constant(mut self, name: &str, shape: &[usize], data: Data) -> Builder {
+        let shape = shape.to_vec();
+        self.0.constants.insert(name.into(), Tensor { shape, data });
         self
     }
 
-    /// A node that makes `output`.
+    /// A node that makes `output`; `op` with its domain, unless that is the default one.
     pub fn node(self, op: &str, inputs: &[&str], output: &str) -> Builder {
         self.node_with(op, inputs, output, &[])
     }
@@ -77,10 +73,11 @@ impl Builder {
             &name,
             attributes.iter().map(|(k, v)| (k.to_string(), v.clone())),
         );
+        let (domain, op) = op.rsplit_once('.').unwrap_or(("", op));
         self.0.nodes.push(Node {
             name,
             op: op.into(),
-            domain: String::new(),
+            domain: domain.into(),
             inputs: inputs.iter().map(|name| name.to_string()).collect(),
             outputs: vec![output.into()],
             attributes,

@@ -20,7 +20,9 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{Case, floats};
+    use scoville_onnx::Data;
+
+    use crate::ops::testing::{Case, floats, typed};
 
     #[test]
     fn values() {
@@ -32,5 +34,13 @@ mod tests {
         case(matrix(), row()).gradient_agrees();
         case(row(), matrix()).gradient_agrees();
         case(matrix(), floats(&[3], &[0.0; 3])).fails("do not broadcast");
+    }
+
+    #[test]
+    fn unsigned() {
+        let one = |value| typed(&[1], Data::U32(vec![value]));
+        let case = |left, right| Case::new("Sub").input(one(left)).input(one(right));
+        case(5, 3).gives(&[1], &[2.0]);
+        case(3, 5).fails_in_a_run("-2, which a run computes, as uint32");
     }
 }

@@ -43,7 +43,9 @@ impl<B: Backend> Operator<B> for ConstantOfShape {
     fn forward(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         let value = match self.value.elements() {
             Some(Elements::Float(values)) => one(values)?,
-            Some(Elements::Int(values)) if one(values)?.abs() <= MAX_EXACT => one(values)? as f32,
+            Some(Elements::Int(values)) if one(values)?.unsigned_abs() <= MAX_EXACT as u64 => {
+                one(values)? as f32
+            }
             _ => return Err(Fault::Unsupported("a large tensor of this value".into())),
         };
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
@@ -83,6 +85,7 @@ mod tests {
             .attribute("value", value(Data::F32(vec![1.5, 2.5])))
             .fails("not one element");
         case(&[-2]).fails("size -2 is no size");
+        case(&[1 << 40, 0, 1 << 40]).fails("overflows");
         case(&[i64::MAX, 3])
             .attribute("value", value(Data::I64(vec![1])))
             .fails("overflows");

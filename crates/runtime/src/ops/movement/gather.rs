@@ -8,7 +8,7 @@ use burn_backend::{
 use scoville_onnx::Node;
 
 use super::kept::Kept;
-use super::rows::{computed, position, upload};
+use super::rows::{check_below, picks};
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
@@ -34,11 +34,7 @@ impl<B: Backend> Operator<B> for Gather<B> {
         let (size, after) = rest
             .split_first()
             .map_or((0, rest), |(&size, after)| (size, after));
-        if let Some(indices) = indices.known_ints() {
-            picks(indices, size)?;
-        } else if size == 0 && !indices.shape().contains(&0) {
-            return Err(Fault::shape("the axis has no entries"));
-        }
+        check_below(indices, size)?;
         let shape = [before, indices.shape(), after].concat();
         Ok(vec![data.with_shape(shape)])
     }
@@ -51,12 +47,7 @@ impl<B: Backend> Operator<B> for Gather<B> {
         let shape = inputs.shape(0)?;
         let axis = crate::ops::axis(self.axis, shape.len())?;
         let size = shape.get(axis).copied().unwrap_or(0);
-        let picks = match inputs.fact(1).filter(|fact| fact.is_known()) {
-            Some(fact) => self.picks.get(Some(fact), &[size], || {
-                upload::<B>(picks(inputs.ints(1)?, size)?, inputs.device)
-            })?,
-            None => computed::<B>(inputs.tensor(1)?, size),
-        };
+        let picks = picks(&mut inputs, &self.picks, size)?;
         let out = B::float_select(inputs.tensor(0)?, axis, picks);
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(out, Shape::from(on_device(shape)))])
@@ -88,11 +79,6 @@ impl<B: Backend> Operator<B> for Gather<B> {
         };
         Some(vec![Some(place)])
     }
-}
-
-/// The indices, counted from either end, as positions below `size`.
-fn picks(indices: &[i64], size: usize) -> Result<Vec<usize>, Fault> {
-    indices.iter().map(|&index| position(index, size)).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use burn_backend::{
 use scoville_onnx::Node;
 
 use super::kept::Kept;
-use super::rows::{computed, position, upload};
+use super::rows::{check_below, picks};
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
@@ -32,11 +32,7 @@ impl<B: Backend> Operator<B> for GatherElements<B> {
         let (data, indices) = (inputs.any(0)?, inputs.any(1)?);
         let axis = crate::ops::axis(self.axis, data.shape().len())?;
         let size = fits(data.shape(), indices.shape(), axis)?;
-        if let Some(indices) = indices.known_ints() {
-            positions(indices, size)?;
-        } else if size == 0 && !indices.shape().contains(&0) {
-            return Err(Fault::shape("the axis has no entries"));
-        }
+        check_below(indices, size)?;
         Ok(vec![data.with_shape(indices.shape().to_vec())])
     }
 
@@ -49,12 +45,7 @@ impl<B: Backend> Operator<B> for GatherElements<B> {
         let out = outputs.first().map(Fact::shape).unwrap_or_default();
         let axis = crate::ops::axis(self.axis, shape.len())?;
         let size = fits(&shape, out, axis)?;
-        let indices = match inputs.fact(1).filter(|fact| fact.is_known()) {
-            Some(fact) => self.indices.get(Some(fact), &[size], || {
-                upload::<B>(positions(inputs.ints(1)?, size)?, inputs.device)
-            })?,
-            None => computed::<B>(inputs.tensor(1)?, size),
-        };
+        let indices = picks(&mut inputs, &self.indices, size)?;
         let indices = B::int_reshape(indices, Shape::from(out.to_vec()));
         // Beside the axis, only the indices' own places are looked at.
         let sizes = shape.iter().zip(out).enumerate();
@@ -94,10 +85,6 @@ pub(super) fn fits(data: &[usize], indices: &[usize], axis: usize) -> Result<usi
         )));
     }
     Ok(data.get(axis).copied().unwrap_or(0))
-}
-
-pub(super) fn positions(indices: &[i64], size: usize) -> Result<Vec<usize>, Fault> {
-    indices.iter().map(|&index| position(index, size)).collect()
 }
 
 #[cfg(test)]

@@ -107,12 +107,13 @@ impl Pad {
         out: &[usize],
     ) -> Result<FloatTensor<B>, Fault> {
         let value = self.value(inputs)?;
-        if let (Some(x), Some(value)) = (&x, value) {
-            return Ok(match pads.iter().all(|&pad| pad == (0, 0)) {
-                true => x.clone(),
-                false => B::float_pad(x.clone(), pads, PadMode::Constant(value)),
-            });
-        }
+        let x = match (x, value) {
+            (Some(x), _) if pads.iter().all(|&pad| pad == (0, 0)) => return Ok(x),
+            (Some(x), Some(value)) => {
+                return Ok(B::float_pad(x, pads, PadMode::Constant(value)));
+            }
+            (x, _) => x,
+        };
         let shape = Shape::from(out.to_vec());
         let full = match value {
             Some(value) => B::float_full(shape, value.into(), inputs.device, FloatDType::F32),

@@ -1,4 +1,4 @@
-//! Rows of a matrix that indices name: what GatherND, the Scatter operators and ReverseSequence are
+//! Rows of a matrix that indices name: what the Gather and Scatter operators and ReverseSequence are
 //! made of.
 
 use burn_backend::{
@@ -6,7 +6,9 @@ use burn_backend::{
     tensor::{FloatTensor, IntTensor},
 };
 
+use super::kept::Kept;
 use crate::Fault;
+use crate::value::{Fact, Values};
 
 /// Indices of rows, on the device.
 #[derive(Clone)]
@@ -111,6 +113,36 @@ pub(super) fn position(index: i64, size: usize) -> Result<usize, Fault> {
             "index {index} lies outside the {size} entries of the axis"
         ))
     })
+}
+
+/// Indices counted from either end, as positions below `size`.
+pub(super) fn positions(indices: &[i64], size: usize) -> Result<Vec<usize>, Fault> {
+    indices.iter().map(|&index| position(index, size)).collect()
+}
+
+/// Refuses indices that do not lie below `size`, as far as they are known.
+pub(super) fn check_below(indices: &Fact, size: usize) -> Result<(), Fault> {
+    match indices.known_ints() {
+        Some(indices) => positions(indices, size).map(|_| ()),
+        None if size == 0 && !indices.shape().contains(&0) => {
+            Err(Fault::shape("the axis has no entries"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The indices of input 1, known or computed, as positions below `size`.
+pub(super) fn picks<B: Backend>(
+    inputs: &mut Values<B>,
+    kept: &Kept<IntTensor<B>>,
+    size: usize,
+) -> Result<IntTensor<B>, Fault> {
+    match inputs.fact(1).filter(|fact| fact.is_known()) {
+        Some(fact) => kept.get(Some(fact), &[size], || {
+            upload::<B>(positions(inputs.ints(1)?, size)?, inputs.device)
+        }),
+        None => Ok(computed::<B>(inputs.tensor(1)?, size)),
+    }
 }
 
 /// The step in a row-major list for each step along an axis.

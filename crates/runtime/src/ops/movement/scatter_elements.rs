@@ -4,7 +4,7 @@
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::Node;
 
-use super::gather_elements::{fits, positions};
+use super::gather_elements::fits;
 use super::kept::Kept;
 use super::rows::{self, coordinates, strides, upload};
 use super::scatter::{self, Reduction, Updates};
@@ -48,7 +48,7 @@ fn known(
     let size = data.get(axis).copied().unwrap_or(0);
     let stride = strides(data).get(axis).copied().unwrap_or(1);
     let starts = starts(data, shape, axis)?;
-    let places = positions(indices, size)?.into_iter().zip(starts);
+    let places = rows::positions(indices, size)?.into_iter().zip(starts);
     Ok(places
         .map(|(index, start)| start + index * stride)
         .collect())

@@ -22,10 +22,14 @@ impl<B: Backend> Operator<B> for Unsqueeze {
             .0
             .get(inputs)?
             .ok_or_else(|| Fault::shape("no axes are given"))?;
-        let axes = crate::ops::axes(&axes, data.shape().len() + axes.len())?;
-        let mut shape = data.shape().to_vec();
-        // Sorted, so each index is at most the length so far.
-        axes.into_iter().for_each(|axis| shape.insert(axis, 1));
+        let rank = data.shape().len() + axes.len();
+        let axes = crate::ops::axes(&axes, rank)?;
+        let mut sizes = data.shape().iter().copied();
+        let size = |axis| match axes.binary_search(&axis) {
+            Ok(_) => Some(1),
+            Err(_) => sizes.next(),
+        };
+        let shape = (0..rank).map_while(size).collect();
         Ok(vec![data.reshaped(shape)])
     }
 
@@ -62,5 +66,9 @@ mod tests {
             .gives(&[2, 1, 1], &[5.0, 6.0]);
         case(11).ints("axes", &[2]).fails("outside");
         case(11).fails("no axes");
+        let many: Vec<i64> = (0..64).collect();
+        case(13)
+            .constant(ints(&[64], &many))
+            .fails("a tensor of 65 axes");
     }
 }

@@ -3,6 +3,8 @@
 //! - Floats to integers are truncated; what leaves int32 and a narrower type is undefined, and becomes the
 //!   nearest bound of int32 before it wraps, as onnxruntime has it on most machines. NaN becomes 0.
 //! - Integers to narrower ones wrap; numbers to booleans are whether they are not 0.
+//! - Negative numbers that a run computes are refused as uint32 and uint64: float32 does not hold what
+//!   they wrap around to.
 //! - float16 and bfloat16 are computed in float32, and rounded when something is cast to them; the gradient
 //!   passes as if it were not.
 //! - Text is cast where it is known.
@@ -13,7 +15,7 @@ use scoville_onnx::{DType, Node};
 use super::half::rounded;
 use super::text;
 use crate::Fault;
-use crate::ops::broadcast::{wrap, wrapped};
+use crate::ops::broadcast::{unsigned, wrap, wrapped};
 use crate::ops::elementwise::mask::{as_floats, is, is_nan};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
@@ -82,8 +84,8 @@ impl<B: Backend> Operator<B> for Cast {
             _ if from == to => x,
             (_, true) => rounded::<B>(x, to),
             (_, false) if to == DType::Bool => as_floats::<B>(B::bool_not(is::<B>(x, 0.0))),
-            (true, false) => truncated::<B>(x, to),
-            (false, false) => wrapped::<B>(to, x),
+            (true, false) => unsigned::<B>(to, truncated::<B>(x, to))?,
+            (false, false) => unsigned::<B>(to, wrapped::<B>(to, x))?,
         }])
     }
 
@@ -205,6 +207,7 @@ mod tests {
     const STRING: i64 = 8;
     const BOOL: i64 = 9;
     const FLOAT16: i64 = 10;
+    const UINT32: i64 = 12;
     const UINT64: i64 = 13;
 
     #[test]
@@ -239,6 +242,13 @@ mod tests {
         cast(x(), BOOL).gives(&[3], &[1.0, 1.0, 0.0]);
         cast(x(), FLOAT).gives(&[3], &[300.0, -1.0, 0.0]);
         cast_known(ints(&[1], &[(1 << 24) + 1]), FLOAT).gives(&[1], &[16_777_216.0]);
+        for to in [UINT32, UINT64] {
+            cast(x(), to).fails_in_a_run("-1, which a run computes, as uint");
+            cast(floats(&[3], &[-0.9, f32::NAN, -0.0]), to).gives(&[3], &[0.0; 3]);
+            cast(ints(&[2], &[300, 0]), to).gives(&[2], &[300.0, 0.0]);
+            cast(floats(&[2], &[2.0, -1.5]), to).fails_in_a_run("-1, which");
+        }
+        cast_known(x(), UINT32).gives_ints(&[3], &[300, 4_294_967_295, 0]);
         cast(bools(&[2], &[true, false]), FLOAT).gives(&[2], &[1.0, 0.0]);
         cast_known(bools(&[2], &[true, false]), INT32).gives_ints(&[2], &[1, 0]);
     }

@@ -3,12 +3,12 @@
 //!
 //! Computed in float32, so exact while no partial sum leaves 2^24.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::inner;
 use super::requantise::Scales;
-use super::scale::{quantised, result_type, rounded_ints, saturated, shifted};
+use super::scale::{one_element, quantised, result_type, rounded_ints, shaped, shifted};
 use crate::Fault;
 use crate::ops::broadcast::same_rank;
 use crate::ops::samples::{Samples, along_first};
@@ -58,16 +58,6 @@ fn filters(weights: &[usize]) -> (usize, usize) {
     match weights.split_first() {
         Some((&filters, rest)) => (filters, rest.len()),
         None => (0, 0),
-    }
-}
-
-fn one_element(inputs: &Facts, index: usize) -> Result<(), Fault> {
-    match inputs.get(index) {
-        Some(fact) if fact.len() != 1 => Err(Fault::Input {
-            index,
-            what: "must be one number",
-        }),
-        _ => Ok(()),
     }
 }
 
@@ -121,17 +111,13 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         let [x, x_zero, w, w_zero] = self.inputs;
         let w_shape = inputs.shape(w)?;
         let (filters, axes) = filters(&w_shape);
-        let reshape =
-            |x: FloatTensor<B>, shape: Vec<usize>| B::float_reshape(x, Shape::from(shape));
-        let scalar = |x: Option<FloatTensor<B>>| x.map(|x| reshape(x, vec![]));
-        let x_moved = {
-            let zero = scalar(inputs.optional_tensor(x_zero)?);
-            shifted::<B>(inputs.tensor(x)?, zero)
-        };
+        let zero = inputs.optional_tensor(x_zero)?;
+        let zero = zero.map(|zero| shaped::<B>(zero, &[]));
+        let x_moved = shifted::<B>(inputs.tensor(x)?, zero);
         let w_moved = match inputs.optional_tensor(w_zero)? {
             Some(zero) => {
                 let shape = by_filter(&inputs.shape(w_zero)?, filters, axes)?;
-                shifted::<B>(inputs.tensor(w)?, Some(reshape(zero, shape)))
+                shifted::<B>(inputs.tensor(w)?, Some(shaped::<B>(zero, &shape)))
             }
             None => inputs.tensor(w)?,
         };
@@ -145,14 +131,12 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         }
         if let Some(bias) = rounded_ints(&mut inputs, 8)? {
             let shape = by_filter(&[filters], filters, axes.saturating_sub(1))?;
-            let (left, right) = same_rank::<B>(sums, reshape(bias, shape));
+            let (left, right) = same_rank::<B>(sums, shaped::<B>(bias, &shape));
             sums = B::float_add(left, right);
         }
         let scales = self.scales(&w_shape, &inputs.shape(4)?)?;
-        let (sums, scale) = same_rank::<B>(sums, scales.combined(&mut inputs)?);
-        let zero = scalar(inputs.optional_tensor(7)?);
         let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
-        Ok(vec![saturated::<B>(B::float_mul(sums, scale), zero, dtype)])
+        Ok(vec![scales.quantised(sums, &mut inputs, 7, dtype)?])
     }
 
     fn samples(

@@ -5,9 +5,9 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, Spread, fit, shifted};
+use super::scale::{Layout, fit, shifted};
 use crate::Fault;
-use crate::ops::samples::{Samples, beside};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::step::MAX_COMPUTED;
 use crate::value::{Elements, Fact, Facts, Values, is_float};
@@ -85,13 +85,9 @@ impl<B: Backend> Operator<B> for DequantizeLinear {
     }
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let (shape, scale) = (inputs.shape(0)?, inputs.shape(1)?);
-        let spread = self.layout.over(&shape, &scale)?;
-        let (device, x) = (inputs.device, inputs.tensor(0)?);
-        let scale = spread.over::<B>(inputs.tensor(1)?, &shape, device);
-        let zero = inputs.optional_tensor(2)?;
-        let zero = zero.map(|zero| spread.over::<B>(zero, &shape, device));
-        Ok(vec![B::float_mul(shifted::<B>(x, zero), scale)])
+        let (scale, zero) = self.layout.spread(&mut inputs)?;
+        let moved = shifted::<B>(inputs.tensor(0)?, zero);
+        Ok(vec![B::float_mul(moved, scale)])
     }
 
     fn samples(
@@ -100,13 +96,7 @@ impl<B: Backend> Operator<B> for DequantizeLinear {
         inputs: &Facts,
         outputs: &[Fact],
     ) -> Option<Vec<Option<Samples>>> {
-        let [x, scale] = [inputs.get(0)?.shape(), inputs.get(1)?.shape()];
-        let axes = match self.layout.over(x, scale).ok()? {
-            Spread::Tensor => vec![],
-            Spread::Axis(axis) => vec![axis],
-            Spread::Blocks(..) => return None,
-        };
-        beside(samples, &axes, outputs.len())
+        self.layout.samples(samples, inputs, outputs)
     }
 }
 

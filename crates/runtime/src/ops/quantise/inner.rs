@@ -4,7 +4,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
-use crate::ops::{Context, Operator, Parsed, Registry};
+use crate::ops::{Context, Operator, Parsed, row};
 use crate::value::{Fact, Facts, Value, Values};
 
 /// The operator `op` of the default domain with the attributes of `node`, on the inputs of `node` that
@@ -22,9 +22,7 @@ pub(super) fn parse<B: Backend>(
         inputs: picks.iter().map(name).collect(),
         ..node.clone()
     };
-    let registry = Registry::<B>::new();
-    let row = registry.find(&plain);
-    let row = row.ok_or_else(|| Fault::Unsupported(format!("{op} of it")))?;
+    let row = row::<B>(op).ok_or_else(|| Fault::Unsupported(format!("{op} of it")))?;
     (row.parse)(&plain, context)
 }
 

@@ -4,14 +4,14 @@
 //! Computed in float32, so exact while no partial sum leaves 2^24: at worst 258 products of bytes, in
 //! practice some ten thousand.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::inner;
 use super::requantise::Scales;
-use super::scale::{quantised, result_type, saturated, shifted};
+use super::scale::{quantised, result_type, shaped, shifted};
 use crate::Fault;
-use crate::ops::broadcast::{broadcast, same_rank};
+use crate::ops::broadcast::broadcast;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
@@ -111,7 +111,7 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
             let zero = match inputs.optional_tensor(zero)? {
                 Some(tensor) => {
                     let aligned = aligned(&inputs.shape(zero)?, &shape, rows)?;
-                    Some(B::float_reshape(tensor, Shape::from(aligned)))
+                    Some(shaped::<B>(tensor, &aligned))
                 }
                 None => None,
             };
@@ -123,13 +123,10 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
             return Ok(vec![sums]);
         }
         let scales = self.scales(|index| inputs.shape(index))?;
-        let (sums, scale) = same_rank::<B>(sums, scales.combined(&mut inputs)?);
-        let zero = inputs.optional_tensor(7)?;
-        let zero = zero.map(|zero| B::float_reshape(zero, Shape::from(Vec::<usize>::new())));
         let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
-        let y = saturated::<B>(B::float_mul(sums, scale), zero, dtype);
+        let y = scales.quantised(sums, &mut inputs, 7, dtype)?;
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
-        Ok(vec![B::float_reshape(y, Shape::from(shape.to_vec()))])
+        Ok(vec![shaped::<B>(y, shape)])
     }
 
     fn samples(

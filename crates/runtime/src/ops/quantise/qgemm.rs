@@ -1,12 +1,12 @@
 //! QGemm of onnxruntime (domain com.microsoft): Gemm of `a - a zero` and `b - b zero` plus a bias in int32,
 //! times `alpha * a scale * b scale`; a float, or quantised again where a result scale is given.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{Attributes, DType, Node};
 
 use super::inner;
 use super::requantise::Scales;
-use super::scale::{quantised, result_type, rounded_ints, saturated, shifted};
+use super::scale::{one_element, quantised, result_type, rounded_ints, shaped, shifted};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank};
 use crate::ops::samples::{Samples, alone};
@@ -32,16 +32,6 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
         alpha: node.attributes.float_or("alpha", 1.0)?,
         transposed: node.attributes.int_or("transB", 0)? != 0,
     }))
-}
-
-fn one_element(inputs: &Facts, index: usize) -> Result<(), Fault> {
-    match inputs.get(index) {
-        Some(fact) if fact.len() != 1 => Err(Fault::Input {
-            index,
-            what: "must be one number",
-        }),
-        _ => Ok(()),
-    }
 }
 
 impl<B: Backend> QGemm<B> {
@@ -90,16 +80,14 @@ impl<B: Backend> Operator<B> for QGemm<B> {
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
         let b = inputs.shape(3)?;
-        let reshape =
-            |x: FloatTensor<B>, shape: Vec<usize>| B::float_reshape(x, Shape::from(shape));
         let mut operands = Vec::with_capacity(2);
         for (at, is_b) in [(0, false), (3, true)] {
             let zero = match inputs.optional_tensor(at + 2)? {
                 Some(zero) if is_b => {
                     let shape = self.columns(&inputs.shape(at + 2)?, &b, true)?;
-                    Some(reshape(zero, shape))
+                    Some(shaped::<B>(zero, &shape))
                 }
-                zero => zero.map(|zero| reshape(zero, vec![])),
+                zero => zero.map(|zero| shaped::<B>(zero, &[])),
             };
             let moved = shifted::<B>(inputs.tensor(at)?, zero);
             operands.push(Value::new(Fact::float(inputs.shape(at)?), moved));
@@ -115,15 +103,12 @@ impl<B: Backend> Operator<B> for QGemm<B> {
             result: inputs.fact(7).map(|_| (7, vec![])),
             factor: self.alpha,
         };
-        let (sums, scale) = same_rank::<B>(sums, scales.combined(&mut inputs)?);
-        let y = B::float_mul(sums, scale);
         let dtype = outputs.first().map_or(DType::F32, |fact| fact.dtype);
-        if dtype == DType::F32 {
-            return Ok(vec![y]);
+        if dtype != DType::F32 {
+            return Ok(vec![scales.quantised(sums, &mut inputs, 8, dtype)?]);
         }
-        let zero = inputs.optional_tensor(8)?;
-        let zero = zero.map(|zero| reshape(zero, vec![]));
-        Ok(vec![saturated::<B>(y, zero, dtype)])
+        let (sums, scale) = same_rank::<B>(sums, scales.combined(&mut inputs)?);
+        Ok(vec![B::float_mul(sums, scale)])
     }
 
     fn samples(

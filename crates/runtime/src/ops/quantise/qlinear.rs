@@ -4,11 +4,11 @@
 //! QLinearAdd, QLinearMul, QLinearSigmoid, QLinearLeakyRelu, QLinearSoftmax, QLinearAveragePool,
 //! QLinearGlobalAveragePool, QLinearConcat, QLinearWhere. Scales and zero points are one for a tensor.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::inner;
-use super::scale::{quantised, result_type, saturated, shifted};
+use super::scale::{one_element, quantised, result_type, saturated, shaped, shifted};
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
@@ -118,16 +118,9 @@ pub(super) fn choose<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 fn check_scale(inputs: &Facts, scale: usize) -> Result<(), Fault> {
     inputs.float(scale)?;
     for index in [scale, scale + 1] {
-        if inputs.get(index).is_some_and(|fact| fact.len() != 1) {
-            let what = "must be one number for the whole tensor";
-            return Err(Fault::Input { index, what });
-        }
+        one_element(inputs, index)?;
     }
     Ok(())
-}
-
-fn scalar<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    B::float_reshape(x, Shape::from(Vec::<usize>::new()))
 }
 
 impl<B: Backend> Operator<B> for QLinear<B> {
@@ -169,20 +162,20 @@ impl<B: Backend> Operator<B> for QLinear<B> {
                     Value::new(Fact::new(dtype, shape), x)
                 }
                 Operand::Quantised { .. } => {
-                    let scale = scalar::<B>(inputs.tensor(at + 1)?);
-                    let zero = inputs.optional_tensor(at + 2)?.map(scalar::<B>);
-                    let moved = shifted::<B>(x, zero);
-                    let ones = Shape::from(vec![1; shape.len()]);
-                    let scale = B::float_reshape(scale, ones);
+                    let one = vec![1; shape.len()];
+                    let scale = shaped::<B>(inputs.tensor(at + 1)?, &one);
+                    let zero = inputs.optional_tensor(at + 2)?;
+                    let moved = shifted::<B>(x, zero.map(|zero| shaped::<B>(zero, &one)));
                     Value::new(Fact::float(shape), B::float_mul(moved, scale))
                 }
             });
         }
         let y = inner::run(self.operator.as_ref(), operands, inputs.device)?;
         let fact = outputs.first();
-        let rank = fact.map_or(0, |fact| fact.shape().len());
-        let scale = B::float_reshape(inputs.tensor(self.result)?, Shape::from(vec![1; rank]));
-        let zero = inputs.optional_tensor(self.result + 1)?.map(scalar::<B>);
+        let one = vec![1; fact.map_or(0, |fact| fact.shape().len())];
+        let scale = shaped::<B>(inputs.tensor(self.result)?, &one);
+        let zero = inputs.optional_tensor(self.result + 1)?;
+        let zero = zero.map(|zero| shaped::<B>(zero, &one));
         let dtype = fact.map_or(DType::U8, |fact| fact.dtype);
         Ok(vec![saturated::<B>(B::float_div(y, scale), zero, dtype)])
     }

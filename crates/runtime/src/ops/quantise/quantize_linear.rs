@@ -5,9 +5,9 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, Spread, fit, result_type, saturated};
+use super::scale::{Layout, fit, result_type, saturated};
 use crate::Fault;
-use crate::ops::samples::{Samples, beside};
+use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -46,14 +46,10 @@ impl<B: Backend> Operator<B> for QuantizeLinear {
         mut inputs: Values<B>,
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let (shape, scale) = (inputs.shape(0)?, inputs.shape(1)?);
-        let spread = self.layout.over(&shape, &scale)?;
         let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
-        let (device, x) = (inputs.device, inputs.tensor(0)?);
-        let scale = spread.over::<B>(inputs.tensor(1)?, &shape, device);
-        let zero = inputs.optional_tensor(2)?;
-        let zero = zero.map(|zero| spread.over::<B>(zero, &shape, device));
-        Ok(vec![saturated::<B>(B::float_div(x, scale), zero, dtype)])
+        let (scale, zero) = self.layout.spread(&mut inputs)?;
+        let steps = B::float_div(inputs.tensor(0)?, scale);
+        Ok(vec![saturated::<B>(steps, zero, dtype)])
     }
 
     fn samples(
@@ -62,13 +58,7 @@ impl<B: Backend> Operator<B> for QuantizeLinear {
         inputs: &Facts,
         outputs: &[Fact],
     ) -> Option<Vec<Option<Samples>>> {
-        let [x, scale] = [inputs.get(0)?.shape(), inputs.get(1)?.shape()];
-        let axes = match self.layout.over(x, scale).ok()? {
-            Spread::Tensor => vec![],
-            Spread::Axis(axis) => vec![axis],
-            Spread::Blocks(..) => return None,
-        };
-        beside(samples, &axes, outputs.len())
+        self.layout.samples(samples, inputs, outputs)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The scale from the products of two quantised tensors to a third, or to floats:
 //! `factor * left * right / result`.
 
-use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_onnx::DType;
 
+use super::scale::{saturated, shaped};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, same_rank, stretched};
 use crate::value::Values;
@@ -23,7 +25,7 @@ impl Scales {
         }
         let mut take = |(index, shape): &(usize, Vec<usize>)| {
             let scale = inputs.tensor(*index)?;
-            Ok::<_, Fault>(B::float_reshape(scale, Shape::from(shape.clone())))
+            Ok::<_, Fault>(shaped::<B>(scale, shape))
         };
         let left = B::float_mul_scalar(take(&self.left)?, self.factor.into());
         let (left, right) = same_rank::<B>(left, take(&self.right)?);
@@ -35,6 +37,20 @@ impl Scales {
             }
             None => Ok(product),
         }
+    }
+
+    /// `sums` scaled, moved by the one zero point of input `zero` and cut to `dtype`.
+    pub fn quantised<B: Backend>(
+        &self,
+        sums: FloatTensor<B>,
+        inputs: &mut Values<B>,
+        zero: usize,
+        dtype: DType,
+    ) -> Result<FloatTensor<B>, Fault> {
+        let (sums, scale) = same_rank::<B>(sums, self.combined(inputs)?);
+        let zero = inputs.optional_tensor(zero)?;
+        let zero = zero.map(|zero| shaped::<B>(zero, &[]));
+        Ok(saturated::<B>(B::float_mul(sums, scale), zero, dtype))
     }
 
     fn known<B: Backend>(&self, inputs: &Values<B>) -> Result<Option<FloatTensor<B>>, Fault> {

@@ -7,7 +7,8 @@ use scoville_onnx::{DType, Node};
 use crate::Fault;
 use crate::ops::broadcast::same_rank;
 use crate::ops::elementwise::mask::is_above;
-use crate::value::{Facts, Values};
+use crate::ops::samples::{Samples, beside};
+use crate::value::{Fact, Facts, Values, on_device};
 
 /// The attributes `axis` and `block_size`.
 pub(super) struct Layout {
@@ -64,11 +65,39 @@ impl Layout {
             ))),
         }
     }
+
+    /// The scales of input 1 and the zero points of input 2, ready to broadcast to input 0.
+    pub fn spread<B: Backend>(
+        &self,
+        inputs: &mut Values<B>,
+    ) -> Result<(FloatTensor<B>, Option<FloatTensor<B>>), Fault> {
+        let (x, device) = (inputs.shape(0)?, inputs.device);
+        let spread = self.over(&x, &inputs.shape(1)?)?;
+        let scale = spread.over::<B>(inputs.tensor(1)?, &x, device);
+        let zero = inputs.optional_tensor(2)?;
+        Ok((scale, zero.map(|zero| spread.over::<B>(zero, &x, device))))
+    }
+
+    /// Samples stay apart unless each has scales of its own.
+    pub fn samples(
+        &self,
+        samples: &[Option<Samples>],
+        inputs: &Facts,
+        outputs: &[Fact],
+    ) -> Option<Vec<Option<Samples>>> {
+        let [x, scale] = [inputs.get(0)?.shape(), inputs.get(1)?.shape()];
+        let axes = match self.over(x, scale).ok()? {
+            Spread::Tensor => vec![],
+            Spread::Axis(axis) => vec![axis],
+            Spread::Blocks(..) => return None,
+        };
+        beside(samples, &axes, outputs.len())
+    }
 }
 
 impl Spread {
     /// `scale` in a shape that broadcasts to `x`.
-    pub fn over<B: Backend>(
+    fn over<B: Backend>(
         self,
         scale: FloatTensor<B>,
         x: &[usize],
@@ -116,6 +145,11 @@ impl Spread {
     }
 }
 
+/// `x`, a scale or zero points, in a shape that broadcasts; one number for all has the shape `[]`.
+pub(super) fn shaped<B: Backend>(x: FloatTensor<B>, shape: &[usize]) -> FloatTensor<B> {
+    B::float_reshape(x, Shape::from(on_device(shape)))
+}
+
 /// The least and the greatest value of an integer type that tensors are quantised to.
 pub(super) fn range(dtype: DType) -> Option<(f32, f32)> {
     match dtype {
@@ -145,6 +179,17 @@ pub(super) fn quantised(inputs: &Facts, index: usize) -> Result<&[usize], Fault>
             index,
             what: "does not hold integers of 4, 8 or 16 bits, which are needed",
         }),
+    }
+}
+
+/// Refuses an input `index` of other than one element.
+pub(super) fn one_element(inputs: &Facts, index: usize) -> Result<(), Fault> {
+    match inputs.get(index) {
+        Some(fact) if fact.len() != 1 => Err(Fault::Input {
+            index,
+            what: "must be one number",
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -1,0 +1,223 @@
+//! A graph as operators over numbered values, on one backend: shapes are planned first, then the
+//! plan runs.
+
+mod batch;
+mod plan;
+mod report;
+
+use burn_backend::Backend;
+use scoville_onnx::Graph;
+
+use crate::Error;
+use crate::ops::Context;
+use crate::step::{Registries, Slot, Slots, Step};
+use crate::value::{Facts, Value, Values, upload};
+
+pub(crate) use plan::Plan;
+pub(crate) use report::Planned;
+
+/// Bytes that folding may always take; more where the file's own constants are larger.
+const MIN_FOLDED_BYTES: u64 = 32 << 20;
+
+/// A graph that is ready to run; whatever depends on constants alone has been computed.
+pub(crate) struct Program<B: Backend> {
+    steps: Vec<Step<B>>,
+    names: Vec<String>,
+    /// By slot; `None` for what a run computes.
+    constants: Vec<Option<Value<B>>>,
+    /// The graph's inputs, in order.
+    inputs: Vec<Slot>,
+    device: B::Device,
+    /// Nodes that were computed at load.
+    folded: usize,
+    /// Most bytes that one value may take.
+    limit: u64,
+}
+
+impl<B: Backend> Program<B> {
+    /// Parses every node, puts the constants on `device`, and computes what depends on them alone.
+    pub fn compile(graph: &Graph, device: &B::Device, limit: u64) -> Result<Self, Error> {
+        let mut slots = Slots::default();
+        let inputs = graph.inputs.iter().map(|port| slots.of(&port.name));
+        let mut program = Program {
+            steps: Vec::new(),
+            names: Vec::new(),
+            constants: Vec::new(),
+            inputs: inputs.collect(),
+            device: device.clone(),
+            folded: 0,
+            limit,
+        };
+        for (name, tensor) in &graph.constants {
+            let slot = slots.of(name);
+            program.check_size(name, &tensor.shape, 1)?;
+            program.set_constant(slot, Value::constant(name, tensor, device)?);
+        }
+        let context = Context::new(graph);
+        let registries = Registries::new();
+        let stored = graph
+            .constants
+            .values()
+            .map(|tensor| 4 * tensor.len() as u64);
+        let budget = MIN_FOLDED_BYTES.max(stored.sum());
+        let mut folded = 0;
+        for node in &graph.nodes {
+            let step = Step::parse(node, &context, &registries, &mut slots)?;
+            program.constants.resize(slots.len(), None);
+            match program.fold(&step, budget - folded)? {
+                Some(values) => {
+                    folded += values.iter().map(value_bytes).sum::<u64>();
+                    program.folded += 1;
+                    for (slot, value) in step.outputs.iter().zip(values) {
+                        slot.iter()
+                            .for_each(|&slot| program.set_constant(slot, value.clone()));
+                    }
+                }
+                None => program.steps.push(step),
+            }
+        }
+        program.names = slots.names;
+        program.constants.resize(program.names.len(), None);
+        let outputs = graph.outputs.iter().map(|port| port.name.as_str());
+        program.drop_unread(&outputs.collect::<Vec<_>>());
+        Ok(program)
+    }
+
+    /// Computes a step whose inputs are all constants, if the result takes at most `budget` bytes.
+    fn fold(&self, step: &Step<B>, budget: u64) -> Result<Option<Vec<Value<B>>>, Error> {
+        let values = step.inputs.iter().map(|slot| match slot {
+            Some(slot) => self.constants.get(*slot).cloned().flatten().map(Some),
+            None => Some(None),
+        });
+        let Some(inputs) = values.collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let facts = inputs
+            .iter()
+            .map(|value| value.as_ref().map(|value| value.fact.clone()));
+        let outputs = step.infer(Facts(facts.collect()))?;
+        for fact in &outputs {
+            self.check_size(&step.node, fact.shape(), 1)?;
+        }
+        let bytes = outputs.iter().map(|fact| 8 * fact.len() as u64);
+        if bytes.fold(0, u64::saturating_add) > budget {
+            // Computed again at each run, where it is freed as soon as it has been read.
+            return Ok(None);
+        }
+        let inputs = Values {
+            inputs,
+            device: &self.device,
+        };
+        let mut values = step.run(inputs, &outputs)?;
+        for value in values.iter_mut().filter(|value| value.fact.is_float()) {
+            if value.tensor.is_none() {
+                value.tensor = upload::<B>(&value.fact, &self.device).ok();
+            }
+        }
+        Ok(Some(values))
+    }
+
+    /// Drops the constants that folding left without a reader.
+    fn drop_unread(&mut self, outputs: &[&str]) {
+        let mut read: Vec<bool> = self
+            .names
+            .iter()
+            .map(|name| outputs.contains(&name.as_str()))
+            .collect();
+        for &slot in self
+            .steps
+            .iter()
+            .flat_map(|step| step.inputs.iter().flatten())
+        {
+            if let Some(place) = read.get_mut(slot) {
+                *place = true;
+            }
+        }
+        for (constant, read) in self.constants.iter_mut().zip(read) {
+            if !read {
+                *constant = None;
+            }
+        }
+    }
+
+    /// Runs a plan of this program on inputs of the planned shapes; the targets come out.
+    pub fn run(&self, plan: &Plan, feeds: Vec<Value<B>>) -> Result<Vec<Value<B>>, Error> {
+        let mut values = self.constants.clone();
+        for (&slot, feed) in self.inputs.iter().zip(feeds) {
+            set(&mut values, slot, feed);
+        }
+        for (i, (step, outputs)) in self.steps.iter().zip(&plan.outputs).enumerate() {
+            let Some(outputs) = outputs else { continue };
+            let inputs = step
+                .inputs
+                .iter()
+                .map(|slot| values.get((*slot)?).cloned().flatten())
+                .collect();
+            // Dropped before its last reader runs, so that burn can reuse the memory in place.
+            for &slot in step.inputs.iter().flatten() {
+                if plan.last_use.get(slot) == Some(&i) {
+                    values.get_mut(slot).map(Option::take);
+                }
+            }
+            let inputs = Values {
+                inputs,
+                device: &self.device,
+            };
+            for (slot, value) in step.outputs.iter().zip(step.run(inputs, outputs)?) {
+                slot.iter()
+                    .for_each(|&slot| set(&mut values, slot, value.clone()));
+            }
+        }
+        plan.targets
+            .iter()
+            .map(|&slot| {
+                let value = values.get(slot).cloned().flatten();
+                value.ok_or_else(|| unmade(self.names.get(slot).map_or("", String::as_str)))
+            })
+            .collect()
+    }
+
+    /// How many nodes were computed at load.
+    pub fn folded(&self) -> usize {
+        self.folded
+    }
+
+    fn set_constant(&mut self, slot: Slot, value: Value<B>) {
+        self.constants
+            .resize(self.constants.len().max(slot + 1), None);
+        set(&mut self.constants, slot, value);
+    }
+
+    fn check_size(&self, value: &str, shape: &[usize], batch: usize) -> Result<(), Error> {
+        let bytes = shape
+            .iter()
+            .try_fold(4u128, |bytes, &size| bytes.checked_mul(size as u128));
+        match bytes {
+            Some(bytes) if bytes <= u128::from(self.limit) => Ok(()),
+            bytes => Err(Error::TooLarge {
+                value: value.into(),
+                bytes: bytes.unwrap_or(u128::MAX),
+                batch,
+                limit: self.limit,
+            }),
+        }
+    }
+}
+
+fn value_bytes<B: Backend>(value: &Value<B>) -> u64 {
+    8 * value.fact.len() as u64
+}
+
+fn unmade(name: &str) -> Error {
+    let what = "nothing that runs makes it".into();
+    Error::Interface {
+        port: format!("value {name}"),
+        what,
+    }
+}
+
+fn set<T>(slots: &mut [Option<T>], slot: Slot, value: T) {
+    if let Some(place) = slots.get_mut(slot) {
+        *place = Some(value);
+    }
+}

@@ -1,0 +1,87 @@
+//! What a program is made of, for reports.
+
+use burn_backend::Backend;
+use burn_backend::tensor::FloatTensor;
+
+use super::{Plan, Program};
+use crate::ops::Gradient;
+use crate::patterns::{self, Link};
+use crate::step::Slot;
+use crate::value::Fact;
+
+/// One step of a plan, for reports.
+pub(crate) struct Planned<'a> {
+    pub index: usize,
+    pub node: &'a str,
+    pub op: &'a str,
+    pub gradient: Gradient,
+    /// Whether it only moves elements.
+    pub moves: bool,
+    pub inputs: Vec<Option<PlannedInput<'a>>>,
+    pub outputs: &'a [Fact],
+}
+
+/// What a planned step reads.
+pub(crate) struct PlannedInput<'a> {
+    pub slot: Slot,
+    pub fact: &'a Fact,
+    /// Whether it is a constant of the graph.
+    pub constant: bool,
+}
+
+impl<B: Backend> Program<B> {
+    /// The steps of a plan.
+    pub fn planned<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Planned<'a>> {
+        let steps = self.steps.iter().zip(&plan.outputs).enumerate();
+        steps.filter_map(move |(index, (step, outputs))| {
+            let input = |slot: &Option<Slot>| {
+                let slot = (*slot)?;
+                Some(PlannedInput {
+                    slot,
+                    fact: plan.facts.get(slot)?.as_ref()?,
+                    constant: self.constants.get(slot).is_some_and(Option::is_some),
+                })
+            };
+            Some(Planned {
+                index,
+                node: &step.node,
+                op: &step.op,
+                gradient: step.gradient,
+                moves: step.moves(),
+                inputs: step.inputs.iter().map(input).collect(),
+                outputs: outputs.as_deref()?,
+            })
+        })
+    }
+
+    /// The chains of planned steps that one kernel can compute, as indices of steps.
+    pub fn chains(&self, plan: &Plan) -> Vec<Vec<usize>> {
+        let links = self.steps.iter().zip(&plan.outputs).map(|(step, outputs)| {
+            let planned = outputs.is_some();
+            let inputs = step.inputs.iter().flatten().copied();
+            Link {
+                op: if planned { &step.op } else { "" },
+                inputs: if planned {
+                    inputs.collect()
+                } else {
+                    Vec::new()
+                },
+                output: step.outputs.first().copied().flatten(),
+            }
+        });
+        patterns::chains(&links.collect::<Vec<_>>(), &plan.targets)
+    }
+
+    /// The float constants in order, with their names.
+    pub fn weights(&self) -> impl Iterator<Item = (&str, &FloatTensor<B>)> {
+        self.names
+            .iter()
+            .zip(&self.constants)
+            .filter_map(|(name, value)| match value {
+                Some(value) if value.fact.is_float() => {
+                    Some((name.as_str(), value.tensor.as_ref()?))
+                }
+                _ => None,
+            })
+    }
+}

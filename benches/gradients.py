@@ -1,20 +1,49 @@
 #!/usr/bin/env python3
 """Input gradients of `scoville predict --gradient` against PyTorch's (onnx2torch), on every model of the shared data that
-onnx2torch converts: the largest difference over the largest gradient.
+onnx2torch converts: the largest difference over the largest gradient. Three columns: ours against PyTorch's in float32, ours
+against PyTorch's in float64, and PyTorch's in float32 against its own in float64, with the number of ReLU inputs that stand on
+the other side of 0 there: at such a kink float32 has another gradient, whoever computes it.
 
-    gradients.py target/release/scoville ../shared/data
+    gradients.py target/release/scoville ../shared/data [SEED [PART OF A NAME]]
 """
-import glob, os, subprocess, sys, tempfile
+import copy, glob, os, subprocess, sys, tempfile, warnings
 import numpy as np
 import onnx, onnx2torch, torch
 
 binary, data = sys.argv[1:3]
+seed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+part = sys.argv[4] if len(sys.argv) > 4 else ""
+warnings.filterwarnings("ignore")
 torch.manual_seed(0)
 rows = 4
+
+
+def forward(net, x, dtype):
+    """Inputs, outputs and the ReLUs' sides of a run of each row: some exports fix the batch."""
+    sides = []
+    hooks = [m.register_forward_hook(lambda _, inputs, __: sides.append(inputs[0].detach() > 0))
+             for m in net.modules() if isinstance(m, torch.nn.ReLU)]
+    leaves = [torch.tensor(x[i:i + 1], dtype=dtype).requires_grad_(True) for i in range(rows)]
+    outputs = [net(leaf).reshape(1, -1) for leaf in leaves]
+    for hook in hooks:
+        hook.remove()
+    return leaves, outputs, sides
+
+
+def gradients(leaves, outputs, labels, last):
+    """Of the cross-entropy at the labels of the logits, which are what a final softmax reads, as predict takes them."""
+    for z, label in zip(outputs, labels):
+        z = torch.log(z) if last == "Softmax" else z if last == "LogSoftmax" else torch.log_softmax(z, 1)
+        (-z[0, label]).backward()
+    return np.stack([leaf.grad.numpy()[0] for leaf in leaves])
+
+
 paths = sorted(glob.glob(f"{data}/onnx/*.onnx") + glob.glob(f"{data}/vnncomp/*/models/*.onnx"))
-worst = 0.0
+worst = np.zeros(3)
 for path in paths:
     name = os.path.relpath(path, data)
+    if part not in name:
+        continue
     model = onnx.load(path)
     given = {i.name for i in model.graph.initializer}
     port = next(i for i in model.graph.input if i.name not in given)
@@ -23,23 +52,19 @@ for path in paths:
         print(f"{name}: input is no float")
         continue
     scale = 255.0 if "traffic" in name or "cntk" in name or "wonnx" in name else 1.0
-    x = (np.random.default_rng(0).random((rows, *shape)) * scale).astype(np.float32)
+    x = (np.random.default_rng(seed).random((rows, *shape)) * scale).astype(np.float32)
+    last = model.graph.node[-1].op_type
     try:
         net = onnx2torch.convert(model).eval()
-        # One by one: some exports fix the batch.
-        leaves = [torch.tensor(x[i:i + 1]).requires_grad_(True) for i in range(rows)]
-        logits = [net(leaf).reshape(1, -1) for leaf in leaves]
+        single = forward(net, x, torch.float32)
+        labels = [int(z.argmin()) for z in single[1]]
+        expected = gradients(*single[:2], labels, last)
+        double = forward(copy.deepcopy(net).double(), x, torch.float64)
+        exact = gradients(*double[:2], labels, last)
+        kinks = sum(int((a != b).sum()) for a, b in zip(single[2], double[2]))
     except Exception as error:
         print(f"{name}: onnx2torch fails: {str(error).splitlines()[0][:100]}")
         continue
-    labels = [int(z.argmin()) for z in logits]
-    nodes = [n.op_type for n in model.graph.node]
-    softmax = nodes[-1] in ("Softmax", "LogSoftmax")
-    for leaf, z, label in zip(leaves, logits, labels):
-        # predict takes logits, which are what the final softmax reads.
-        loss = -(torch.log(z) if nodes[-1] == "Softmax" else z if softmax else torch.log_softmax(z, 1))[0, label]
-        loss.backward()
-    expected = np.stack([leaf.grad.numpy()[0] for leaf in leaves])
     with tempfile.TemporaryDirectory() as folder:
         x.tofile(f"{folder}/x.f32")
         with open(f"{folder}/y.csv", "w") as f:
@@ -50,8 +75,8 @@ for path in paths:
             print(f"{name}: {run.stderr.strip()}")
             continue
         got = np.fromfile(f"{folder}/g.f32", np.float32).reshape(expected.shape)
-    largest = np.abs(expected).max()
-    error = np.abs(got - expected).max() / max(largest, 1e-30)
-    worst = max(worst, error)
-    print(f"{name}: {error:.1e} (largest gradient {largest:.2e})")
-print(f"worst: {worst:.1e}")
+    largest = np.abs(exact).max()
+    errors = [np.abs(a - b).max() / max(largest, 1e-30) for a, b in ((got, expected), (got, exact), (expected, exact))]
+    worst = np.maximum(worst, errors)
+    print(f"{name}: {errors[0]:.1e} {errors[1]:.1e} {errors[2]:.1e}, kinks {kinks} (largest gradient {largest:.2e})")
+print("worst:", " ".join(f"{error:.1e}" for error in worst))

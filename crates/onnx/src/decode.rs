@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use crate::dtype::DType;
-use crate::elements::{from_fields, from_raw};
+use crate::elements::{Raw, from_fields, from_raw};
 use crate::error::Error;
 use crate::external::External;
 use crate::finite::check_finite;
 use crate::proto;
-use crate::tensor::Tensor;
+use crate::tensor::{Data, Tensor};
 
 /// Most dimensions a tensor may have.
 pub(crate) const MAX_DIMS: usize = 64;
@@ -41,13 +41,14 @@ pub(crate) fn tensor(
             tensor: name.into(),
         });
     }
-    let stored = match dtype {
-        DType::I4 | DType::U4 => count.div_ceil(2),
-        _ => dtype.size().unwrap_or(0).saturating_mul(count),
-    };
-    let data = match raw(&proto, name, stored, external)? {
-        Some(bytes) => from_raw(&bytes, name, dtype, count)?,
-        None => from_fields(proto, name, dtype, count)?,
+    check_fields(&proto, name)?;
+    let data = if proto.data_location == 1 {
+        outside(&proto, name, dtype, count, external)?
+    } else {
+        match proto.raw_data.as_ref().filter(|bytes| !bytes.is_empty()) {
+            Some(bytes) => from_raw(bytes, name, dtype, count)?,
+            None => from_fields(proto, name, dtype, count)?,
+        }
     };
     if data.len() != count {
         return Err(wrong_length(
@@ -82,35 +83,43 @@ pub(crate) fn shape(dims: &[i64], name: &str) -> Result<Vec<usize>, Error> {
     }
 }
 
-/// The bytes of a tensor stored as bytes: in the file, or `stored` of them beside it.
-fn raw(
-    proto: &proto::Tensor,
-    name: &str,
-    stored: usize,
-    external: &mut External,
-) -> Result<Option<Bytes>, Error> {
+/// Data lie in one place.
+fn check_fields(proto: &proto::Tensor, name: &str) -> Result<(), Error> {
     let listed = [
+        proto.raw_data.as_ref().map_or(0, Bytes::len),
         proto.float_data.len(),
         proto.int32_data.len(),
         proto.string_data.len(),
         proto.int64_data.len(),
         proto.double_data.len(),
         proto.uint64_data.len(),
+        usize::from(proto.data_location == 1),
     ];
-    let raw = proto.raw_data.clone().filter(|bytes| !bytes.is_empty());
-    let used = listed.into_iter().filter(|&len| len > 0).count() + usize::from(raw.is_some());
-    let is_external = proto.data_location == 1;
-    if used + usize::from(is_external) > 1 {
-        return Err(wrong_length(
+    match listed.into_iter().filter(|&len| len > 0).count() {
+        0 | 1 => Ok(()),
+        _ => Err(wrong_length(
             name,
             "its data in one field",
             "data in several",
-        ));
+        )),
     }
-    if !is_external {
-        return Ok(raw);
-    }
-    external.read(name, &proto.external_data, stored).map(Some)
+}
+
+/// Elements that lie beside the file, decoded as they are read: large weights are held once.
+fn outside(
+    proto: &proto::Tensor,
+    name: &str,
+    dtype: DType,
+    count: usize,
+    external: &mut External,
+) -> Result<Data, Error> {
+    let mut raw = Raw::new(name, dtype, count);
+    external.read(name, &proto.external_data, raw.stored(), |piece| {
+        let there = raw.reserve(piece.room);
+        there.then(|| raw.extend(piece.bytes)).transpose()?;
+        Ok(there)
+    })?;
+    raw.finish()
 }
 
 pub(crate) fn wrong_length(name: &str, expected: &str, found: &str) -> Error {

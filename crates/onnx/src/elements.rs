@@ -7,6 +7,104 @@ use crate::nibbles;
 use crate::proto;
 use crate::tensor::Data;
 
+/// Elements stored as little-endian bytes, which may come piece by piece.
+pub(crate) struct Raw<'n> {
+    name: &'n str,
+    dtype: DType,
+    count: usize,
+    data: Data,
+}
+
+impl<'n> Raw<'n> {
+    /// None yet of `count` elements.
+    pub fn new(name: &'n str, dtype: DType, count: usize) -> Self {
+        Self {
+            name,
+            dtype,
+            count,
+            data: empty(dtype),
+        }
+    }
+
+    /// Bytes that all elements take.
+    pub fn stored(&self) -> usize {
+        match self.dtype {
+            DType::I4 | DType::U4 => self.count.div_ceil(2),
+            dtype => dtype.size().unwrap_or(0).saturating_mul(self.count),
+        }
+    }
+
+    /// Makes room for what `bytes` more hold; whether there is any.
+    pub fn reserve(&mut self, bytes: u64) -> bool {
+        let Ok(bytes) = usize::try_from(bytes) else {
+            return false;
+        };
+        let elements = match self.dtype {
+            DType::I4 | DType::U4 => bytes.saturating_mul(2),
+            dtype => bytes / dtype.size().unwrap_or(1),
+        };
+        let more = elements.min(self.count.saturating_sub(self.data.len()));
+        let reserved = match &mut self.data {
+            Data::F32(v) => v.try_reserve_exact(more),
+            Data::F64(v) => v.try_reserve_exact(more),
+            Data::F16(v) | Data::BF16(v) | Data::U16(v) => v.try_reserve_exact(more),
+            Data::I64(v) => v.try_reserve_exact(more),
+            Data::I32(v) => v.try_reserve_exact(more),
+            Data::I16(v) => v.try_reserve_exact(more),
+            Data::I8(v) | Data::I4(v) => v.try_reserve_exact(more),
+            Data::U64(v) => v.try_reserve_exact(more),
+            Data::U32(v) => v.try_reserve_exact(more),
+            Data::U8(v) | Data::U4(v) => v.try_reserve_exact(more),
+            Data::Bool(v) => v.try_reserve_exact(more),
+            Data::String(v) => v.try_reserve_exact(more),
+        };
+        reserved.is_ok()
+    }
+
+    /// Appends what `bytes` hold, which are whole elements.
+    pub fn extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let left = self.count.saturating_sub(self.data.len());
+        match &mut self.data {
+            Data::F32(v) => little_endian(v, bytes, f32::from_le_bytes),
+            Data::F64(v) => little_endian(v, bytes, f64::from_le_bytes),
+            Data::F16(v) | Data::BF16(v) | Data::U16(v) => {
+                little_endian(v, bytes, u16::from_le_bytes);
+            }
+            Data::I64(v) => little_endian(v, bytes, i64::from_le_bytes),
+            Data::I32(v) => little_endian(v, bytes, i32::from_le_bytes),
+            Data::I16(v) => little_endian(v, bytes, i16::from_le_bytes),
+            Data::I8(v) => little_endian(v, bytes, i8::from_le_bytes),
+            Data::U64(v) => little_endian(v, bytes, u64::from_le_bytes),
+            Data::U32(v) => little_endian(v, bytes, u32::from_le_bytes),
+            Data::U8(v) => v.extend_from_slice(bytes),
+            Data::Bool(v) => {
+                for &byte in bytes {
+                    v.push(to_bool(byte.into()).ok_or_else(|| Error::BadElement {
+                        tensor: self.name.into(),
+                        index: v.len(),
+                        dtype: self.dtype,
+                    })?);
+                }
+            }
+            Data::String(_) => {}
+            Data::I4(v) => v.extend(nibbles::signed(bytes).take(left)),
+            Data::U4(v) => v.extend(nibbles::halves(bytes).take(left)),
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> Result<Data, Error> {
+        match self.data {
+            Data::String(_) => Err(wrong_length(
+                self.name,
+                "strings in string_data",
+                "raw bytes",
+            )),
+            data => Ok(data),
+        }
+    }
+}
+
 /// Little-endian bytes.
 pub(crate) fn from_raw(
     bytes: &[u8],
@@ -14,33 +112,43 @@ pub(crate) fn from_raw(
     dtype: DType,
     count: usize,
 ) -> Result<Data, Error> {
-    if let Some(size) = dtype.size()
-        && count.checked_mul(size) != Some(bytes.len())
-    {
-        let expected = format!("{count} elements of {size} bytes");
+    let mut raw = Raw::new(name, dtype, count);
+    let size = match dtype {
+        DType::I4 | DType::U4 => "4 bits".into(),
+        dtype => format!("{} bytes", dtype.size().unwrap_or(0)),
+    };
+    if dtype != DType::String && raw.stored() != bytes.len() {
+        let expected = format!("{count} elements of {size}");
         return Err(wrong_length(
             name,
             &expected,
             &format!("{} bytes", bytes.len()),
         ));
     }
-    Ok(match dtype {
-        DType::F32 => Data::F32(little_endian(bytes, f32::from_le_bytes)),
-        DType::F64 => Data::F64(little_endian(bytes, f64::from_le_bytes)),
-        DType::F16 => Data::F16(little_endian(bytes, u16::from_le_bytes)),
-        DType::BF16 => Data::BF16(little_endian(bytes, u16::from_le_bytes)),
-        DType::I64 => Data::I64(little_endian(bytes, i64::from_le_bytes)),
-        DType::I32 => Data::I32(little_endian(bytes, i32::from_le_bytes)),
-        DType::I16 => Data::I16(little_endian(bytes, i16::from_le_bytes)),
-        DType::I8 => Data::I8(little_endian(bytes, i8::from_le_bytes)),
-        DType::U64 => Data::U64(little_endian(bytes, u64::from_le_bytes)),
-        DType::U32 => Data::U32(little_endian(bytes, u32::from_le_bytes)),
-        DType::U16 => Data::U16(little_endian(bytes, u16::from_le_bytes)),
-        DType::U8 => Data::U8(bytes.into()),
-        DType::Bool => Data::Bool(convert(bytes, name, dtype, |&byte| to_bool(byte.into()))?),
-        DType::String => return Err(wrong_length(name, "strings in string_data", "raw bytes")),
-        DType::I4 | DType::U4 => nibbles::from_raw(bytes, name, dtype, count)?,
-    })
+    raw.reserve(bytes.len() as u64);
+    raw.extend(bytes)?;
+    raw.finish()
+}
+
+fn empty(dtype: DType) -> Data {
+    match dtype {
+        DType::F32 => Data::F32(Vec::new()),
+        DType::F64 => Data::F64(Vec::new()),
+        DType::F16 => Data::F16(Vec::new()),
+        DType::BF16 => Data::BF16(Vec::new()),
+        DType::I64 => Data::I64(Vec::new()),
+        DType::I32 => Data::I32(Vec::new()),
+        DType::I16 => Data::I16(Vec::new()),
+        DType::I8 => Data::I8(Vec::new()),
+        DType::U64 => Data::U64(Vec::new()),
+        DType::U32 => Data::U32(Vec::new()),
+        DType::U16 => Data::U16(Vec::new()),
+        DType::U8 => Data::U8(Vec::new()),
+        DType::Bool => Data::Bool(Vec::new()),
+        DType::String => Data::String(Vec::new()),
+        DType::I4 => Data::I4(Vec::new()),
+        DType::U4 => Data::U4(Vec::new()),
+    }
 }
 
 /// The typed lists of `TensorProto`; which one holds a type is laid down there.
@@ -75,13 +183,8 @@ pub(crate) fn from_fields(
     })
 }
 
-fn little_endian<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|chunk| read(*chunk))
-        .collect()
+fn little_endian<const N: usize, T>(values: &mut Vec<T>, bytes: &[u8], read: fn([u8; N]) -> T) {
+    values.extend(bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)));
 }
 
 /// Each stored element as the type it stands for.
@@ -161,6 +264,40 @@ mod tests {
                 "{dtype}: {short}"
             );
         }
+    }
+
+    #[test]
+    fn pieces_are_one_tensor() {
+        let cases: [(DType, usize, &[&[u8]], Data); 4] = [
+            (
+                DType::I16,
+                3,
+                &[&[1, 0, 2, 0], &[3, 0]],
+                Data::I16(vec![1, 2, 3]),
+            ),
+            (
+                DType::Bool,
+                3,
+                &[&[1], &[0, 1]],
+                Data::Bool(vec![true, false, true]),
+            ),
+            (DType::U4, 3, &[&[0x21], &[0x43]], Data::U4(vec![1, 2, 3])),
+            (DType::I4, 2, &[&[0xf8]], Data::I4(vec![-8, -1])),
+        ];
+        for (dtype, count, pieces, data) in cases {
+            let mut raw = Raw::new("w", dtype, count);
+            assert_eq!(raw.stored(), pieces.concat().len());
+            for piece in pieces {
+                assert!(raw.reserve(raw.stored() as u64));
+                raw.extend(piece).unwrap();
+            }
+            assert_eq!(raw.finish().unwrap(), data);
+        }
+        let mut raw = Raw::new("w", DType::Bool, 3);
+        raw.extend(&[1, 1]).unwrap();
+        let error = raw.extend(&[2]).unwrap_err().to_string();
+        assert!(error.contains("element 2 of tensor"), "{error}");
+        assert!(!Raw::new("w", DType::F64, 1 << 60).reserve(8 << 60));
     }
 
     #[test]

@@ -8,8 +8,6 @@ use std::fs::{File, Metadata};
 use std::io::{Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use bytes::Bytes;
-
 use crate::error::Error;
 use crate::proto;
 use crate::region;
@@ -52,20 +50,31 @@ impl<'a> External<'a> {
         }
     }
 
-    /// The `expected` bytes of the tensor called `tensor`.
+    /// Hands the `expected` bytes of the tensor called `tensor` to `take`, piece by piece; it returns whether there was room.
     pub fn read(
         &mut self,
         tensor: &str,
         entries: &[proto::Entry],
         expected: usize,
-    ) -> Result<Bytes, Error> {
+        mut take: impl FnMut(region::Piece) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         let location = entry(entries, "location").unwrap_or_default();
-        self.region(location, entries, expected as u64)
-            .map_err(|why| Error::External {
-                tensor: tensor.into(),
-                location: location.into(),
-                why,
-            })
+        let refuse = |why| Error::External {
+            tensor: tensor.into(),
+            location: location.into(),
+            why,
+        };
+        let mut pieces = self
+            .region(location, entries, expected as u64)
+            .map_err(refuse)?;
+        while let Some(piece) = pieces.next().map_err(refuse)? {
+            if !take(piece)? {
+                return Err(refuse(
+                    "it is larger than the memory of this machine".into(),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn region(
@@ -73,7 +82,7 @@ impl<'a> External<'a> {
         location: &str,
         entries: &[proto::Entry],
         expected: u64,
-    ) -> Result<Bytes, String> {
+    ) -> Result<region::Pieces<'_, &mut File>, String> {
         let offset = number(entries, "offset")?.unwrap_or(0);
         let length = number(entries, "length")?.unwrap_or(expected);
         if length != expected {
@@ -105,7 +114,7 @@ impl<'a> External<'a> {
         let file = &mut self.last.insert(opened).file;
         file.seek(SeekFrom::Start(offset))
             .map_err(|error| error.to_string())?;
-        region::read(file, length, &mut allowance.holes).map(Bytes::from)
+        Ok(region::Pieces::of(file, length, &mut allowance.holes))
     }
 
     fn open(&mut self, location: &str) -> Result<Opened, String> {
@@ -214,6 +223,19 @@ mod tests {
         root
     }
 
+    fn read(
+        external: &mut External,
+        entries: &[proto::Entry],
+        expected: usize,
+    ) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        external.read("w", entries, expected, |piece| {
+            bytes.extend(piece.bytes);
+            Ok(true)
+        })?;
+        Ok(bytes)
+    }
+
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
     fn entries(pairs: Pairs) -> Vec<proto::Entry> {
@@ -240,8 +262,8 @@ mod tests {
             ),
         ];
         for (pairs, expected) in cases {
-            let found = External::new(Some(&dir)).read("w", &entries(pairs), 4);
-            assert_eq!(found.unwrap(), expected, "{pairs:?}");
+            let found = read(&mut External::new(Some(&dir)), &entries(pairs), 4);
+            assert_eq!(found.unwrap(), *expected, "{pairs:?}");
         }
         std::fs::remove_dir_all(root).unwrap();
     }
@@ -289,8 +311,7 @@ mod tests {
             cases.push((&[("location", "hardlink")], "hard link"));
         }
         for (pairs, expected) in cases {
-            let error = External::new(Some(&dir))
-                .read("w", &entries(pairs), 4)
+            let error = read(&mut External::new(Some(&dir)), &entries(pairs), 4)
                 .unwrap_err()
                 .to_string();
             assert!(
@@ -316,7 +337,7 @@ mod tests {
         mostly_hole(&dir.join("far.bin"), 5 << 30, &[7; 8]);
         let offset = ((5_u64 << 30) - 8).to_string();
         let pairs = [("location", "far.bin"), ("offset", &offset)];
-        let found = External::new(Some(&dir)).read("w", &entries(&pairs), 8);
+        let found = read(&mut External::new(Some(&dir)), &entries(&pairs), 8);
         assert_eq!(found.unwrap(), &[7; 8][..]);
         std::fs::remove_dir_all(root).unwrap();
     }
@@ -331,19 +352,22 @@ mod tests {
             ..External::new(Some(&dir))
         };
         let location = entries(&[("location", "sparse.bin")]);
-        assert_eq!(external.read("w", &location, 4).unwrap(), &[0; 4][..]);
-        let error = external.read("w", &location, 1).unwrap_err().to_string();
+        assert_eq!(read(&mut external, &location, 4).unwrap(), &[0; 4][..]);
+        let error = read(&mut external, &location, 1).unwrap_err().to_string();
         assert!(error.contains("more than 68719476736 bytes"), "{error}");
-        let read = |bytes| {
+        let refused = |bytes| {
             let mut external = External::new(Some(&dir));
-            external
-                .read("w", &location, bytes)
+            read(&mut external, &location, bytes)
                 .unwrap_err()
                 .to_string()
         };
-        assert!(read((8 << 30) + 1).contains("limit 8589934592"));
+        assert!(refused((8 << 30) + 1).contains("limit 8589934592"));
         #[cfg(unix)]
-        assert!(read(4 << 30).contains("mostly a hole"), "{}", read(4 << 30));
+        assert!(
+            refused(4 << 30).contains("mostly a hole"),
+            "{}",
+            refused(4 << 30)
+        );
         std::fs::remove_dir_all(root).unwrap();
     }
 
@@ -353,12 +377,9 @@ mod tests {
         let dir = root.join("model");
         let mut external = External::new(Some(&dir));
         for _ in 0..3 {
-            external
-                .read("w", &entries(&[("location", "w.bin")]), 8)
-                .unwrap();
+            read(&mut external, &entries(&[("location", "w.bin")]), 8).unwrap();
         }
-        let error = external
-            .read("w", &entries(&[("location", "w.bin")]), 8)
+        let error = read(&mut external, &entries(&[("location", "w.bin")]), 8)
             .unwrap_err()
             .to_string();
         assert!(error.contains("many times over"), "{error}");

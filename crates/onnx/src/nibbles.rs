@@ -1,30 +1,18 @@
 //! int4 and uint4, stored two in a byte, the first in the low half.
 
-use crate::decode::wrong_length;
 use crate::dtype::DType;
+use crate::elements::from_raw;
 use crate::error::Error;
 use crate::tensor::Data;
 
-pub(crate) fn from_raw(
-    bytes: &[u8],
-    name: &str,
-    dtype: DType,
-    count: usize,
-) -> Result<Data, Error> {
-    if bytes.len() != count.div_ceil(2) {
-        let expected = format!("{count} elements of 4 bits");
-        return Err(wrong_length(
-            name,
-            &expected,
-            &format!("{} bytes", bytes.len()),
-        ));
-    }
-    let halves = bytes.iter().flat_map(|byte| [byte & 15, byte >> 4]);
-    let halves = halves.take(count);
-    Ok(match dtype {
-        DType::I4 => Data::I4(halves.map(|half| (half << 4) as i8 >> 4).collect()),
-        _ => Data::U4(halves.collect()),
-    })
+/// Values of uint4.
+pub(crate) fn halves(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    bytes.iter().flat_map(|byte| [byte & 15, byte >> 4])
+}
+
+/// Values of int4.
+pub(crate) fn signed(bytes: &[u8]) -> impl Iterator<Item = i8> {
+    halves(bytes).map(|half| (half << 4) as i8 >> 4)
 }
 
 /// `int32_data` holds a byte, so two values, in each number.

@@ -5,6 +5,8 @@ use std::io::Read;
 
 /// Read at a time, and all that is reserved before the first bytes have come.
 const CHUNK: usize = 4 << 20;
+/// Read at a time where it is decoded at once.
+const PIECE: usize = 256 << 10;
 /// The granule of holes in files.
 const PAGE: usize = 4096;
 /// Most zeros to be read from a file with holes. A file of terabytes may take no space on disk, and so cost its sender nothing.
@@ -69,6 +71,55 @@ pub(crate) fn read(
     Ok(bytes)
 }
 
+/// Some bytes of a file, which comes piece by piece.
+pub(crate) struct Pieces<'f, R> {
+    file: R,
+    holes: &'f mut Holes,
+    buffer: Vec<u8>,
+    done: u64,
+    left: u64,
+}
+
+/// A piece of a file.
+pub(crate) struct Piece<'b> {
+    pub bytes: &'b [u8],
+    /// How many bytes to make room for: all that are left where they are sure to come, otherwise as many as have come.
+    pub room: u64,
+}
+
+impl<'f, R: Read> Pieces<'f, R> {
+    /// The next `length` bytes of `file`.
+    pub fn of(file: R, length: u64, holes: &'f mut Holes) -> Self {
+        let size = usize::try_from(length).map_or(PIECE, |length| length.min(PIECE));
+        Self {
+            file,
+            holes,
+            buffer: vec![0; size],
+            done: 0,
+            left: length,
+        }
+    }
+
+    pub fn next(&mut self) -> Result<Option<Piece<'_>>, String> {
+        let size = usize::try_from(self.left).map_or(PIECE, |left| left.min(PIECE));
+        if size == 0 {
+            return Ok(None);
+        }
+        let bytes = self.buffer.get_mut(..size).unwrap_or_default();
+        self.file
+            .read_exact(bytes)
+            .map_err(|error| error.to_string())?;
+        self.holes.check(bytes)?;
+        let room = match self.holes.left {
+            None => self.left,
+            Some(_) => self.left.min(self.done.max(size as u64)),
+        };
+        self.done += size as u64;
+        self.left -= size as u64;
+        Ok(Some(Piece { bytes, room }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +133,31 @@ mod tests {
         }
         let error = read(&mut &[1_u8; 3][..], 4, &mut Holes { left: None }).unwrap_err();
         assert!(error.contains("fill whole buffer"), "{error}");
+    }
+
+    #[test]
+    fn pieces_make_a_whole() {
+        for (length, left) in [
+            (0, None),
+            (1, None),
+            (PIECE, Some(0)),
+            (3 * PIECE + 7, Some(0)),
+        ] {
+            let file: Vec<u8> = (0..length + 3).map(|i| (i % 251) as u8).collect();
+            let mut holes = Holes { left };
+            let mut pieces = Pieces::of(&file[..], length as u64, &mut holes);
+            let (mut found, mut capacity) = (Vec::new(), 0);
+            while let Some(piece) = pieces.next().unwrap() {
+                capacity = capacity.max(found.len() + piece.room as usize);
+                assert!(found.len() + piece.bytes.len() <= capacity);
+                assert!(left.is_none() || capacity <= 2 * (found.len().max(PIECE)));
+                found.extend(piece.bytes);
+            }
+            assert_eq!((&found[..], capacity), (&file[..length], length));
+        }
+        let mut holes = Holes { left: None };
+        let error = Pieces::of(&[1_u8; 3][..], 4, &mut holes).next().err();
+        assert!(error.unwrap().contains("fill whole buffer"));
     }
 
     #[test]

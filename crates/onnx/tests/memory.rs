@@ -330,6 +330,21 @@ fn large_data_stay_within_the_promise() {
     }
 }
 
+#[test]
+fn weights_beside_the_file_are_held_once() {
+    let _alone = peak::alone();
+    const BYTES: usize = 32 << 20;
+    let dir = std::env::temp_dir().join(format!("scoville-once-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("w.bin"), vec![1; BYTES]).unwrap();
+    let entry = [field(1, b"location"), field(2, b"w.bin")].concat();
+    let file = initialiser(1, [field(13, &entry), vec![0x70, 1]].concat(), BYTES / 4);
+    let (result, peak) = peak::of(file, |file| parse(file.into(), Some(&dir)));
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert_eq!(result.unwrap().constants["w"].len(), BYTES / 4);
+    assert!(peak < BYTES + BYTES / 8, "{peak}");
+}
+
 /// Holds the peak while parsing to the promise. The size of the file, or `None` if the guard refused it.
 fn measure(name: &str, build: Build, count: usize) -> Option<usize> {
     let _alone = peak::alone();

@@ -106,52 +106,57 @@ pub(crate) fn plan(input: [usize; 3], layers: &[Layer]) -> Result<Plan, Error> {
 
 /// The shape of every value: channels, rows, columns.
 fn shapes(input: [usize; 3], layers: &[Layer]) -> Result<Vec<[usize; 3]>, Error> {
+    let refuse = |layer, what| Error { layer, what };
+    if layers.is_empty() || input.contains(&0) {
+        return Err(refuse(0, "there is nothing to compute"));
+    }
     let mut shapes = vec![input];
     for (i, layer) in layers.iter().enumerate() {
-        let refuse = |what| Error { layer: i, what };
-        let of = |place: usize| {
-            let value = layer.inputs.get(place);
-            value
-                .and_then(|&value| shapes.get(value).copied())
-                .ok_or(refuse("it reads what no earlier layer makes"))
-        };
-        let [channels, rows, cols] = of(0)?;
-        let pooled = |window: &Window| {
-            let fits = window.kernel.iter().product::<usize>() <= MAX_PICKS;
-            let places = window.places([rows, cols]).filter(|_| fits);
-            places.ok_or(refuse("its window does not fit"))
-        };
-        shapes.push(match &layer.kind {
+        let inputs = layer.inputs.iter().map(|&value| shapes.get(value).copied());
+        let inputs: Option<Vec<[usize; 3]>> = inputs.collect();
+        let inputs = inputs.ok_or(refuse(i, "it reads what no earlier layer makes"))?;
+        shapes.push(layer.kind.shape(&inputs).map_err(|what| refuse(i, what))?);
+    }
+    Ok(shapes)
+}
+
+impl Kind {
+    /// The shape that it makes of `inputs`, each of channels, rows and columns; or why it cannot.
+    pub fn shape(&self, inputs: &[[usize; 3]]) -> Result<[usize; 3], &'static str> {
+        let wanted = if matches!(self, Kind::Add) { 2 } else { 1 };
+        if inputs.len() != wanted {
+            return Err("it has too few inputs, or too many");
+        }
+        let [channels, rows, cols] = inputs[0];
+        let shape = match self {
             Kind::Convolution(conv) => {
                 let places = conv.window.places([rows, cols]);
-                let [rows, cols] = places.ok_or(refuse("its kernel does not fit"))?;
-                check(conv, channels).map_err(refuse)?;
+                let [rows, cols] = places.ok_or("its kernel does not fit")?;
+                check(conv, channels)?;
                 [conv.filters, rows, cols]
             }
             Kind::Dense(dense) => {
                 let wanted = channels * rows * cols * dense.outputs;
                 if dense.weights.len() != wanted || !fits(&dense.bias, dense.outputs) {
-                    return Err(refuse("its matrix does not fit the input"));
+                    return Err("its matrix does not fit the input");
                 }
                 [dense.outputs, 1, 1]
             }
-            Kind::Add if of(1)? != of(0)? => return Err(refuse("it adds two different shapes")),
-            Kind::Add | Kind::Activation(_) => of(0)?,
+            Kind::Add if inputs[1] != inputs[0] => return Err("it adds two different shapes"),
+            Kind::Add | Kind::Activation(_) => inputs[0],
             Kind::MaxPool(window) | Kind::AveragePool { window, .. } => {
-                let [rows, cols] = pooled(window)?;
+                let elements = window.kernel.iter().product::<usize>();
+                let places = window.places([rows, cols]);
+                let places = places
+                    .filter(|_| elements <= MAX_PICKS || matches!(self, Kind::AveragePool { .. }));
+                let [rows, cols] = places.ok_or("its window does not fit")?;
                 [channels, rows, cols]
             }
-        });
-        if shapes.last().is_some_and(|shape| shape.contains(&0)) {
-            return Err(refuse("it makes an empty value"));
+        };
+        match shape.contains(&0) {
+            true => Err("it makes an empty value"),
+            false => Ok(shape),
         }
-    }
-    match layers.is_empty() || input.contains(&0) {
-        true => Err(Error {
-            layer: 0,
-            what: "there is nothing to compute",
-        }),
-        false => Ok(shapes),
     }
 }
 

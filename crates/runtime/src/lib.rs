@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod convnet;
 mod error;
 mod evaluate;
 mod fold;
@@ -27,6 +28,7 @@ mod network;
 mod ops;
 mod output;
 mod patterns;
+mod probe;
 mod program;
 mod prologue;
 mod prune;

@@ -9,6 +9,7 @@ use scoville_onnx::{DType, Dim, Graph, Port};
 use sha2::{Digest, Sha256};
 
 use crate::network::{End, Engine, FinalSoftmax, Network, Recipe, contained};
+use crate::probe::{agree, noise};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;
 use crate::value::{Fact, is_float};
@@ -82,7 +83,10 @@ impl Model {
         let (batched, classes) = (cpu.batched, cpu.classes());
         let output = cpu.shape().to_vec();
         let engine: Box<dyn Engine> = match device {
-            Device::Cpu => Box::new(cpu),
+            Device::Cpu => {
+                notes.extend(cpu.accelerate()?);
+                Box::new(cpu)
+            }
             Device::Gpu(_) => {
                 drop(cpu);
                 let mut gpu = Network::<Autodiff<CubeBackend>>::load(recipe.clone(), device)?;
@@ -287,26 +291,10 @@ fn settle_batch(
 /// Whether a batch of 2 different samples gives what they give one by one, to 1e-4 of the largest
 /// value.
 fn a_batch_agrees(network: &mut Network<Autodiff<Flex>>, sample: &[usize]) -> Result<bool, Error> {
-    let len: usize = sample.iter().product();
-    let pixels: Vec<f32> = (0..2 * len as u64).map(pixel).collect();
-    let x = Array::from_vec(&Device::Cpu, 2, len, pixels)?;
+    let x = noise(2, sample.iter().product())?;
     let together = network.run(&x, End::Output)?.to_vec()?;
     network.batched = false;
     let apart = network.run(&x, End::Output)?.to_vec()?;
     network.batched = true;
-    let scale = apart
-        .iter()
-        .fold(f32::MIN_POSITIVE, |max, value| max.max(value.abs()));
-    Ok(together
-        .iter()
-        .zip(&apart)
-        .all(|(t, a)| (t - a).abs() <= 1e-4 * scale))
-}
-
-/// A number in [0, 1) for each index: SplitMix64 (Steele, Lea and Flood 2014).
-fn pixel(index: u64) -> f32 {
-    let mut z = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+    Ok(agree(&together, &apart))
 }

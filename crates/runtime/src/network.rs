@@ -14,8 +14,10 @@ use crate::Error;
 use crate::inspect::{Inspection, inspect};
 use crate::memory;
 use crate::ops::normalise::softmax::Normalised;
-use crate::program::{Plan, Program};
+use crate::probe::{agree, noise};
+use crate::program::{Plan, Program, Segment};
 use crate::prologue::Prologue;
+use crate::step::Host;
 use crate::value::{Fact, Value};
 
 /// What every backend needs to know of a model.
@@ -328,6 +330,39 @@ where
             cols: array.cols(),
             expected,
         })
+    }
+}
+
+impl Network<Host> {
+    /// Lets kernels of our own run what they can, if the output stays what it is to 1e-4 of the largest value on
+    /// samples of noise. Says so if it does not.
+    pub fn accelerate(&mut self) -> Result<Option<String>, Error> {
+        let n = match self.batched {
+            true => 2,
+            false => self.recipe.baked.unwrap_or(1),
+        };
+        let plan = self.plan(n, End::Output)?;
+        let recipe = self.recipe.clone();
+        let softmax = recipe.softmax.iter().map(|softmax| softmax.input.as_str());
+        let kept: Vec<&str> = softmax.chain([recipe.output()]).collect();
+        let segments = self.program.find_segments(&recipe.graph, &plan, &kept);
+        if segments.is_empty() {
+            return Ok(None);
+        }
+        let x = noise(2, recipe.prologue.sample().iter().product())?;
+        let slow = self.run(&x, End::Output)?.to_vec()?;
+        self.set_segments(segments);
+        if agree(&self.run(&x, End::Output)?.to_vec()?, &slow) {
+            return Ok(None);
+        }
+        self.set_segments(Vec::new());
+        let note = "the CPU's faster convolutions differ by more than 1e-4 on this model, so the slower ones run";
+        Ok(Some(note.into()))
+    }
+
+    fn set_segments(&mut self, segments: Vec<Segment<Host>>) {
+        self.program.set_segments(segments);
+        self.plans = Mutex::default();
     }
 }
 

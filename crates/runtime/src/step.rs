@@ -7,6 +7,7 @@ use burn_backend::{Backend, Shape};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{DType, Node};
 
+use crate::ops::layer::AsLayer;
 use crate::ops::samples::Samples;
 use crate::ops::{self, Context, Gradient, Operator, Registry};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, on_device, read};
@@ -48,6 +49,10 @@ pub(crate) struct Step<B: Backend> {
     operator: Box<dyn Operator<B>>,
     host: Box<dyn Operator<Host>>,
     pub gradient: Gradient,
+    /// What it is to a convolutional network.
+    pub layer: Option<AsLayer>,
+    /// The node's place in the graph.
+    pub index: usize,
     /// `None` for an optional input that is left out.
     pub inputs: Vec<Option<Slot>>,
     /// `None` for an optional output that nobody reads.
@@ -55,8 +60,9 @@ pub(crate) struct Step<B: Backend> {
 }
 
 impl<B: Backend> Step<B> {
-    /// Parses `node`; the values it names get slots.
+    /// Parses `node`, the graph's `index`th; the values it names get slots.
     pub fn parse(
+        index: usize,
         node: &Node,
         context: &Context,
         registries: &Registries<B>,
@@ -73,6 +79,8 @@ impl<B: Backend> Step<B> {
             operator: (row.parse)(node, context).map_err(fault)?,
             host: (host.parse)(node, context).map_err(fault)?,
             gradient: row.gradient,
+            layer: row.layer,
+            index,
             inputs: node.inputs.iter().map(&mut slot).collect(),
             outputs: node.outputs.iter().map(&mut slot).collect(),
         })
@@ -124,8 +132,12 @@ impl<B: Backend> Step<B> {
 
     /// The outputs; what was known at inference stays on the host.
     pub fn run(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<Value<B>>, Error> {
-        run(self.operator.as_ref(), inputs, outputs)
-            .map_err(|fault| self.fault("its inputs".into(), fault))
+        run(self.operator.as_ref(), inputs, outputs).map_err(|fault| self.fault_of(fault))
+    }
+
+    /// What went wrong in a run.
+    pub fn fault_of(&self, fault: Fault) -> Error {
+        self.fault("its inputs".into(), fault)
     }
 
     fn fault(&self, inputs: String, fault: Fault) -> Error {

@@ -8,6 +8,7 @@ mod attention;
 pub(crate) mod broadcast;
 mod elementwise;
 mod image;
+pub(crate) mod layer;
 mod linear;
 mod ml;
 mod movement;
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::{Graph, Node, Tensor};
 
+use layer::AsLayer;
 use samples::Samples;
 
 use crate::step::Host;
@@ -100,6 +102,8 @@ pub(crate) struct Row<B: Backend> {
     name: &'static str,
     pub parse: Parse<B>,
     pub gradient: Gradient,
+    /// What it is to a convolutional network.
+    pub layer: Option<AsLayer>,
 }
 
 impl<B: Backend> Row<B> {
@@ -110,7 +114,14 @@ impl<B: Backend> Row<B> {
             name,
             parse,
             gradient,
+            layer: None,
         }
+    }
+
+    /// The same, as a layer too.
+    fn with_layer(mut self, layer: AsLayer) -> Row<B> {
+        self.layer = Some(layer);
+        self
     }
 
     /// An operator through which no gradient passes.
@@ -120,6 +131,7 @@ impl<B: Backend> Row<B> {
             name,
             parse,
             gradient,
+            layer: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod batch;
 mod plan;
 mod report;
+mod segment;
 
 use burn_backend::Backend;
 use scoville_onnx::Graph;
@@ -15,6 +16,10 @@ use crate::value::{Facts, Value, Values, upload};
 
 pub(crate) use plan::Plan;
 pub(crate) use report::Planned;
+
+pub(crate) use segment::Segment;
+
+use plan::Run;
 
 /// Bytes that folding may always take; more where the file's own constants are larger.
 const MIN_FOLDED_BYTES: u64 = 32 << 20;
@@ -32,6 +37,8 @@ pub(crate) struct Program<B: Backend> {
     folded: usize,
     /// Most bytes that one value may take.
     limit: u64,
+    /// Steps that kernels of our own run, many as one.
+    segments: Vec<Segment<B>>,
 }
 
 impl<B: Backend> Program<B> {
@@ -47,6 +54,7 @@ impl<B: Backend> Program<B> {
             device: device.clone(),
             folded: 0,
             limit,
+            segments: Vec::new(),
         };
         for (name, tensor) in &graph.constants {
             let slot = slots.of(name);
@@ -61,8 +69,8 @@ impl<B: Backend> Program<B> {
             .map(|tensor| 4 * tensor.len() as u64);
         let budget = MIN_FOLDED_BYTES.max(stored.sum());
         let mut folded = 0;
-        for node in &graph.nodes {
-            let step = Step::parse(node, &context, &registries, &mut slots)?;
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let step = Step::parse(index, node, &context, &registries, &mut slots)?;
             program.constants.resize(slots.len(), None);
             match program.fold(&step, budget - folded)? {
                 Some(values) => {
@@ -146,15 +154,14 @@ impl<B: Backend> Program<B> {
         for (&slot, feed) in self.inputs.iter().zip(feeds) {
             set(&mut values, slot, feed);
         }
-        for (i, (step, outputs)) in self.steps.iter().zip(&plan.outputs).enumerate() {
-            let Some(outputs) = outputs else { continue };
-            let inputs = step
-                .inputs
+        for (i, run) in plan.runs.iter().enumerate() {
+            let reads = self.reads(i, *run);
+            let inputs = reads
                 .iter()
                 .map(|slot| values.get((*slot)?).cloned().flatten())
                 .collect();
             // Dropped before its last reader runs, so that burn can reuse the memory in place.
-            for &slot in step.inputs.iter().flatten() {
+            for &slot in reads.iter().flatten() {
                 if plan.last_use.get(slot) == Some(&i) {
                     values.get_mut(slot).map(Option::take);
                 }
@@ -163,9 +170,8 @@ impl<B: Backend> Program<B> {
                 inputs,
                 device: &self.device,
             };
-            for (slot, value) in step.outputs.iter().zip(step.run(inputs, outputs)?) {
-                slot.iter()
-                    .for_each(|&slot| set(&mut values, slot, value.clone()));
+            for (slot, value) in self.run_step(i, *run, plan, inputs)? {
+                set(&mut values, slot, value);
             }
         }
         plan.targets
@@ -175,6 +181,55 @@ impl<B: Backend> Program<B> {
                 value.ok_or_else(|| unmade(self.names.get(slot).map_or("", String::as_str)))
             })
             .collect()
+    }
+
+    /// What comes at the place of step `i`, by slot.
+    fn run_step(
+        &self,
+        i: usize,
+        run: Run,
+        plan: &Plan,
+        mut inputs: Values<B>,
+    ) -> Result<Vec<(Slot, Value<B>)>, Error> {
+        let Some(step) = self.steps.get(i) else {
+            return Ok(Vec::new());
+        };
+        let outputs = match (run, plan.outputs.get(i)) {
+            (Run::Skip, _) | (_, None | Some(None)) => return Ok(Vec::new()),
+            (Run::Step, Some(Some(facts))) => step.run(inputs, facts)?,
+            (Run::Segment(index), Some(Some(facts))) => {
+                let (Some(segment), Some(fact)) = (self.segments.get(index), facts.first()) else {
+                    return Ok(Vec::new());
+                };
+                let x = inputs.tensor(0).map_err(|fault| step.fault_of(fault))?;
+                let out = (segment.run)(&segment.net, x, fact.shape());
+                let out = out.map_err(|fault| step.fault_of(fault))?;
+                vec![Value::new(fact.clone(), out)]
+            }
+        };
+        let made = step.outputs.iter().zip(outputs);
+        Ok(made
+            .filter_map(|(slot, value)| Some(((*slot)?, value)))
+            .collect())
+    }
+
+    /// The slots that are read at the place of step `i`.
+    fn reads(&self, i: usize, run: Run) -> Vec<Option<Slot>> {
+        match run {
+            Run::Skip => Vec::new(),
+            Run::Step => self
+                .steps
+                .get(i)
+                .map(|step| step.inputs.clone())
+                .unwrap_or_default(),
+            Run::Segment(index) => {
+                let segment = self.segments.get(index);
+                segment
+                    .map(|segment| Some(segment.input))
+                    .into_iter()
+                    .collect()
+            }
+        }
     }
 
     /// How many nodes were computed at load.

@@ -17,12 +17,24 @@ pub(crate) struct Plan {
     pub(super) facts: Vec<Option<Fact>>,
     /// By step and output; `None` for a step that no target needs.
     pub(super) outputs: Vec<Option<Vec<Fact>>>,
+    /// What is done at the place of each step.
+    pub(super) runs: Vec<Run>,
     /// For each slot, the last step that reads it.
     pub(super) last_use: Vec<usize>,
     /// Bytes of what a run holds at its fullest moment.
     pub peak: u64,
     /// Bytes of all that a run makes, which a gradient holds.
     pub total: u64,
+}
+
+/// What is done at the place of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Run {
+    /// Nothing: no target needs the step, or a segment has it.
+    Skip,
+    Step,
+    /// A segment, whose last step this is.
+    Segment(usize),
 }
 
 impl Plan {
@@ -61,14 +73,13 @@ impl<B: Backend> Program<B> {
             .iter()
             .map(|value| value.as_ref().map(|value| value.fact.clone()))
             .collect();
-        let mut last_use = vec![0; facts.len()];
         for (&slot, feed) in self.inputs.iter().zip(feeds) {
             self.check_size("the input", feed.shape(), batch)?;
             set(&mut facts, slot, feed);
         }
         let mut planned = Vec::with_capacity(self.steps.len());
         let mut known = 0;
-        for (i, (step, needed)) in self.steps.iter().zip(needed).enumerate() {
+        for (step, needed) in self.steps.iter().zip(needed) {
             if !needed {
                 planned.push(None);
                 continue;
@@ -79,10 +90,6 @@ impl<B: Backend> Program<B> {
                 slot.iter()
                     .for_each(|&slot| set(&mut facts, slot, fact.clone()));
             }
-            step.inputs
-                .iter()
-                .flatten()
-                .for_each(|&slot| set_last(&mut last_use, slot, i));
             known += known_bytes(&outputs);
             if known > MAX_KNOWN_BYTES {
                 return Err(Error::Folding {
@@ -98,47 +105,82 @@ impl<B: Backend> Program<B> {
         {
             return Err(unmade(self.names.get(slot).map_or("", String::as_str)));
         }
-        // A target outlives every step.
-        for &slot in &targets {
-            set_last(&mut last_use, slot, usize::MAX);
-        }
-        let (peak, total) = self.memory(&planned, &facts, &last_use);
-        Ok(Plan {
+        let mut plan = Plan {
+            runs: Vec::new(),
+            last_use: Vec::new(),
             targets,
             facts,
             outputs: planned,
-            last_use,
-            peak,
-            total,
-        })
+            peak: 0,
+            total: 0,
+        };
+        plan.runs = self.runs(&plan);
+        plan.last_use = self.last_use(&plan);
+        (plan.peak, plan.total) = self.memory(&plan, batch);
+        Ok(plan)
     }
 
-    /// Bytes of what the planned steps hold at their fullest moment, and of all that they make.
-    fn memory(
-        &self,
-        planned: &[Option<Vec<Fact>>],
-        facts: &[Option<Fact>],
-        last_use: &[usize],
-    ) -> (u64, u64) {
+    /// What is done at the place of each step.
+    fn runs(&self, plan: &Plan) -> Vec<Run> {
+        let run = |outputs: &Option<Vec<Fact>>| match outputs {
+            Some(_) => Run::Step,
+            None => Run::Skip,
+        };
+        let mut runs: Vec<Run> = plan.outputs.iter().map(run).collect();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let Some(&last) = segment.steps.last().filter(|_| segment.serves(plan)) else {
+                continue;
+            };
+            for &step in &segment.steps {
+                set_at(&mut runs, step, Run::Skip);
+            }
+            set_at(&mut runs, last, Run::Segment(index));
+        }
+        runs
+    }
+
+    /// For each slot, the last step that reads it; a target outlives every step.
+    fn last_use(&self, plan: &Plan) -> Vec<usize> {
+        let mut last_use = vec![0; plan.facts.len()];
+        for (i, &run) in plan.runs.iter().enumerate() {
+            for &slot in self.reads(i, run).iter().flatten() {
+                set_at(&mut last_use, slot, i);
+            }
+        }
+        for &slot in &plan.targets {
+            set_at(&mut last_use, slot, usize::MAX);
+        }
+        last_use
+    }
+
+    /// Bytes of what the planned steps hold at their fullest moment, and of all that they make, for a
+    /// batch of `batch`.
+    fn memory(&self, plan: &Plan, batch: usize) -> (u64, u64) {
         let bytes = |fact: &Fact| {
             fact.shape()
                 .iter()
                 .fold(4u64, |b, &n| b.saturating_mul(n as u64))
         };
-        let of_slot = |slot: Slot| facts.get(slot)?.as_ref().map(bytes);
+        let of_slot = |slot: Slot| plan.facts.get(slot)?.as_ref().map(bytes);
         let (mut live, mut peak, mut total) = (0u64, 0u64, 0u64);
-        for (i, (step, outputs)) in self.steps.iter().zip(planned).enumerate() {
-            let Some(outputs) = outputs else { continue };
+        for (i, (&run, outputs)) in plan.runs.iter().zip(&plan.outputs).enumerate() {
+            let (false, Some(outputs)) = (run == Run::Skip, outputs) else {
+                continue;
+            };
             let made = outputs.iter().map(bytes).fold(0, u64::saturating_add);
             live = live.saturating_add(made);
             total = total.saturating_add(made);
+            if let Run::Segment(index) = run {
+                let tape = self.segments.get(index).map_or(0, |s| s.net.tape_bytes());
+                total = total.saturating_add((tape as u64).saturating_mul(batch as u64));
+            }
             peak = peak.max(live);
-            let mut done: Vec<Slot> = step.inputs.iter().flatten().copied().collect();
+            let mut done: Vec<Slot> = self.reads(i, run).into_iter().flatten().collect();
             done.sort_unstable();
             done.dedup();
             let done = done.into_iter().filter(|&slot| {
                 let computed = matches!(self.constants.get(slot), Some(None));
-                computed && last_use.get(slot) == Some(&i)
+                computed && plan.last_use.get(slot) == Some(&i)
             });
             live = live.saturating_sub(done.filter_map(of_slot).sum());
         }
@@ -174,8 +216,8 @@ fn known_bytes(facts: &[Fact]) -> u64 {
     known.map(|fact| 8 * fact.len() as u64).sum()
 }
 
-fn set_last(last_use: &mut [usize], slot: Slot, step: usize) {
-    if let Some(place) = last_use.get_mut(slot) {
-        *place = step;
+fn set_at<T>(places: &mut [T], at: usize, value: T) {
+    if let Some(place) = places.get_mut(at) {
+        *place = value;
     }
 }

@@ -205,7 +205,7 @@ impl Unroller {
             return Err(Error::node(&node, "its inputs", Fault::Unsupported(what)));
         }
         let registries = self.registries.get_or_insert_with(Registries::new);
-        let step = Step::<Host>::parse(&node, context, registries, &mut Slots::default())?;
+        let step = Step::<Host>::parse(0, &node, context, registries, &mut Slots::default())?;
         let facts = node.inputs.iter().map(|name| self.facts.get(name).cloned());
         let facts = Facts(facts.collect());
         let known = |(name, fact): (&String, &Option<Fact>)| name.is_empty() || fact.is_some();

@@ -1,9 +1,11 @@
 //! Add: `a + b`, with NumPy broadcasting.
 
 use burn_backend::Backend;
+use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::ops::broadcast::{Rule, binary};
+use crate::ops::layer::{Inputs, Part, by_channel};
 use crate::ops::{Context, Parsed};
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
@@ -16,6 +18,16 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
             result: None,
         },
     )
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    for (constant, x) in [(0, 1), (1, 0)] {
+        if let Some(shift) = by_channel(inputs, constant) {
+            return Part::channelwise(x, vec![1.0; shift.len()], shift);
+        }
+    }
+    let same = inputs.facts.get(0)?.shape() == inputs.facts.get(1)?.shape();
+    same.then(|| Part::Layer(Kind::Add, vec![0, 1]))
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! which a run may compute; where a bound bites, the gradient passes to it instead of `x`.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
+use scoville_convnet::Activation;
 use scoville_onnx::Node;
 
 use super::mask::extreme;
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values};
@@ -21,6 +23,22 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
     } else {
         Clip::Inputs
     }))
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let attributes = &inputs.node.attributes;
+    let bound = |index: usize, name: &str, open: f32| match inputs.opset < 11 {
+        true => Some(attributes.float(name).ok()?.unwrap_or(open)),
+        false => match inputs.facts.get(index) {
+            Some(fact) => known(fact),
+            None => Some(open),
+        },
+    };
+    let lo = bound(1, "min", f32::NEG_INFINITY)?;
+    let hi = bound(2, "max", f32::INFINITY)?;
+    (lo <= hi)
+        .then_some(Activation::Clip(lo, hi))
+        .and_then(Part::activation)
 }
 
 /// The one element of a bound, if it is known.

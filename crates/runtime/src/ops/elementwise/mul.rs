@@ -4,6 +4,7 @@ use burn_backend::Backend;
 use scoville_onnx::Node;
 
 use crate::ops::broadcast::{Rule, binary};
+use crate::ops::layer::{Inputs, Part, by_channel};
 use crate::ops::{Context, Parsed};
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
@@ -16,6 +17,13 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
             result: None,
         },
     )
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let constants = [(0, 1), (1, 0)].into_iter();
+    let mut found = constants.filter_map(|(constant, x)| Some((x, by_channel(inputs, constant)?)));
+    let (x, scale) = found.next()?;
+    Part::channelwise(x, scale, Vec::new())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left, wrapped};
+use crate::ops::layer::{Inputs, Part, by_output};
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values, is_float};
@@ -63,6 +64,31 @@ fn gemm<B: Backend>(node: &Node, activation: Activation) -> Parsed<B> {
         trans_b: attributes.int_or("transB", 0)? != 0,
         activation,
     }))
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let attributes = &inputs.node.attributes;
+    let alpha = attributes.float_or("alpha", 1.0).ok()?;
+    let beta = attributes.float_or("beta", 1.0).ok()?;
+    if attributes.int_or("transA", 0).ok()? != 0 {
+        return None;
+    }
+    let transposed = attributes.int_or("transB", 0).ok()? != 0;
+    let [depth, outputs] = matrix(inputs.facts.get(1)?.shape(), transposed).ok()?;
+    let mut weights = (inputs.constant)(1)?;
+    if !transposed {
+        weights = by_output(&weights, depth, outputs);
+    }
+    weights.iter_mut().for_each(|weight| *weight *= alpha);
+    let bias = match inputs.facts.get(2).map(Fact::shape) {
+        Some(shape) if shape.iter().rev().skip(1).any(|&size| size != 1) => return None,
+        _ => inputs.optional(2)?,
+    };
+    let bias = match bias.as_slice() {
+        [one] => vec![one * beta; outputs],
+        all => all.iter().map(|bias| bias * beta).collect(),
+    };
+    Part::dense(weights, bias, outputs)
 }
 
 impl<B: Backend> Operator<B> for Gemm {

@@ -6,6 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left, stretched, wrap, wrapped};
+use crate::ops::layer::{Inputs, Part, by_output};
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values, on_device};
@@ -17,6 +18,15 @@ pub(super) struct MatMul;
 
 pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
     Ok(Box::new(MatMul))
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let (&[_, _], &[depth, outputs]) = (inputs.facts.get(0)?.shape(), inputs.facts.get(1)?.shape())
+    else {
+        return None;
+    };
+    let weights = by_output(&(inputs.constant)(1)?, depth, outputs);
+    Part::dense(weights, Vec::new(), outputs)
 }
 
 impl<B: Backend> Operator<B> for MatMul {

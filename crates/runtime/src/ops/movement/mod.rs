@@ -38,26 +38,27 @@ mod unsqueeze;
 use burn_backend::Backend;
 
 use crate::ops::Row;
+use crate::ops::layer::Part;
 
 pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
     vec![
         Row::exact("Compress", compress::parse),
         Row::exact("Concat", concat::parse),
         Row::exact("ConstantOfShape", constant_of_shape::parse),
-        Row::exact("Dropout", identity::parse_dropout),
+        Row::exact("Dropout", identity::parse_dropout).with_layer(Part::same),
         Row::exact("Expand", expand::parse),
         Row::exact("EyeLike", eye_like::parse),
-        Row::exact("Flatten", flatten::parse),
+        Row::exact("Flatten", flatten::parse).with_layer(Part::same),
         Row::exact("Gather", gather::parse),
         Row::exact("GatherElements", gather_elements::parse),
         Row::exact("GatherND", gather_nd::parse),
-        Row::exact("Identity", identity::parse),
+        Row::exact("Identity", identity::parse).with_layer(Part::same),
         Row::exact("scoville.Guard", guard::parse),
         Row::zero("NonZero", non_zero::parse),
         Row::exact("OneHot", one_hot::parse),
         Row::exact("Pad", pad::parse),
         Row::exact("Range", range::parse),
-        Row::exact("Reshape", reshape::parse),
+        Row::exact("Reshape", reshape::parse).with_layer(Part::same),
         Row::exact("ReverseSequence", reverse_sequence::parse),
         Row::exact("Scatter", scatter_elements::parse),
         Row::exact("ScatterElements", scatter_elements::parse),
@@ -66,12 +67,12 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("Size", size::parse),
         Row::exact("Slice", slice::parse),
         Row::exact("Split", split::parse),
-        Row::exact("Squeeze", squeeze::parse),
+        Row::exact("Squeeze", squeeze::parse).with_layer(Part::same),
         Row::exact("TensorScatter", tensor_scatter::parse),
         Row::exact("Tile", tile::parse),
         Row::exact("Transpose", transpose::parse),
         Row::exact("Trilu", trilu::parse),
         Row::zero("Unique", unique::parse),
-        Row::exact("Unsqueeze", unsqueeze::parse),
+        Row::exact("Unsqueeze", unsqueeze::parse).with_layer(Part::same),
     ]
 }

@@ -6,6 +6,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -43,6 +44,24 @@ pub(crate) fn inference_only(node: &Node) -> Result<(), Fault> {
         return Err(Fault::Unsupported("spatial=0".into()));
     }
     Ok(())
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let epsilon = f64::from(epsilon(inputs.node).ok()?);
+    let parameter = |index: usize| (inputs.constant)(index);
+    let (scale, bias) = (parameter(1)?, parameter(2)?);
+    let (mean, variance) = (parameter(3)?, parameter(4)?);
+    let scale: Vec<f64> = (scale.iter().zip(&variance))
+        .map(|(&scale, &variance)| f64::from(scale) / (f64::from(variance) + epsilon).sqrt())
+        .collect();
+    let shift = (bias.iter().zip(&mean).zip(&scale))
+        .map(|((&bias, &mean), scale)| (f64::from(bias) - f64::from(mean) * scale) as f32)
+        .collect();
+    Part::channelwise(
+        0,
+        scale.into_iter().map(|scale| scale as f32).collect(),
+        shift,
+    )
 }
 
 impl<B: Backend> Operator<B> for BatchNormalization {

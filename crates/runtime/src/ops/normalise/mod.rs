@@ -20,7 +20,8 @@ use crate::ops::Row;
 
 pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
     vec![
-        Row::exact("BatchNormalization", batch_normalization::parse),
+        Row::exact("BatchNormalization", batch_normalization::parse)
+            .with_layer(batch_normalization::layer),
         Row::exact("GroupNormalization", group_normalization::parse),
         Row::exact("InstanceNormalization", instance_normalization::parse),
         Row::exact("LRN", lrn::parse),

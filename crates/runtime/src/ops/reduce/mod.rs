@@ -24,7 +24,7 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("ReduceLogSum", reductions::log_sum),
         Row::exact("ReduceLogSumExp", reductions::log_sum_exp),
         Row::exact("ReduceMax", reductions::max),
-        Row::exact("ReduceMean", reductions::mean),
+        Row::exact("ReduceMean", reductions::mean).with_layer(reductions::mean_layer),
         Row::exact("ReduceMin", reductions::min),
         Row::exact("ReduceProd", reductions::product),
         Row::exact("ReduceSum", reductions::sum),

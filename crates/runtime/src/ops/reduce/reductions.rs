@@ -2,10 +2,15 @@
 //! the named axes or all of them. Axes are an attribute up to opset 12 (Sum) or 17, then an input.
 //! Sums run in a fixed order, axis by axis.
 
+use std::collections::BTreeMap;
+
 use burn_backend::{Backend, FloatDType, TensorMetadata, get_device_settings, tensor::FloatTensor};
+use scoville_convnet::Kind;
 use scoville_onnx::{DType, Node};
 
+use super::axes::Reduced;
 use super::rule::{Rule, reduce};
+use crate::ops::layer::{Inputs, Part, whole_window};
 use crate::ops::{Context, Parsed};
 
 const NO_ELEMENTS: f32 = f32::INFINITY;
@@ -33,6 +38,25 @@ pub(super) fn mean<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
         fractions: true,
     };
     reduce(node, context, rule)
+}
+
+/// The mean over all axes after batch and channels is a pool.
+pub(super) fn mean_layer(inputs: &Inputs) -> Option<Part> {
+    let context = Context {
+        opset: inputs.opset,
+        constants: &BTreeMap::new(),
+    };
+    let reduced = Reduced::parse(inputs.node, &context, 18).ok()?;
+    let x = inputs.facts.get(0)?.shape();
+    let axes = reduced.axes(inputs.facts, x.len()).ok()?;
+    let spatial = x
+        .get(2..)
+        .filter(|spatial| matches!(spatial.len(), 1 | 2))?;
+    axes.iter().copied().eq(2..x.len()).then_some(())?;
+    Part::of_first(Kind::AveragePool {
+        window: whole_window(spatial),
+        count_padding: false,
+    })
 }
 
 pub(super) fn max<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {

@@ -3,11 +3,13 @@
 
 use burn_backend::ops::{ConvOptions, PadMode};
 use burn_backend::{Backend, Shape, TensorData, TensorMetadata, tensor::FloatTensor};
+use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
-use super::place::{Axis, Window, each, outputs};
+use super::place::{Axis, Window, each, layer_window, outputs};
 use super::separable::passes;
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -23,6 +25,19 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
         window: Window::parse(node)?,
         include_pad,
     }))
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let count_padding = inputs.node.attributes.int_or("count_include_pad", 0).ok()? != 0;
+    let axes = Window::parse(inputs.node).ok()?;
+    let axes = axes.place_pool(inputs.facts.get(0)?.shape()).ok()?;
+    // What hangs over in ceil mode does not count, which the layer cannot tell from padding.
+    let hangs = axes.iter().any(|axis| axis.end != axis.asked_end);
+    let window = layer_window(&axes).filter(|_| !(count_padding && hangs))?;
+    Part::of_first(Kind::AveragePool {
+        window,
+        count_padding,
+    })
 }
 
 /// The sum over each window, divided by how many places a window has; padding is zero.

@@ -3,10 +3,12 @@
 
 use burn_backend::ops::{ConvOptions, PadMode};
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
+use scoville_convnet::{Convolution, Kind};
 use scoville_onnx::Node;
 
-use super::place::{Axis, Window, each, outputs, spatial};
+use super::place::{Axis, Window, each, layer_window, outputs, spatial};
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -18,6 +20,19 @@ pub(super) struct Conv {
 
 pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
     Ok(Box::new(Conv::parse(node)?))
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let conv = Conv::parse(inputs.node).ok()?;
+    let (x, weights) = (inputs.facts.get(0)?, inputs.facts.get(1)?);
+    let axes = conv.place(x.shape(), weights.shape()).ok()?;
+    Part::of_first(Kind::Convolution(Convolution {
+        window: layer_window(&axes)?,
+        filters: *weights.shape().first()?,
+        groups: conv.group,
+        bias: inputs.optional(2)?,
+        weights: (inputs.constant)(1)?,
+    }))
 }
 
 /// The attribute `group`.

@@ -2,9 +2,11 @@
 //! channels, which stay as axes of size 1.
 
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
+use scoville_convnet::{self as layer, Kind};
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part, whole_window};
 use crate::ops::normalise::lp;
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
@@ -26,6 +28,27 @@ pub(super) fn max<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
 
 pub(super) fn lp<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
     Ok(Box::new(GlobalPool::Lp(lp::order(node)?)))
+}
+
+pub(super) fn average_layer(inputs: &Inputs) -> Option<Part> {
+    let kind = |window| Kind::AveragePool {
+        window,
+        count_padding: false,
+    };
+    global(inputs, kind)
+}
+
+pub(super) fn max_layer(inputs: &Inputs) -> Option<Part> {
+    global(inputs, Kind::MaxPool)
+}
+
+fn global(inputs: &Inputs, kind: impl Fn(layer::Window) -> Kind) -> Option<Part> {
+    match inputs.facts.get(0)?.shape() {
+        [_, _, spatial @ ..] if matches!(spatial.len(), 1 | 2) => {
+            Part::of_first(kind(whole_window(spatial)))
+        }
+        _ => None,
+    }
 }
 
 impl<B: Backend> Operator<B> for GlobalPool {

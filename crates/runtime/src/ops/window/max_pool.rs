@@ -3,11 +3,13 @@
 
 use burn_backend::ops::PadMode;
 use burn_backend::{Backend, IntDType, Shape, TensorMetadata, tensor::FloatTensor};
+use scoville_convnet::Kind;
 use scoville_onnx::{DType, Node};
 
-use super::place::{Axis, Window, affordable, each, outputs};
+use super::place::{Axis, Window, affordable, each, layer_window, outputs};
 use super::separable::passes;
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, MAX_EXACT, Values};
@@ -26,6 +28,13 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
         indices: node.outputs.get(1).is_some_and(|name| !name.is_empty()),
         column_major: node.attributes.int_or("storage_order", 0)? != 0,
     }))
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let axes = Window::parse(inputs.node).ok()?;
+    let axes = axes.place_pool(inputs.facts.get(0)?.shape()).ok()?;
+    let window = layer_window(&axes).filter(|_| inputs.one_output())?;
+    Part::of_first(Kind::MaxPool(window))
 }
 
 /// Pads with the lowest finite number (WGSL may assume that there is no infinity), unless burn can

@@ -1,10 +1,12 @@
 //! The sliding window of convolutions and pools: attributes, padding, output size. One to three
 //! spatial axes, those after batch and channels.
 
+use scoville_convnet as layer;
 use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::count;
+use crate::ops::layer::two;
 
 /// A padded input that would take more elements than this, and many times more than what comes in
 /// or goes out, is refused.
@@ -74,6 +76,21 @@ impl Axis {
 /// One number of each of `N` axes.
 pub(super) fn each<T, const N: usize>(axes: &[Axis], of: impl Fn(&Axis) -> T) -> [T; N] {
     std::array::from_fn(|i| of(axes.get(i).unwrap_or(&Axis::ONE)))
+}
+
+/// The window over one or two axes, as a layer has it.
+pub(super) fn layer_window(axes: &[Axis]) -> Option<layer::Window> {
+    let of = |f: fn(&Axis) -> usize, first| {
+        let sizes: Vec<usize> = axes.iter().map(f).collect();
+        two(&sizes, first)
+    };
+    matches!(axes.len(), 1 | 2).then(|| layer::Window {
+        kernel: of(|axis| axis.kernel, 1),
+        stride: of(|axis| axis.stride, 1),
+        dilation: of(|axis| axis.dilation, 1),
+        begin: of(|axis| axis.begin, 0),
+        end: of(|axis| axis.end, 0),
+    })
 }
 
 /// How many windows there are along each axis.

@@ -1,0 +1,135 @@
+//! Operators as layers of the convolutional networks that the CPU runs by kernels of its own.
+
+use scoville_convnet::{Activation, Convolution, Dense, Kind, Window};
+use scoville_onnx::Node;
+
+use crate::value::{Fact, Facts};
+
+/// Most elements of a matrix that is packed: larger ones would be held twice.
+const MAX_DENSE: usize = 4 << 20;
+
+/// What a node is to a convolutional network. Its first axis is the batch.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    /// A layer that reads these inputs, the others being constants.
+    Layer(Kind, Vec<usize>),
+    /// The elements of the first input, in the same order.
+    Same,
+}
+
+/// What a node's `layer` looks at.
+pub(crate) struct Inputs<'a> {
+    pub node: &'a Node,
+    pub opset: i64,
+    pub facts: &'a Facts,
+    pub output: &'a Fact,
+    /// The elements of a constant input.
+    pub constant: &'a dyn Fn(usize) -> Option<Vec<f32>>,
+}
+
+/// The layer that a node is; `None` where it is none of a convolutional network.
+pub(crate) type AsLayer = fn(&Inputs) -> Option<Part>;
+
+impl Inputs<'_> {
+    /// The elements of a constant input, or none where the node does not have it.
+    pub fn optional(&self, index: usize) -> Option<Vec<f32>> {
+        match self.facts.get(index) {
+            Some(_) => (self.constant)(index),
+            None => Some(Vec::new()),
+        }
+    }
+
+    /// Whether the first output alone is asked for.
+    pub fn one_output(&self) -> bool {
+        self.node.outputs.iter().skip(1).all(String::is_empty)
+    }
+}
+
+impl Part {
+    /// A layer that reads the first input.
+    pub fn of_first(kind: Kind) -> Option<Part> {
+        Some(Part::Layer(kind, vec![0]))
+    }
+
+    pub fn activation(activation: Activation) -> Option<Part> {
+        Part::of_first(Kind::Activation(activation))
+    }
+
+    /// The input itself, where it keeps its batch.
+    pub fn same(inputs: &Inputs) -> Option<Part> {
+        let batch = |fact: &Fact| fact.shape().first().copied();
+        let kept = batch(inputs.facts.get(0)?) == batch(inputs.output);
+        (kept && inputs.one_output()).then_some(Part::Same)
+    }
+
+    /// `weights`, outputs by inputs, by each sample's elements.
+    pub fn dense(weights: Vec<f32>, bias: Vec<f32>, outputs: usize) -> Option<Part> {
+        if weights.len() > MAX_DENSE {
+            return None;
+        }
+        Part::of_first(Kind::Dense(Dense {
+            weights,
+            bias,
+            outputs,
+        }))
+    }
+
+    /// `scale x + shift` for each channel of input `index`.
+    pub fn channelwise(index: usize, scale: Vec<f32>, shift: Vec<f32>) -> Option<Part> {
+        let filters = scale.len();
+        let kind = Kind::Convolution(Convolution {
+            weights: scale,
+            bias: shift,
+            filters,
+            groups: filters,
+            window: whole_window(&[1, 1]),
+        });
+        Some(Part::Layer(kind, vec![index]))
+    }
+}
+
+/// The elements of constant input `index` by channel of the other input, if it has one a channel, or one in all.
+pub(crate) fn by_channel(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
+    let x = inputs.facts.get(1 - index)?.shape();
+    let constant = inputs.facts.get(index)?.shape();
+    let &[_, channels, ..] = x else { return None };
+    // Aligned at the last axis; only that of the channels may be longer than 1.
+    let offset = x.len().checked_sub(constant.len())?;
+    let fits =
+        |(axis, &size): (usize, &usize)| size == 1 || (axis + offset == 1 && size == channels);
+    let broadcasts = inputs.output.shape() == x;
+    if !constant.iter().enumerate().all(fits) || !broadcasts || inputs.opset < 7 {
+        return None;
+    }
+    let values = (inputs.constant)(index)?;
+    match values.as_slice() {
+        [value] => Some(vec![*value; channels]),
+        _ => Some(values),
+    }
+}
+
+/// A matrix of inputs by outputs, as outputs by inputs.
+pub(crate) fn by_output(weights: &[f32], depth: usize, outputs: usize) -> Vec<f32> {
+    let element = |i: usize| weights.get(i % depth * outputs + i / depth).copied();
+    (0..weights.len()).map_while(element).collect()
+}
+
+/// A window over a whole input of one or two axes.
+pub(crate) fn whole_window(size: &[usize]) -> Window {
+    Window {
+        kernel: two(size, 1),
+        stride: [1, 1],
+        dilation: [1, 1],
+        begin: [0, 0],
+        end: [0, 0],
+    }
+}
+
+/// One or two numbers as those of rows and columns; of one, the rows have `first`.
+pub(crate) fn two(of: &[usize], first: usize) -> [usize; 2] {
+    match *of {
+        [cols] => [first, cols],
+        [rows, cols, ..] => [rows, cols],
+        [] => [first, first],
+    }
+}

@@ -1,0 +1,302 @@
+//! Parts of a graph that are convolutional networks: on the CPU they run as one step each, by kernels of our own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use burn_backend::Backend;
+use burn_backend::tensor::FloatTensor;
+use scoville_convnet::{Kind, Layer, Net};
+use scoville_onnx::Graph;
+
+use super::{Plan, Program};
+use crate::Fault;
+use crate::convnet;
+use crate::ops::Context;
+use crate::ops::layer::{Inputs, Part};
+use crate::step::{Host, Slot};
+use crate::value::{Fact, read};
+
+/// Most steps among which a segment is looked for: the search is quadratic.
+const MAX_STEPS: usize = 4096;
+
+/// Steps that run as one.
+pub(crate) struct Segment<B: Backend> {
+    /// In order; the last makes the output.
+    pub steps: Vec<usize>,
+    pub input: Slot,
+    pub output: Slot,
+    pub net: Arc<Net>,
+    pub run: RunNet<B>,
+    /// What no reader outside may want.
+    inner: Vec<Slot>,
+    /// The shapes of one sample.
+    shapes: [Vec<usize>; 2],
+}
+
+/// Runs a network on a batch; the output gets the shape given.
+type RunNet<B> = fn(&Arc<Net>, FloatTensor<B>, &[usize]) -> Result<FloatTensor<B>, Fault>;
+
+impl<B: Backend> Segment<B> {
+    /// Whether a plan can take it in the place of its steps.
+    pub fn serves(&self, plan: &Plan) -> bool {
+        let shape = |slot: Slot| plan.facts.get(slot)?.as_ref().map(Fact::shape);
+        let (Some([n, input @ ..]), Some([m, output @ ..])) =
+            (shape(self.input), shape(self.output))
+        else {
+            return false;
+        };
+        let planned = |&step: &usize| matches!(plan.outputs.get(step), Some(Some(_)));
+        n == m
+            && *n > 0
+            && [input, output] == self.shapes
+            && self.steps.iter().all(planned)
+            && !self.inner.iter().any(|slot| plan.targets.contains(slot))
+    }
+}
+
+/// A step that is a part of a convolutional network.
+struct Candidate {
+    part: Part,
+    /// What it reads, without constants.
+    reads: Vec<Slot>,
+    makes: Slot,
+    /// A sample of its output, as channels, rows and columns.
+    shape: Option<[usize; 3]>,
+}
+
+impl Program<Host> {
+    /// The parts of the plan that are convolutional networks, with packed weights.
+    /// `kept` are names of values that later plans may aim at.
+    pub fn find_segments(&self, graph: &Graph, plan: &Plan, kept: &[&str]) -> Vec<Segment<Host>> {
+        let kept: BTreeSet<Slot> = (self.names.iter().enumerate())
+            .filter(|(_, name)| kept.contains(&name.as_str()))
+            .map(|(slot, _)| slot)
+            .collect();
+        let candidates = self.candidates(graph, plan);
+        let search = Search {
+            readers: self.readers(plan),
+            candidates: &candidates,
+            plan,
+            kept,
+        };
+        let mut taken = BTreeSet::new();
+        let mut segments = Vec::new();
+        for start in 0..candidates.len().min(MAX_STEPS) {
+            if taken.contains(&start) {
+                continue;
+            }
+            if let Some(segment) = search.segment(start, &taken) {
+                taken.extend(segment.steps.iter().copied());
+                segments.push(segment);
+            }
+        }
+        segments
+    }
+
+    /// Plans made from now on take `segments` where they can.
+    pub fn set_segments(&mut self, segments: Vec<Segment<Host>>) {
+        self.segments = segments;
+    }
+
+    fn candidates(&self, graph: &Graph, plan: &Plan) -> Vec<Option<Candidate>> {
+        let context = Context::new(graph);
+        let candidate = |i: usize| {
+            let step = self.steps.get(i)?;
+            let outputs = plan.outputs.get(i)?.as_ref()?;
+            let output = outputs.first().filter(|fact| !fact.is_known())?;
+            let facts = step.facts(&plan.facts).ok()?;
+            let constant = |input: usize| {
+                let slot = (*step.inputs.get(input)?)?;
+                let value = self.constants.get(slot)?.as_ref()?;
+                match &value.tensor {
+                    Some(tensor) => read::<Host>(tensor.clone()).ok(),
+                    None => value.fact.known_floats().map(<[f32]>::to_vec),
+                }
+            };
+            let floats = facts.0.iter().take(1).flatten().all(Fact::is_float);
+            let part = step.layer.filter(|_| floats && output.is_float())?(&Inputs {
+                node: graph.nodes.get(step.index)?,
+                opset: context.opset,
+                facts: &facts,
+                output,
+                constant: &constant,
+            })?;
+            let reads = match &part {
+                Part::Layer(_, reads) => reads.as_slice(),
+                Part::Same => &[0],
+            };
+            let slot = |&input: &usize| {
+                let slot = (*step.inputs.get(input)?)?;
+                matches!(self.constants.get(slot), Some(None)).then_some(slot)
+            };
+            Some(Candidate {
+                reads: reads.iter().map(slot).collect::<Option<_>>()?,
+                makes: step.outputs.first().copied()??,
+                shape: sample(output),
+                part,
+            })
+        };
+        (0..self.steps.len()).map(candidate).collect()
+    }
+
+    /// The planned steps that read each slot.
+    fn readers(&self, plan: &Plan) -> BTreeMap<Slot, Vec<usize>> {
+        let mut readers: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
+        for (i, (step, outputs)) in self.steps.iter().zip(&plan.outputs).enumerate() {
+            for &slot in step.inputs.iter().flatten().filter(|_| outputs.is_some()) {
+                readers.entry(slot).or_default().push(i);
+            }
+        }
+        readers
+    }
+}
+
+/// A sample of a value as channels, rows and columns.
+fn sample(fact: &Fact) -> Option<[usize; 3]> {
+    match *fact.shape() {
+        [_, channels] => Some([channels, 1, 1]),
+        [_, channels, cols] => Some([channels, 1, cols]),
+        [_, channels, rows, cols] => Some([channels, rows, cols]),
+        _ => None,
+    }
+}
+
+struct Search<'a> {
+    candidates: &'a [Option<Candidate>],
+    readers: BTreeMap<Slot, Vec<usize>>,
+    plan: &'a Plan,
+    kept: BTreeSet<Slot>,
+}
+
+impl Search<'_> {
+    /// The largest segment whose first step is `start`.
+    fn segment(&self, start: usize, taken: &BTreeSet<usize>) -> Option<Segment<Host>> {
+        let &input = self.candidates.get(start)?.as_ref()?.reads.first()?;
+        let fact = self.plan.facts.get(input)?.as_ref()?;
+        let steps = self.grow(start, input, sample(fact)?, taken);
+        let mut ends = steps.iter().rev();
+        let (steps, inner) = ends.find_map(|&end| self.closed(end, input, &steps))?;
+        self.build(input, fact, steps, inner)
+    }
+
+    /// The steps from `start` on that depend on `input` alone, and on each other.
+    fn grow(
+        &self,
+        start: usize,
+        input: Slot,
+        shape: [usize; 3],
+        taken: &BTreeSet<usize>,
+    ) -> Vec<usize> {
+        let mut made = BTreeMap::from([(input, shape)]);
+        let mut steps = Vec::new();
+        let all = self.candidates.iter().enumerate().skip(start);
+        for (i, candidate) in all.take(MAX_STEPS) {
+            let Some(candidate) = candidate.as_ref().filter(|_| !taken.contains(&i)) else {
+                continue;
+            };
+            let reads = candidate.reads.iter().map(|slot| made.get(slot).copied());
+            let Some(reads) = reads.collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let shape = match (&candidate.part, reads.as_slice()) {
+                (Part::Same, &[shape, ..]) => Some(shape),
+                (Part::Layer(kind, _), reads) => kind.shape(reads).ok().filter(|&shape| {
+                    // What was flattened has no channels any more.
+                    candidate.shape == Some(shape) || elementwise(kind)
+                }),
+                _ => None,
+            };
+            if let Some(shape) = shape {
+                made.insert(candidate.makes, shape);
+                steps.push(i);
+            }
+        }
+        steps
+    }
+
+    /// The steps among `steps` that `end` needs, and what they make on the way, if nothing else reads that
+    /// and there is a product among them.
+    fn closed(&self, end: usize, input: Slot, steps: &[usize]) -> Option<(Vec<usize>, Vec<Slot>)> {
+        let mut wanted = BTreeSet::from([self.candidate(end)?.makes]);
+        let mut needed = BTreeSet::new();
+        for &i in steps.iter().rev() {
+            let candidate = self.candidate(i)?;
+            if wanted.contains(&candidate.makes) {
+                needed.insert(i);
+                wanted.extend(candidate.reads.iter().copied());
+            }
+        }
+        let mut inner = Vec::new();
+        for &i in needed.iter().filter(|&&i| i != end) {
+            let made = self.candidate(i)?.makes;
+            let readers = self.readers.get(&made).map(Vec::as_slice);
+            let within = readers
+                .unwrap_or_default()
+                .iter()
+                .all(|i| needed.contains(i));
+            if made == input || !within || self.kept.contains(&made) {
+                return None;
+            }
+            inner.push(made);
+        }
+        let product = |&i: &usize| {
+            matches!(
+                self.candidate(i).map(|candidate| &candidate.part),
+                Some(Part::Layer(Kind::Convolution(_) | Kind::Dense(_), _))
+            )
+        };
+        let steps: Vec<usize> = needed.into_iter().collect();
+        steps.iter().any(product).then_some((steps, inner))
+    }
+
+    fn candidate(&self, step: usize) -> Option<&Candidate> {
+        self.candidates.get(step)?.as_ref()
+    }
+
+    fn build(
+        &self,
+        input: Slot,
+        fact: &Fact,
+        steps: Vec<usize>,
+        inner: Vec<Slot>,
+    ) -> Option<Segment<Host>> {
+        let mut values = BTreeMap::from([(input, 0)]);
+        let mut layers = Vec::new();
+        for &i in &steps {
+            let candidate = self.candidate(i)?;
+            let reads = candidate.reads.iter().map(|slot| values.get(slot).copied());
+            let inputs: Vec<usize> = reads.collect::<Option<_>>()?;
+            let value = match &candidate.part {
+                Part::Same => *inputs.first()?,
+                Part::Layer(kind, _) => {
+                    let kind = kind.clone();
+                    layers.push(Layer { kind, inputs });
+                    layers.len()
+                }
+            };
+            values.insert(candidate.makes, value);
+        }
+        let output = self.candidate(*steps.last()?)?.makes;
+        // The network's output is what its last layer makes.
+        let net = (values.get(&output) == Some(&layers.len()))
+            .then(|| Net::new(sample(fact)?, &layers).ok())??;
+        let shape = |slot: Slot| {
+            let shape = self.plan.facts.get(slot)?.as_ref()?.shape();
+            shape.get(1..).map(<[usize]>::to_vec)
+        };
+        Some(Segment {
+            shapes: [shape(input)?, shape(output)?],
+            net: Arc::new(net),
+            run: convnet::run,
+            steps,
+            input,
+            output,
+            inner,
+        })
+    }
+}
+
+/// Whether a layer treats all elements alike, so that they may have been flattened.
+fn elementwise(kind: &Kind) -> bool {
+    matches!(kind, Kind::Add | Kind::Activation(_))
+}

@@ -117,6 +117,13 @@ impl<B: Backend> Step<B> {
         self.host.moves(0)
     }
 
+    /// Takes what stands for the operator where a fixed batch is lifted.
+    pub fn lift(&mut self) {
+        if let (Some(operator), Some(host)) = (self.operator.lifted(), self.host.lifted()) {
+            (self.operator, self.host) = (operator, host);
+        }
+    }
+
     /// Where the samples of a batch lie in the outputs; `None` unless none can reach another.
     pub fn samples(
         &self,

@@ -54,6 +54,13 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
         false
     }
 
+    /// What stands for it where a fixed batch is lifted: the same wherever this one is defined, but
+    /// it takes an input of one place along the batch for as many as there are. `None` for an
+    /// operator that needs no other, or has none.
+    fn lifted(&self) -> Option<Box<dyn Operator<B>>> {
+        None
+    }
+
     /// Where the samples of a batch lie in each output, given where they lie in each input of these
     /// facts (`None`: the input is the same for all samples, or absent). The answer is `None`
     /// unless it is certain that no sample's elements reach another's.

@@ -1,7 +1,7 @@
 //! Any batch size, whatever the export fixed.
 
 use scoville_kernels::{Array, Device};
-use scoville_onnx::{Attribute, Dim, Graph};
+use scoville_onnx::{Attribute, Data, Dim, Graph};
 use scoville_runtime::{Model, ModelSpec};
 
 use crate::graphs::{Builder, cnn, random};
@@ -132,6 +132,74 @@ fn softmax_is_cut_from_the_logits_only() {
     }
 }
 
+/// Tokens [n, 4, 6] of samples with one that is the same for all before them, as in a vision
+/// transformer; the scores are of that one, mixed with the others.
+fn with_class_token(builder: Builder, n: i64, token: &str) -> Graph {
+    builder
+        .node_with(
+            "Concat",
+            &[token, "x"],
+            "all",
+            &[("axis", Attribute::Int(1))],
+        )
+        .weights("positions", &[1, 5, 6])
+        .node("Add", &["all", "positions"], "placed")
+        .ints("heads", &[n, 5, 2, 3])
+        .node("Reshape", &["placed", "heads"], "split")
+        .node_with(
+            "Transpose",
+            &["split"],
+            "keys",
+            &[("perm", Attribute::Ints(vec![0, 2, 3, 1]))],
+        )
+        .node_with(
+            "Transpose",
+            &["split"],
+            "queries",
+            &[("perm", Attribute::Ints(vec![0, 2, 1, 3]))],
+        )
+        .node("MatMul", &["queries", "keys"], "products")
+        .node("Softmax", &["products"], "weights")
+        .node("MatMul", &["weights", "queries"], "mixed")
+        .node_with(
+            "Gather",
+            &["mixed", "first"],
+            "y",
+            &[("axis", Attribute::Int(2))],
+        )
+        .node_with("Flatten", &["y"], "logits", &[])
+        .build()
+}
+
+#[test]
+fn a_constant_beside_the_samples_is_lifted() {
+    let builder = |n: usize| {
+        let first = Data::I64(vec![0]);
+        Builder::fixed(&[n, 4, 6]).constant("first", &[], first)
+    };
+    let token = random(4, 6);
+    let one = builder(1).floats("token", &[1, 1, 6], &token);
+    let expanded = builder(1)
+        .floats("flat", &[6], &token)
+        .ints("shape", &[1, 1, 6])
+        .node("Expand", &["flat", "shape"], "token");
+    let three = builder(3).floats("token", &[3, 1, 6], &token.repeat(3));
+    let x = random(6, 5 * 24);
+    let outputs = [(one, 1), (expanded, 1), (three, 3)].map(|(builder, n)| {
+        let model = load(with_class_token(builder, n, "token"));
+        assert!(noted(&model, "lifted to any"), "{:?}", model.notes());
+        assert_rows_are_independent(&model);
+        shared::run(&model, &x, Model::output)
+    });
+    let [first, others @ ..] = &outputs;
+    assert!(others.iter().all(|other| other == first));
+    // Rows that differ belong to one sample each.
+    let different = builder(3).weights("token", &[3, 1, 6]);
+    let model = load(with_class_token(different, 3, "token"));
+    assert!(noted(&model, "one by one"), "{:?}", model.notes());
+    assert_rows_are_independent(&model);
+}
+
 /// What follows is the same function only for one sample at a time.
 #[test]
 fn graphs_that_take_no_batch_run_one_by_one() {
@@ -156,7 +224,19 @@ fn graphs_that_take_no_batch_run_one_by_one() {
         .node("Sub", &["x", "m"], "d")
         .node("Add", &["d", "x"], "y")
         .build();
-    for graph in [squeezed, mixing, centred] {
+    // A constant is one more sample.
+    let joined = Builder::fixed(&[1, 6])
+        .weights("w", &[1, 6])
+        .node_with("Concat", &["w", "x"], "c", &[("axis", Attribute::Int(0))])
+        .node_with("Flatten", &["c"], "y", &[("axis", Attribute::Int(0))])
+        .build();
+    let joined_to_two = Builder::fixed(&[2, 6])
+        .floats("w", &[2, 6], &random(7, 6).repeat(2))
+        .node_with("Concat", &["x", "w"], "c", &[("axis", Attribute::Int(0))])
+        .ints("rows", &[2, 12])
+        .node("Reshape", &["c", "rows"], "y")
+        .build();
+    for graph in [squeezed, mixing, centred, joined, joined_to_two] {
         let model = load(graph);
         assert!(noted(&model, "one by one"), "{:?}", model.notes());
         assert_rows_are_independent(&model);

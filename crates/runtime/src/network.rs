@@ -20,8 +20,10 @@ use crate::value::{Fact, Value};
 
 /// What every backend needs to know of a model.
 pub(crate) struct Recipe {
-    /// Pruned and folded; one input, one output.
-    pub graph: Graph,
+    /// The name of the graph.
+    pub name: String,
+    /// The name of the graph's only output.
+    pub output: String,
     pub prologue: Prologue,
     pub softmax: Option<FinalSoftmax>,
     /// The batch that the export fixed.
@@ -33,10 +35,6 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    fn output(&self) -> &str {
-        self.graph.outputs.first().map_or("", |port| &port.name)
-    }
-
     /// What the graph is fed for a batch of `n`.
     fn feed(&self, n: usize) -> Fact {
         Fact::new(self.dtype, self.prologue.model_shape(n))
@@ -90,11 +88,15 @@ pub(crate) trait Engine: Send + Sync {
     fn run(&self, x: &Array, end: End) -> Result<Array, Error>;
     /// Logits, and the derivative of the loss by `x`.
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
-    /// The weights as they are on the device now, by name.
-    fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error>;
+    /// Hands out the weights as they are on the device now, one after the other in pieces, each with
+    /// the name and the number of elements of the whole.
+    fn weights(&self, take: &mut dyn FnMut(&str, usize, &[f32])) -> Result<(), Error>;
     /// What the graph is made of.
     fn inspect(&self) -> Result<Inspection, Error>;
 }
+
+/// Most weights that are read back at once.
+const PIECE: usize = 1 << 20;
 
 /// One model on one backend.
 pub(crate) struct Network<B: AutodiffBackend> {
@@ -119,16 +121,16 @@ where
     B: AutodiffBackend,
     B::InnerBackend: Bridge,
 {
-    /// Compiles the recipe for `device`, and lifts a baked batch.
-    pub fn load(recipe: Arc<Recipe>, device: &Device) -> Result<Self, Error> {
+    /// Compiles the recipe's graph, pruned and folded, for `device`, and lifts a baked batch.
+    pub fn load(recipe: Arc<Recipe>, mut graph: Graph, device: &Device) -> Result<Self, Error> {
         let burn_device = <B::InnerBackend as Bridge>::device(device)?;
         let limit = device.memory_limit().min(recipe.memory.unwrap_or(u64::MAX));
         let mut program = contained("load", || {
-            Program::<B>::compile(&recipe.graph, &burn_device, limit)
+            Program::<B>::compile(&mut graph, &burn_device, limit)
         })?;
         let batch = recipe.baked.unwrap_or(1);
         let exported = contained("planning", || {
-            program.plan(vec![recipe.feed(batch)], &[recipe.output()])
+            program.plan(vec![recipe.feed(batch)], &[recipe.output.as_str()])
         })?;
         if recipe.baked.is_some() {
             program.lift_reshapes(&exported);
@@ -214,7 +216,7 @@ where
         }
         let target = match (end, &self.recipe.softmax) {
             (End::Logits, Some(softmax)) if self.cut => &softmax.input,
-            _ => self.recipe.output(),
+            _ => self.recipe.output.as_str(),
         };
         let plan = contained("planning", || {
             self.program.plan(vec![self.recipe.feed(n)], &[target])
@@ -381,15 +383,20 @@ where
         Ok(inspect(&self.program, &plan, samples))
     }
 
-    fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error> {
+    fn weights(&self, take: &mut dyn FnMut(&str, usize, &[f32])) -> Result<(), Error> {
         contained("reading the weights", || {
-            let weights = self.program.weights().map(|(name, tensor)| {
-                let inner = B::inner(tensor.clone());
-                let len = inner.shape().iter().product();
-                let array = <B::InnerBackend as Bridge>::export(inner, 1, len)?;
-                Ok((name.to_owned(), array.to_vec()?))
-            });
-            weights.collect()
+            for (name, tensor) in self.program.weights() {
+                let len = tensor.shape().num_elements();
+                let flat = B::float_reshape(tensor.clone(), Shape::from([len]));
+                for start in (0..len).step_by(PIECE) {
+                    let range = Slice::from(start..len.min(start + PIECE));
+                    let piece = B::inner(B::float_slice(flat.clone(), &[range]));
+                    let size = piece.shape().num_elements();
+                    let array = <B::InnerBackend as Bridge>::export(piece, 1, size)?;
+                    take(name, len, &array.to_vec()?);
+                }
+            }
+            Ok(())
         })
     }
 }

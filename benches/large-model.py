@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Writes large classifiers with random weights as external data, and a few samples for them, into FOLDER:
+"""Writes large classifiers with random weights as external data, and 4 samples for each, into FOLDER (3.3 GiB). With BINARY, runs
+`predict` on the samples and prints its time, its peak memory, and how far its outputs are from onnxruntime's, over the largest.
 
-    large-model.py FOLDER
+    large-model.py FOLDER [target/release/scoville]
 
 vgg16.onnx   VGG-16 (Simonyan and Zisserman 2014), 1 x 3 x 224 x 224 in, 1000 classes: 138 million weights, 528 MiB.
 gemms.onnx   11 Gemm of 8192 x 8192 with ReLU between, 10 classes: 738 million weights, 2.75 GiB, beyond protobuf's 2 GiB.
-
-Each with NAME.f32 (4 samples) and NAME.csv (their labels) for `scoville predict --raw --data f32:NAME.f32,NAME.csv`.
 """
-import os, sys
+import os, resource, subprocess, sys, time
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -84,5 +83,23 @@ def gemms():
     writer.finish(x, (8192,), 10)
 
 
-vgg16()
-gemms()
+def compare(name, binary):
+    base = f"{folder}/{name}"
+    start = time.perf_counter()
+    subprocess.run([binary, "predict", f"{base}.onnx", "--data", f"f32:{base}.f32,{base}.csv", "--raw", "--device", "cpu",
+                    "--out", f"{base}.out"], check=True)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the largest child so far
+    import onnxruntime
+    session = onnxruntime.InferenceSession(f"{base}.onnx", providers=["CPUExecutionProvider"])
+    rows = np.fromfile(f"{base}.f32", np.float32).reshape(4, *session.get_inputs()[0].shape[1:])
+    expected = np.concatenate([session.run(None, {"x": row[None]})[0] for row in rows])
+    found = np.fromfile(f"{base}.out", np.float32).reshape(expected.shape)
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    print(f"{name}: predict {seconds:.1f} s, peak {peak} MiB; {error:.1e} from onnxruntime", flush=True)
+
+
+for write in (vgg16, gemms):
+    write()
+    if len(sys.argv) > 2:
+        compare(write.__name__, sys.argv[2])

@@ -8,7 +8,7 @@ import numpy as np
 
 peer, path, batch, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 import onnx
-model = onnx.load(path)
+model = onnx.load(path, load_external_data=False)
 given = {i.name for i in model.graph.initializer}
 port = next(i for i in model.graph.input if i.name not in given)
 dims = [d.dim_value for d in port.type.tensor_type.shape.dim]
@@ -42,7 +42,7 @@ else:
     import torch, onnx2torch
     torch.set_num_threads(2)
     start = time.perf_counter()
-    net = onnx2torch.convert(model).eval()
+    net = onnx2torch.convert(onnx.load(path)).eval()
     result["load_s"] = round(time.perf_counter() - start, 4)
     for weight in net.parameters():
         weight.requires_grad_(False)

@@ -115,9 +115,9 @@ impl Run {
         });
         let values: Vec<Value<Host>> = values.collect::<Result<_, Error>>()?;
         let feeds: Vec<Fact> = values.iter().map(|value| value.fact.clone()).collect();
-        let graph = prune::prune(unroll(graph, &feeds)?)?;
+        let mut graph = prune::prune(unroll(graph, &feeds)?)?;
         let limit = Device::Cpu.memory_limit();
-        let program = Program::<Host>::compile(&graph, &FlexDevice, limit)?;
+        let program = Program::<Host>::compile(&mut graph, &FlexDevice, limit)?;
         let outputs = graph.outputs.iter().map(|port| port.name.as_str());
         let plan = program.plan(feeds, &outputs.collect::<Vec<_>>())?;
         Ok(Run {

@@ -30,7 +30,7 @@ pub(crate) fn batch_normalizations(graph: &mut Graph) -> usize {
                     .first()
                     .filter(|name| readers.get(*name) == Some(&1));
                 if let Some(&conv) = source.and_then(|name| conv_of_output.get(name))
-                    && fold(graph, conv, &node).is_some()
+                    && fold(graph, conv, &node, &readers).is_some()
                 {
                     folded.insert(i);
                 }
@@ -69,7 +69,12 @@ fn readers(graph: &Graph) -> BTreeMap<String, usize> {
 }
 
 /// Puts `node` into the convolution at `conv`, or changes nothing.
-fn fold(graph: &mut Graph, conv: usize, node: &Node) -> Option<()> {
+fn fold(
+    graph: &mut Graph,
+    conv: usize,
+    node: &Node,
+    readers: &BTreeMap<String, usize>,
+) -> Option<()> {
     norm::inference_only(node).ok()?;
     let epsilon = f64::from(norm::epsilon(node).ok()?);
     let convolution = graph.nodes.get(conv)?;
@@ -127,7 +132,11 @@ fn fold(graph: &mut Graph, conv: usize, node: &Node) -> Option<()> {
     }
 
     let shape = weights.shape.clone();
-    // Fresh names: another node may read the same weights.
+    // Fresh names: another node may read the same weights. If none does, they go.
+    if readers.get(weights_name) == Some(&1) {
+        let read = weights_name.clone();
+        graph.constants.remove(&read);
+    }
     let names = ["weights", "bias"].map(|what| format!("{} folded {what}", node.name));
     let [weights_name, bias_name] = names.clone();
     graph.constants.insert(

@@ -29,7 +29,7 @@ pub struct Model {
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Model")
-            .field("graph", &self.recipe.graph.name)
+            .field("graph", &self.recipe.name)
             .field("sample", &self.sample_shape())
             .field("classes", &self.classes)
             .field("device", &self.device)
@@ -64,7 +64,11 @@ impl Model {
         notes.extend(precision_note(&graph));
         let recipe = Arc::new(Recipe {
             softmax: FinalSoftmax::of(&graph)?,
-            graph,
+            name: graph.name.clone(),
+            output: graph
+                .outputs
+                .first()
+                .map_or(String::new(), |port| port.name.clone()),
             prologue,
             baked,
             dtype: port_dtype,
@@ -73,7 +77,8 @@ impl Model {
 
         // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes
         // nothing.
-        let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), &Device::Cpu)?;
+        let for_gpu = matches!(device, Device::Gpu(_)).then(|| graph.clone());
+        let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), graph, &Device::Cpu)?;
         notes.extend(settle_batch(&mut cpu, &recipe)?);
         notes.extend(
             cpu.cut()
@@ -82,14 +87,15 @@ impl Model {
         notes.extend(gradient_note(&cpu.inspect()?));
         let (batched, classes) = (cpu.batched, cpu.classes());
         let output = cpu.shape().to_vec();
-        let engine: Box<dyn Engine> = match device {
-            Device::Cpu => {
+        let engine: Box<dyn Engine> = match for_gpu {
+            None => {
                 notes.extend(cpu.accelerate()?);
                 Box::new(cpu)
             }
-            Device::Gpu(_) => {
+            Some(graph) => {
                 drop(cpu);
-                let mut gpu = Network::<Autodiff<CubeBackend>>::load(recipe.clone(), device)?;
+                let mut gpu =
+                    Network::<Autodiff<CubeBackend>>::load(recipe.clone(), graph, device)?;
                 gpu.batched = batched;
                 Box::new(gpu)
             }
@@ -159,13 +165,19 @@ impl Model {
     /// SHA-256 in hex of the weights as they are on the device now.
     pub fn weights_digest(&self) -> Result<String, Error> {
         let mut digest = Sha256::new();
-        for (name, values) in self.engine.weights()? {
-            digest.update(name.as_bytes());
-            digest.update((values.len() as u64).to_le_bytes());
-            values
-                .iter()
-                .for_each(|value| digest.update(value.to_le_bytes()));
-        }
+        let mut left = 0;
+        self.engine.weights(&mut |name, len, piece| {
+            if left == 0 {
+                digest.update(name.as_bytes());
+                digest.update((len as u64).to_le_bytes());
+                left = len;
+            }
+            left = left.saturating_sub(piece.len());
+            for values in piece.chunks(1024) {
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+                digest.update(bytes.collect::<Vec<u8>>());
+            }
+        })?;
         Ok(format!("{:x}", digest.finalize()))
     }
 

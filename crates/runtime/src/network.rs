@@ -22,8 +22,10 @@ use crate::value::{Fact, Value};
 
 /// What every backend needs to know of a model.
 pub(crate) struct Recipe {
-    /// Pruned and folded; one input, one output.
-    pub graph: Graph,
+    /// The name of the graph.
+    pub name: String,
+    /// The name of the graph's only output.
+    pub output: String,
     pub prologue: Prologue,
     pub softmax: Option<FinalSoftmax>,
     /// The batch that the export fixed.
@@ -35,10 +37,6 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    fn output(&self) -> &str {
-        self.graph.outputs.first().map_or("", |port| &port.name)
-    }
-
     /// What the graph is fed for a batch of `n`.
     fn feed(&self, n: usize) -> Fact {
         Fact::new(self.dtype, self.prologue.model_shape(n))
@@ -92,15 +90,21 @@ pub(crate) trait Engine: Send + Sync {
     fn run(&self, x: &Array, end: End) -> Result<Array, Error>;
     /// Logits, and the derivative of the loss by `x`.
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
-    /// The weights as they are on the device now, by name.
-    fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error>;
+    /// Hands out the weights as they are on the device now, one after the other in pieces, each with
+    /// the name and the number of elements of the whole.
+    fn weights(&self, take: &mut dyn FnMut(&str, usize, &[f32])) -> Result<(), Error>;
     /// What the graph is made of.
     fn inspect(&self) -> Result<Inspection, Error>;
 }
 
+/// Most weights that are read back at once.
+const PIECE: usize = 1 << 20;
+
 /// One model on one backend.
 pub(crate) struct Network<B: AutodiffBackend> {
     recipe: Arc<Recipe>,
+    /// Its constants are the program's now.
+    graph: Graph,
     program: Program<B>,
     /// Whether the graph takes a batch; otherwise its samples run one by one.
     pub batched: bool,
@@ -121,16 +125,16 @@ where
     B: AutodiffBackend,
     B::InnerBackend: Bridge,
 {
-    /// Compiles the recipe for `device`, and lifts a baked batch.
-    pub fn load(recipe: Arc<Recipe>, device: &Device) -> Result<Self, Error> {
+    /// Compiles the recipe's graph, pruned and folded, for `device`, and lifts a baked batch.
+    pub fn load(recipe: Arc<Recipe>, mut graph: Graph, device: &Device) -> Result<Self, Error> {
         let burn_device = <B::InnerBackend as Bridge>::device(device)?;
         let limit = device.memory_limit().min(recipe.memory.unwrap_or(u64::MAX));
         let mut program = contained("load", || {
-            Program::<B>::compile(&recipe.graph, &burn_device, limit)
+            Program::<B>::compile(&mut graph, &burn_device, limit)
         })?;
         let batch = recipe.baked.unwrap_or(1);
         let exported = contained("planning", || {
-            program.plan(vec![recipe.feed(batch)], &[recipe.output()])
+            program.plan(vec![recipe.feed(batch)], &[recipe.output.as_str()])
         })?;
         if recipe.baked.is_some() {
             program.lift_reshapes(&exported);
@@ -139,6 +143,7 @@ where
         let device = device.clone();
         let mut network = Network {
             recipe,
+            graph,
             program,
             batched: false,
             cut: false,
@@ -216,7 +221,7 @@ where
         }
         let target = match (end, &self.recipe.softmax) {
             (End::Logits, Some(softmax)) if self.cut => &softmax.input,
-            _ => self.recipe.output(),
+            _ => self.recipe.output.as_str(),
         };
         let plan = contained("planning", || {
             self.program.plan(vec![self.recipe.feed(n)], &[target])
@@ -344,8 +349,8 @@ impl Network<Host> {
         let plan = self.plan(n, End::Output)?;
         let recipe = self.recipe.clone();
         let softmax = recipe.softmax.iter().map(|softmax| softmax.input.as_str());
-        let kept: Vec<&str> = softmax.chain([recipe.output()]).collect();
-        let segments = self.program.find_segments(&recipe.graph, &plan, &kept);
+        let kept: Vec<&str> = softmax.chain([recipe.output.as_str()]).collect();
+        let segments = self.program.find_segments(&self.graph, &plan, &kept);
         if segments.is_empty() {
             return Ok(None);
         }
@@ -416,15 +421,20 @@ where
         Ok(inspect(&self.program, &plan, samples))
     }
 
-    fn weights(&self) -> Result<Vec<(String, Vec<f32>)>, Error> {
+    fn weights(&self, take: &mut dyn FnMut(&str, usize, &[f32])) -> Result<(), Error> {
         contained("reading the weights", || {
-            let weights = self.program.weights().map(|(name, tensor)| {
-                let inner = B::inner(tensor.clone());
-                let len = inner.shape().iter().product();
-                let array = <B::InnerBackend as Bridge>::export(inner, 1, len)?;
-                Ok((name.to_owned(), array.to_vec()?))
-            });
-            weights.collect()
+            for (name, tensor) in self.program.weights() {
+                let len = tensor.shape().num_elements();
+                let flat = B::float_reshape(tensor.clone(), Shape::from([len]));
+                for start in (0..len).step_by(PIECE) {
+                    let range = Slice::from(start..len.min(start + PIECE));
+                    let piece = B::inner(B::float_slice(flat.clone(), &[range]));
+                    let size = piece.shape().num_elements();
+                    let array = <B::InnerBackend as Bridge>::export(piece, 1, size)?;
+                    take(name, len, &array.to_vec()?);
+                }
+            }
+            Ok(())
         })
     }
 }

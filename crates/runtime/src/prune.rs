@@ -7,6 +7,7 @@ use scoville_onnx::{Graph, Node};
 use crate::ops::Registry;
 use crate::step::Host;
 use crate::unroll::is_control;
+use crate::value::is_float;
 use crate::{Error, Unsupported, ops};
 
 /// Drops the nodes and constants that no path leads from to an output.
@@ -65,9 +66,6 @@ fn collect_missing<'g>(graph: &'g Graph, registry: &Registry<Host>, missing: &mu
 
 /// Elements of all float constants: the model's parameters.
 pub(crate) fn parameters(graph: &Graph) -> u64 {
-    let floats = graph
-        .constants
-        .values()
-        .filter_map(|tensor| tensor.to_f32());
-    floats.map(|values| values.len() as u64).sum()
+    let floats = graph.constants.values().filter(|t| is_float(t.dtype()));
+    floats.map(|tensor| tensor.len() as u64).sum()
 }

@@ -138,6 +138,14 @@ impl Fact {
         }
     }
 
+    /// The floats, where they are known, without a copy where nothing else holds them.
+    fn into_floats(self) -> Option<Vec<f32>> {
+        match Arc::unwrap_or_clone(self.known?) {
+            Elements::Float(values) => Some(values),
+            _ => None,
+        }
+    }
+
     /// The same elements in another shape of the same count.
     pub fn reshaped(&self, shape: Vec<usize>) -> Fact {
         Fact {
@@ -153,19 +161,23 @@ impl Fact {
 
     /// What a tensor of the file or of a caller is; `None` for integers beyond int64.
     pub fn of_tensor(tensor: &Tensor) -> Option<Fact> {
-        let elements = if let Some(values) = tensor.to_f32() {
-            Elements::Float(values.into_owned())
-        } else if let Some(values) = tensor.to_i64() {
-            Elements::Int(values.into_owned())
-        } else {
-            match &tensor.data {
-                Data::F64(values) => Elements::Float(values.iter().map(|&v| v as f32).collect()),
-                Data::Bool(values) => Elements::Int(values.iter().map(|&b| b.into()).collect()),
-                Data::String(values) => Elements::Text(values.clone()),
-                _ => return None,
-            }
+        Fact::from_tensor(tensor.clone())
+    }
+
+    /// As [`of_tensor`](Self::of_tensor), without a copy of float32.
+    pub fn from_tensor(tensor: Tensor) -> Option<Fact> {
+        let dtype = tensor.dtype();
+        let elements = match tensor.data {
+            Data::F32(values) => Elements::Float(values),
+            Data::F64(values) => Elements::Float(values.into_iter().map(|v| v as f32).collect()),
+            Data::Bool(values) => Elements::Int(values.into_iter().map(i64::from).collect()),
+            Data::String(values) => Elements::Text(values),
+            _ => match tensor.to_f32() {
+                Some(values) => Elements::Float(values.into_owned()),
+                None => Elements::Int(tensor.to_i64()?.into_owned()),
+            },
         };
-        Some(Fact::known(tensor.dtype(), tensor.shape.clone(), elements))
+        Some(Fact::known(dtype, tensor.shape, elements))
     }
 }
 
@@ -294,19 +306,25 @@ impl<B: Backend> Value<B> {
 
     /// A constant of the graph: floats go to `device`, and small ones are known too. Integers and
     /// text are known, large integers on the device instead where that is exact.
-    pub fn constant(name: &str, tensor: &Tensor, device: &B::Device) -> Result<Value<B>, Error> {
-        let refuse = || Error::Constant {
+    pub fn constant(name: &str, tensor: Tensor, device: &B::Device) -> Result<Value<B>, Error> {
+        let refuse = Error::Constant {
             tensor: name.into(),
             dtype: tensor.dtype().to_string(),
         };
-        let fact = Fact::of_tensor(tensor).ok_or_else(refuse)?;
+        let fact = Fact::from_tensor(tensor).ok_or(refuse)?;
         let small = fact.len() <= MAX_KNOWN;
         if small && !fact.is_float() || fact.dtype == DType::String {
             return Ok(Value::known(fact));
         }
+        let open = fact.with_shape(fact.shape.clone());
+        if !small && fact.is_float() {
+            let values = fact.into_floats().unwrap_or_default();
+            let tensor = tensor_of::<B>(values, &open.shape, device);
+            return Ok(Value::new(open, tensor));
+        }
         match upload::<B>(&fact, device) {
             Ok(tensor) if small => Ok(Value::new(fact, tensor)),
-            Ok(tensor) => Ok(Value::new(fact.with_shape(fact.shape.clone()), tensor)),
+            Ok(tensor) => Ok(Value::new(open, tensor)),
             Err(_) => Ok(Value::known(fact)),
         }
     }
@@ -327,8 +345,12 @@ pub(crate) fn upload<B: Backend>(
         Some(Elements::Text(_)) => return Err("holds text, numbers are needed"),
         None => return Err("is missing"),
     };
-    let data = TensorData::new(values, on_device(&fact.shape));
-    Ok(B::float_from_data(data, device))
+    Ok(tensor_of::<B>(values, &fact.shape, device))
+}
+
+/// Moves `values` to `device`.
+fn tensor_of<B: Backend>(values: Vec<f32>, shape: &[usize], device: &B::Device) -> FloatTensor<B> {
+    B::float_from_data(TensorData::new(values, on_device(shape)), device)
 }
 
 /// The shape that a tensor has on the device: a scalar is a list of one there, because burn's GPU
@@ -411,7 +433,7 @@ impl<B: Backend> Values<'_, B> {
 
     /// Moves `values` to the device.
     pub fn upload(&self, shape: &[usize], values: Vec<f32>) -> FloatTensor<B> {
-        B::float_from_data(TensorData::new(values, on_device(shape)), self.device)
+        tensor_of::<B>(values, shape, self.device)
     }
 
     /// The shape of input `index`.
@@ -437,4 +459,24 @@ pub(crate) fn read<B: Backend>(tensor: FloatTensor<B>) -> Result<Vec<f32>, Fault
         .map_err(|error| Fault::Backend(error.to_string()))?;
     data.try_into_vec::<f32>()
         .map_err(|error| Fault::Backend(format!("{error:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_of_the_file_are_not_copied() {
+        let values = vec![0.5; 3];
+        let at = values.as_ptr();
+        let tensor = Tensor {
+            shape: vec![3],
+            data: Data::F32(values),
+        };
+        let fact = Fact::from_tensor(tensor).expect("a fact");
+        let copied = fact.clone().into_floats().expect("floats");
+        assert_ne!(copied.as_ptr(), at, "the fact still holds them");
+        let moved = fact.into_floats().expect("floats");
+        assert_eq!(moved.as_ptr(), at);
+    }
 }

@@ -42,8 +42,9 @@ pub(crate) struct Program<B: Backend> {
 }
 
 impl<B: Backend> Program<B> {
-    /// Parses every node, puts the constants on `device`, and computes what depends on them alone.
-    pub fn compile(graph: &Graph, device: &B::Device, limit: u64) -> Result<Self, Error> {
+    /// Parses every node, moves the graph's constants to `device`, and computes what depends on them
+    /// alone.
+    pub fn compile(graph: &mut Graph, device: &B::Device, limit: u64) -> Result<Self, Error> {
         let mut slots = Slots::default();
         let inputs = graph.inputs.iter().map(|port| slots.of(&port.name));
         let mut program = Program {
@@ -56,36 +57,38 @@ impl<B: Backend> Program<B> {
             limit,
             segments: Vec::new(),
         };
-        for (name, tensor) in &graph.constants {
-            let slot = slots.of(name);
+        let constants = graph.constants.iter().map(|(name, tensor)| {
             program.check_size(name, &tensor.shape, 1)?;
-            program.set_constant(slot, Value::constant(name, tensor, device)?);
-        }
+            Ok((slots.of(name), 4 * tensor.len() as u64))
+        });
+        let constants: Vec<(Slot, u64)> = constants.collect::<Result<_, Error>>()?;
+        let budget = MIN_FOLDED_BYTES.max(constants.iter().map(|(_, bytes)| bytes).sum());
         let context = Context::new(graph);
         let registries = Registries::new();
-        let stored = graph
-            .constants
-            .values()
-            .map(|tensor| 4 * tensor.len() as u64);
-        let budget = MIN_FOLDED_BYTES.max(stored.sum());
+        let nodes = graph.nodes.iter().enumerate();
+        let steps = nodes.map(|(i, node)| Step::parse(i, node, &context, &registries, &mut slots));
+        let steps: Vec<Step<B>> = steps.collect::<Result<_, _>>()?;
+        program.constants.resize(slots.len(), None);
+        let moved = std::mem::take(&mut graph.constants);
+        for ((name, tensor), (slot, _)) in moved.into_iter().zip(constants) {
+            let value = Value::constant(&name, tensor, device)?;
+            set(&mut program.constants, slot, value);
+        }
         let mut folded = 0;
-        for (index, node) in graph.nodes.iter().enumerate() {
-            let step = Step::parse(index, node, &context, &registries, &mut slots)?;
-            program.constants.resize(slots.len(), None);
+        for step in steps {
             match program.fold(&step, budget - folded)? {
                 Some(values) => {
                     folded += values.iter().map(value_bytes).sum::<u64>();
                     program.folded += 1;
                     for (slot, value) in step.outputs.iter().zip(values) {
                         slot.iter()
-                            .for_each(|&slot| program.set_constant(slot, value.clone()));
+                            .for_each(|&slot| set(&mut program.constants, slot, value.clone()));
                     }
                 }
                 None => program.steps.push(step),
             }
         }
         program.names = slots.names;
-        program.constants.resize(program.names.len(), None);
         let outputs = graph.outputs.iter().map(|port| port.name.as_str());
         program.drop_unread(&outputs.collect::<Vec<_>>());
         Ok(program)
@@ -235,12 +238,6 @@ impl<B: Backend> Program<B> {
     /// How many nodes were computed at load.
     pub fn folded(&self) -> usize {
         self.folded
-    }
-
-    fn set_constant(&mut self, slot: Slot, value: Value<B>) {
-        self.constants
-            .resize(self.constants.len().max(slot + 1), None);
-        set(&mut self.constants, slot, value);
     }
 
     fn check_size(&self, value: &str, shape: &[usize], batch: usize) -> Result<(), Error> {

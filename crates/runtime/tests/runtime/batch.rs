@@ -276,3 +276,18 @@ fn the_digest_is_of_the_weights() {
     }
     assert_ne!(digest(changed), before);
 }
+
+#[test]
+fn the_digest_is_of_every_piece_in_order() {
+    // More than are read back at once.
+    let graph = Builder::new(&[Dim::Named("n".into()), Dim::Fixed(2)])
+        .weights("w", &[2, (1 << 19) + 3])
+        .node("MatMul", &["x", "w"], "y")
+        .build();
+    let weights = graph.constants["w"].to_f32().expect("floats").into_owned();
+    let mut bytes = b"w".to_vec();
+    bytes.extend((weights.len() as u64).to_le_bytes());
+    bytes.extend(weights.iter().flat_map(|value| value.to_le_bytes()));
+    let digest = load(graph).weights_digest().expect("reads");
+    assert_eq!(digest, scoville_onnx::sha256(&bytes));
+}

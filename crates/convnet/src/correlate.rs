@@ -96,7 +96,7 @@ enum Lines {
     Rows,
     /// All pixels of all samples are one line: nothing lies between them.
     All,
-    /// A sample has one pixel: the samples are the line.
+    /// A sample has one pixel here: the samples are the line.
     Samples,
 }
 
@@ -144,7 +144,7 @@ impl Run<'_, '_, '_, '_> {
             && phase.step == [1, 1];
         if flat && phase.taps.iter().all(|tap| tap.at == [0, 0]) && phase.taps.len() == 1 {
             (1, Lines::All)
-        } else if self.to.map.pixels() == 1 {
+        } else if phase.size == [1, 1] {
             (1, Lines::Samples)
         } else {
             (self.to.group * phase.size[0], Lines::Rows)
@@ -171,7 +171,7 @@ impl Run<'_, '_, '_, '_> {
                 phase.first[1] + phase.step[1] * x,
             ],
             Lines::All => [0, 0, x],
-            Lines::Samples => [x, 0, 0],
+            Lines::Samples => [x, phase.first[0], phase.first[1]],
         }
     }
 

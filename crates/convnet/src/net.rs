@@ -1,6 +1,6 @@
 //! A network that is ready to run.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::end::{Beside, Bits};
 use crate::error::Error;
 use crate::layer::Layer;
 use crate::map::{View, ViewMut};
-use crate::plan::{Core, Op, Plan, Program, plan};
+use crate::plan::{Core, Op, Plan, Program, plan, plan_back};
 use crate::pool::Pick;
 use crate::simd::{BLOCK, Block};
 
@@ -21,6 +21,10 @@ const MAX_GROUP: usize = 64;
 #[derive(Debug)]
 pub struct Net {
     plan: Plan,
+    /// Packed when the first gradient is asked for.
+    back: OnceLock<Option<Program>>,
+    /// What `back` will be made of.
+    source: Mutex<([usize; 3], Vec<Layer>)>,
     /// Samples of a group.
     group: usize,
     idle: Mutex<Vec<Workspace>>,
@@ -50,20 +54,30 @@ struct Workspace {
 
 impl Net {
     /// A network of samples of `input` channels, rows and columns; the last layer makes the output.
-    pub fn new(input: [usize; 3], layers: &[Layer]) -> Result<Net, Error> {
-        let plan = plan(input, layers)?;
-        let programs = [&plan.forward, &plan.backward];
-        let largest = programs.iter().flat_map(|program| {
-            let pair = |op: &Op| program.maps[op.source].size() + program.maps[op.to].size();
-            program.ops.iter().map(pair)
-        });
-        let bytes = largest.max().unwrap_or(1) * size_of::<Block>();
+    pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Net, Error> {
+        let plan = plan(input, &layers)?;
+        let Program { ops, maps, .. } = &plan.forward;
+        let pairs = ops
+            .iter()
+            .map(|op| maps[op.source].size() + maps[op.to].size());
+        let bytes = pairs.max().unwrap_or(1) * size_of::<Block>();
         let group = (GROUP_BYTES / bytes.max(1)).clamp(1, MAX_GROUP);
         Ok(Net {
             plan,
+            back: OnceLock::new(),
+            source: Mutex::new((input, layers)),
             group,
             idle: Mutex::default(),
         })
+    }
+
+    fn back(&self) -> Option<&Program> {
+        let make = || {
+            let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+            let (input, layers) = std::mem::take(&mut *source);
+            plan_back(input, &layers)
+        };
+        self.back.get_or_init(make).as_ref()
     }
 
     /// Elements of a sample's input.
@@ -112,13 +126,16 @@ impl Net {
     pub fn backward(&self, tape: &Tape, by_output: &[f32]) -> Vec<f32> {
         let samples = by_output.len() / self.outputs();
         let mut by_input = vec![0.0; samples * self.inputs()];
+        let Some(back) = self.back() else {
+            return by_input;
+        };
         let inputs = by_output.par_chunks(tape.group * self.outputs());
         let outputs = by_input.par_chunks_mut(tape.group * self.inputs());
         let groups = inputs.zip(outputs).zip(&tape.groups);
         groups.for_each(|((by_output, by_input), marks)| {
             let size = by_output.len() / self.outputs();
             let tape = Pass::Follow(marks);
-            self.run(&self.plan.backward, size, by_output, by_input, tape);
+            self.run(back, size, by_output, by_input, tape);
         });
         by_input
     }

@@ -68,11 +68,10 @@ pub(crate) struct Program {
     pub count: usize,
 }
 
-/// A network's two programs.
+/// A network's forward program, and what it leaves on the tape.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub forward: Program,
-    pub backward: Program,
     /// Bits that a sample leaves on the tape, in blocks of channels.
     pub bits: usize,
     /// Picks that a sample leaves on the tape, in blocks of channels.
@@ -90,18 +89,24 @@ struct Fused<'a> {
     picks: usize,
 }
 
+/// The way forward.
 pub(crate) fn plan(input: [usize; 3], layers: &[Layer]) -> Result<Plan, Error> {
     let shapes = shapes(input, layers)?;
     let mut tape = [0, 0];
     let fused = fuse(layers, &shapes, &mut tape);
-    let forward = forward(&fused, &shapes, layers.len())?;
-    let backward = backward(&fused, &shapes, layers.len())?;
+    let forward = forward(&fused, &shapes, layers.len());
     Ok(Plan {
         forward,
-        backward,
         bits: tape[0],
         picks: tape[1],
     })
+}
+
+/// The way back, for layers of which [`plan`] made a plan; `None` if no gradient reaches the input.
+pub(crate) fn plan_back(input: [usize; 3], layers: &[Layer]) -> Option<Program> {
+    let shapes = shapes(input, layers).ok()?;
+    let fused = fuse(layers, &shapes, &mut [0, 0]);
+    backward(&fused, &shapes, layers.len())
 }
 
 /// The shape of every value: channels, rows, columns.
@@ -271,7 +276,7 @@ fn bias_blocks(bias: &[f32]) -> Vec<Block> {
 fn whole(size: [usize; 2]) -> Window {
     Window {
         kernel: size,
-        stride: [1, 1],
+        stride: size,
         dilation: [1, 1],
         begin: [0, 0],
         end: [0, 0],
@@ -282,7 +287,7 @@ fn is_winograd(window: &Window) -> bool {
     window.kernel == [3, 3] && window.stride == [1, 1] && window.dilation == [1, 1]
 }
 
-fn forward(fused: &[Fused], shapes: &[[usize; 3]], last: usize) -> Result<Program, Error> {
+fn forward(fused: &[Fused], shapes: &[[usize; 3]], last: usize) -> Program {
     let op = |f: &Fused| {
         let [channels, rows, cols] = shapes[f.source];
         let [_, out_rows, out_cols] = shapes[f.out];
@@ -372,7 +377,12 @@ fn convolution(conv: &Convolution, channels: usize, out: [usize; 2], end: End) -
 
 /// From the derivative by a convolution's output to the one by its input, of `size` pixels.
 fn convolution_back(conv: &Convolution, channels: usize, size: [usize; 2], end: End) -> Core {
-    let [rows, cols] = conv.window.kernel;
+    let mut window = conv.window;
+    if window.places(size) == Some([1, 1]) {
+        // Of a single output pixel the stride does not matter; so every input pixel meets one tap.
+        window.stride = size;
+    }
+    let [rows, cols] = window.kernel;
     let (depth, filters) = (channels / conv.groups, conv.filters / conv.groups);
     // Output channel `o` of the backward pass is the convolution's input channel.
     let at = |o: usize, i: usize, y: usize, x: usize| {
@@ -380,22 +390,22 @@ fn convolution_back(conv: &Convolution, channels: usize, size: [usize; 2], end: 
         conv.weights[((filter * depth + o % depth) * rows + y) * cols + x]
     };
     if depthwise(conv, channels) {
-        let phases = Phase::backward(&conv.window, size);
+        let phases = Phase::backward(&window, size);
         let weight = |c: usize, tap: &Tap| at(c, 0, tap.kernel[0], tap.kernel[1]);
         return Core::Depthwise(Depthwise::new(phases, channels, weight, end));
     }
-    let padded_less = conv.window.begin.iter().all(|&begin| begin <= 2);
+    let padded_less = window.begin.iter().all(|&begin| begin <= 2);
     if conv.groups == 1
-        && is_winograd(&conv.window)
+        && is_winograd(&window)
         && padded_less
         && winograd::pays(conv.filters, channels, size)
     {
-        let begin = conv.window.begin.map(|begin| 2 - begin);
+        let begin = window.begin.map(|begin| 2 - begin);
         let turned = |o, i, y, x| at(o, i, 2 - y, 2 - x);
         return Core::Winograd(Winograd::new(conv.filters, channels, begin, turned, end));
     }
     Core::Correlation(Correlation::new(
-        Phase::backward(&conv.window, size),
+        Phase::backward(&window, size),
         conv.groups,
         filters,
         channels,
@@ -469,7 +479,7 @@ impl Backward<'_> {
     }
 }
 
-fn backward(fused: &[Fused], shapes: &[[usize; 3]], last: usize) -> Result<Program, Error> {
+fn backward(fused: &[Fused], shapes: &[[usize; 3]], last: usize) -> Option<Program> {
     let mut left = vec![0; shapes.len()];
     let mut acts = vec![Act::Linear; shapes.len()];
     for f in fused {
@@ -526,16 +536,12 @@ fn backward(fused: &[Fused], shapes: &[[usize; 3]], last: usize) -> Result<Progr
             }),
         }
     }
-    let none = Error {
-        layer: 0,
-        what: "the output does not depend on the input",
-    };
-    let output = b.of[0].ok_or(none)?;
-    program(b.ops, b.maps, input, output)
+    let output = b.of[0]?;
+    Some(program(b.ops, b.maps, input, output))
 }
 
 /// Gives each value the halo that its readers need, and a buffer.
-fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -> Result<Program, Error> {
+fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -> Program {
     for op in &ops {
         let halo = op.core.halo(&maps[op.source], &maps[op.to]);
         maps[op.source].halo = maps[op.source].halo.or(halo);
@@ -563,12 +569,12 @@ fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -> Result<Pr
         let done = read.into_iter().flatten().filter(|&id| last_use[id] == i);
         free.extend(done.map(|id| buffers[id]));
     }
-    Ok(Program {
+    Program {
         ops,
         maps,
         input,
         output,
         buffers,
         count,
-    })
+    }
 }

@@ -255,7 +255,7 @@ impl Builder {
 
     /// Compares values and gradients of some samples.
     fn agrees(&self) {
-        let net = Net::new(self.input, &self.layers).unwrap();
+        let net = Net::new(self.input, self.layers.clone()).unwrap();
         for samples in [1, 5] {
             let (inputs, outputs) = (net.inputs(), net.outputs());
             let x = numbers(11, samples * inputs);
@@ -311,6 +311,7 @@ fn convolutions() {
         ([5, 11, 6], 7, [5, 2], [3, 2], [2, 1]),
         ([4, 1, 40], 9, [1, 7], [1, 3], [0, 3]),
         ([2, 4, 4], 3, [4, 4], [1, 1], [0, 0]),
+        ([20, 3, 4], 18, [5, 4], [2, 3], [1, 0]),
         // Winograd, whole tiles and cut ones.
         ([16, 8, 8], 16, [3, 3], [1, 1], [1, 1]),
         ([9, 7, 13], 40, [3, 3], [1, 1], [1, 1]),
@@ -436,11 +437,11 @@ fn values_that_are_read_more_than_once() {
 
 #[test]
 fn layers_that_do_not_fit() {
-    let what = |b: &Builder| Net::new(b.input, &b.layers).unwrap_err().what;
+    let what = |b: &Builder| Net::new(b.input, b.layers.clone()).unwrap_err().what;
     let mut b = Builder::new([4, 5, 5]);
     b.conv(0, 6, 2, window([3, 3], [1, 1], [0, 0]));
     assert_eq!(what(&b), "its groups are no whole blocks of 16 channels");
-    assert!(Net::new([4, 5, 5], &[]).is_err());
+    assert!(Net::new([4, 5, 5], Vec::new()).is_err());
     let mut b = Builder::new([4, 5, 5]);
     b.push(Kind::Add, &[0, 3], [4, 5, 5]);
     assert_eq!(what(&b), "it reads what no earlier layer makes");
@@ -457,7 +458,7 @@ fn layers_that_do_not_fit() {
 fn not_a_number_stays() {
     let mut b = Builder::new([1, 1, 2]);
     b.act(0, Activation::Relu);
-    let net = Net::new(b.input, &b.layers).unwrap();
+    let net = Net::new(b.input, b.layers.clone()).unwrap();
     let (y, _) = net.forward(&[f32::NAN, 1.0], false);
     assert!(y[0].is_nan() && y[1] == 1.0);
 }
@@ -469,7 +470,7 @@ fn a_sample_is_the_same_in_any_batch() {
     let x = b.act(x, Activation::Relu);
     let x = b.conv(x, 16, 1, window([3, 3], [1, 1], [1, 1]));
     b.dense(x, 5);
-    let net = Net::new(b.input, &b.layers).unwrap();
+    let net = Net::new(b.input, b.layers.clone()).unwrap();
     let x = numbers(1, 9 * net.inputs());
     let (all, _) = net.forward(&x, false);
     for s in 0..9 {

@@ -279,7 +279,7 @@ impl Search<'_> {
         let output = self.candidate(*steps.last()?)?.makes;
         // The network's output is what its last layer makes.
         let net = (values.get(&output) == Some(&layers.len()))
-            .then(|| Net::new(sample(fact)?, &layers).ok())??;
+            .then(|| Net::new(sample(fact)?, layers).ok())??;
         let shape = |slot: Slot| {
             let shape = self.plan.facts.get(slot)?.as_ref()?.shape();
             shape.get(1..).map(<[usize]>::to_vec)

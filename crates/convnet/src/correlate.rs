@@ -7,7 +7,10 @@ use crate::end::{Beside, End};
 use crate::map::{Halo, Map, View, ViewMut};
 use crate::phase::{Phase, Tap};
 use crate::product::{pieces, product, sized};
-use crate::simd::{BLOCK, Block, Kernel, dispatch, store};
+use crate::simd::{BLOCK, Block, Kernel, LARGE, dispatch, store};
+
+/// Rows of a product that are taken together at least where the weights do not stay in the nearer caches.
+const LEAST: usize = 64;
 
 /// A convolution ready to run, in either direction.
 #[derive(Debug)]
@@ -66,6 +69,15 @@ impl Correlation {
     pub fn halo(&self, size: [usize; 2]) -> Halo {
         let halos = self.phases.iter().map(|packed| packed.phase.halo(size));
         halos.fold(Halo::default(), Halo::or)
+    }
+
+    /// Samples that are run together at least, for outputs of `out` pixels.
+    pub fn least(&self, out: [usize; 2]) -> usize {
+        let weights: usize = self.phases.iter().map(|packed| packed.weights.len()).sum();
+        match weights > LARGE {
+            true => LEAST.div_ceil(out[0] * out[1]),
+            false => 1,
+        }
     }
 
     pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside) {

@@ -55,12 +55,12 @@ impl Map {
 
     /// From a sample to the next.
     pub fn sample(&self) -> usize {
-        (self.halo.top + self.rows + self.halo.bottom) * self.row()
+        (self.halo.top + self.rows + self.halo.bottom).saturating_mul(self.row())
     }
 
     /// Blocks that a sample takes in all.
     pub fn size(&self) -> usize {
-        self.blocks() * self.sample()
+        self.blocks().saturating_mul(self.sample())
     }
 
     /// Pixels without the halo.

@@ -12,11 +12,6 @@ use crate::plan::{Core, Op, Plan, Program, plan, plan_back};
 use crate::pool::Pick;
 use crate::simd::{BLOCK, Block};
 
-/// Bytes of activations that a group of samples may take between two layers: they are to stay in the second cache.
-const GROUP_BYTES: usize = 512 << 10;
-/// Most samples of a group.
-const MAX_GROUP: usize = 64;
-
 /// A convolutional network, with packed weights.
 #[derive(Debug)]
 pub struct Net {
@@ -56,12 +51,7 @@ impl Net {
     /// A network of samples of `input` channels, rows and columns; the last layer makes the output.
     pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Net, Error> {
         let plan = plan(input, &layers)?;
-        let Program { ops, maps, .. } = &plan.forward;
-        let pairs = ops
-            .iter()
-            .map(|op| maps[op.source].size() + maps[op.to].size());
-        let bytes = pairs.max().unwrap_or(1) * size_of::<Block>();
-        let group = (GROUP_BYTES / bytes.max(1)).clamp(1, MAX_GROUP);
+        let group = plan.forward.group();
         Ok(Net {
             plan,
             back: OnceLock::new(),

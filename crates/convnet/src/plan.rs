@@ -17,6 +17,18 @@ use crate::winograd::{self, Winograd};
 /// Most elements of a pooling window: picks are kept in a byte.
 const MAX_PICKS: usize = 256;
 
+/// Most steps of a stride, rows by columns: backward there is a correlation for each.
+const MAX_PHASES: usize = 4096;
+/// Most blocks that the values of one sample may take together: 1 GiB. Padding may be many times what is padded.
+const MAX_BLOCKS: usize = 1 << 24;
+
+/// Bytes of activations that a group of samples may take between two operations: they are to stay in the second cache.
+const GROUP_BYTES: usize = 512 << 10;
+/// The same where large weights are worth it.
+const MAX_GROUP_BYTES: usize = 16 << 20;
+/// Most samples of a group.
+const MAX_GROUP: usize = 64;
+
 /// Index of a value of a program.
 pub(crate) type Id = usize;
 
@@ -45,6 +57,15 @@ pub(crate) enum Core {
 }
 
 impl Core {
+    /// Samples that are run together at least.
+    fn least(&self, to: &Map) -> usize {
+        match self {
+            Core::Correlation(op) => op.least([to.rows, to.cols]),
+            Core::Winograd(op) => op.least([to.rows, to.cols]),
+            _ => 1,
+        }
+    }
+
     fn halo(&self, source: &Map, to: &Map) -> Halo {
         let size = [source.rows, source.cols];
         match self {
@@ -66,6 +87,19 @@ pub(crate) struct Program {
     /// The buffer of each value, and how many there are.
     pub buffers: Vec<usize>,
     pub count: usize,
+}
+
+impl Program {
+    /// How many samples run together: as many as stay in the second cache between two operations, more where
+    /// that spares weights from being read again and again.
+    pub fn group(&self) -> usize {
+        let size = |id: Id| self.maps[id].size() * size_of::<Block>();
+        let pairs = self.ops.iter().map(|op| size(op.source) + size(op.to));
+        let bytes = pairs.max().unwrap_or(1).max(1);
+        let least = self.ops.iter().map(|op| op.core.least(&self.maps[op.to]));
+        let least = least.max().unwrap_or(1).min(MAX_GROUP_BYTES / bytes);
+        (GROUP_BYTES / bytes).max(least).clamp(1, MAX_GROUP)
+    }
 }
 
 /// A network's forward program, and what it leaves on the tape.
@@ -94,6 +128,7 @@ pub(crate) fn plan(input: [usize; 3], layers: &[Layer]) -> Result<Plan, Error> {
     let shapes = shapes(input, layers)?;
     let mut tape = [0, 0];
     let fused = fuse(layers, &shapes, &mut tape);
+    affordable(layers, &shapes)?;
     let forward = forward(&fused, &shapes, layers.len());
     Ok(Plan {
         forward,
@@ -107,6 +142,47 @@ pub(crate) fn plan_back(input: [usize; 3], layers: &[Layer]) -> Option<Program> 
     let shapes = shapes(input, layers).ok()?;
     let fused = fuse(layers, &shapes, &mut [0, 0]);
     backward(&fused, &shapes, layers.len())
+}
+
+/// Refuses layers whose values, padded for the way forward or back, would not fit into memory.
+fn affordable(layers: &[Layer], shapes: &[[usize; 3]]) -> Result<(), Error> {
+    let mut blocks = 0usize;
+    let mut add = |shape: [usize; 3], halo: Halo| {
+        let map = Map {
+            halo,
+            ..Map::new(shape)
+        };
+        blocks = blocks.saturating_add(map.size());
+        blocks <= MAX_BLOCKS
+    };
+    for (i, layer) in layers.iter().enumerate() {
+        let (from, to) = (shapes[layer.inputs[0]], shapes[i + 1]);
+        let (size, out) = ([from[1], from[2]], [to[1], to[2]]);
+        let halos = match &layer.kind {
+            Kind::Convolution(conv) => {
+                let back = Phase::backward(&one_tap(conv.window, size, out), size);
+                let back = back.iter().map(|phase| phase.halo(out));
+                let forward = Phase::forward(&conv.window, out).halo(size);
+                [forward, back.fold(Halo::default(), Halo::or)]
+            }
+            _ => [Halo::default(); 2],
+        };
+        if !add(from, halos[0]) || !add(to, halos[1]) {
+            return Err(Error {
+                layer: i,
+                what: "its values take too much memory",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Of a single output pixel the stride does not matter: let every input pixel meet one tap on the way back.
+fn one_tap(mut window: Window, size: [usize; 2], out: [usize; 2]) -> Window {
+    if out == [1, 1] && size[0].saturating_mul(size[1]) <= MAX_PHASES {
+        window.stride = size;
+    }
+    window
 }
 
 /// The shape of every value: channels, rows, columns.
@@ -138,6 +214,7 @@ impl Kind {
                 let places = conv.window.places([rows, cols]);
                 let [rows, cols] = places.ok_or("its kernel does not fit")?;
                 check(conv, channels)?;
+                check_phases(&conv.window, [inputs[0][1], inputs[0][2]])?;
                 [conv.filters, rows, cols]
             }
             Kind::Dense(dense) => {
@@ -145,6 +222,7 @@ impl Kind {
                 if dense.weights.len() != wanted || !fits(&dense.bias, dense.outputs) {
                     return Err("its matrix does not fit the input");
                 }
+                check_phases(&whole([rows, cols]), [rows, cols])?;
                 [dense.outputs, 1, 1]
             }
             Kind::Add if inputs[1] != inputs[0] => return Err("it adds two different shapes"),
@@ -186,6 +264,14 @@ fn check(conv: &Convolution, channels: usize) -> Result<(), &'static str> {
         return Err("its groups are no whole blocks of 16 channels");
     }
     Ok(())
+}
+
+fn check_phases(window: &Window, size: [usize; 2]) -> Result<(), &'static str> {
+    let [rows, cols] = [0, 1].map(|i| window.stride[i].min(size[i]));
+    match rows.saturating_mul(cols) <= MAX_PHASES {
+        true => Ok(()),
+        false => Err("its stride is too large"),
+    }
 }
 
 fn depthwise(conv: &Convolution, channels: usize) -> bool {
@@ -376,12 +462,13 @@ fn convolution(conv: &Convolution, channels: usize, out: [usize; 2], end: End) -
 }
 
 /// From the derivative by a convolution's output to the one by its input, of `size` pixels.
-fn convolution_back(conv: &Convolution, channels: usize, size: [usize; 2], end: End) -> Core {
-    let mut window = conv.window;
-    if window.places(size) == Some([1, 1]) {
-        // Of a single output pixel the stride does not matter; so every input pixel meets one tap.
-        window.stride = size;
-    }
+fn convolution_back(
+    conv: &Convolution,
+    channels: usize,
+    [size, out]: [[usize; 2]; 2],
+    end: End,
+) -> Core {
+    let window = one_tap(conv.window, size, out);
     let [rows, cols] = window.kernel;
     let (depth, filters) = (channels / conv.groups, conv.filters / conv.groups);
     // Output channel `o` of the backward pass is the convolution's input channel.
@@ -513,7 +600,7 @@ fn backward(fused: &[Fused], shapes: &[[usize; 3]], last: usize) -> Option<Progr
         match f.kind {
             Kind::Add | Kind::Activation(_) => b.pass(f.source, source),
             Kind::Convolution(conv) => b.give(f.source, source, |end| {
-                convolution_back(conv, channels, size, end)
+                convolution_back(conv, channels, [size, out], end)
             }),
             Kind::Dense(dense) => b.give(f.source, source, |end| {
                 Core::Correlation(Correlation::new(

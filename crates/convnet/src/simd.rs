@@ -5,6 +5,9 @@ use pulp::{Arch, Simd, WithSimd};
 /// Channels of a block.
 pub(crate) const BLOCK: usize = 16;
 
+/// More blocks of weights than this do not stay in the nearer caches: then more samples run together.
+pub(crate) const LARGE: usize = 8 << 10;
+
 /// One block of channels, aligned so that a vector never spans two cache lines.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]

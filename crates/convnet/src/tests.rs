@@ -452,6 +452,12 @@ fn layers_that_do_not_fit() {
         [4, 1, 1],
     );
     assert_eq!(what(&b), "its window does not fit");
+    let mut b = Builder::new([1, 90, 90]);
+    b.conv(0, 1, 1, window([1, 1], [90, 90], [0, 0]));
+    assert_eq!(what(&b), "its stride is too large");
+    let mut b = Builder::new([1, 4, 4]);
+    b.conv(0, 1, 1, window([1, 1], [8192, 8192], [1 << 20, 1 << 20]));
+    assert_eq!(what(&b), "its values take too much memory");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use pulp::Simd;
 use crate::end::{Beside, End};
 use crate::map::{Halo, Map, View, ViewMut};
 use crate::product::{pieces, product, sized};
-use crate::simd::{BLOCK, Block, Kernel, Vectors, dispatch, store};
+use crate::simd::{BLOCK, Block, Kernel, LARGE, Vectors, dispatch, store};
 
 /// Outputs of a tile, in each axis.
 const OUT: usize = 4;
@@ -22,6 +22,8 @@ const POINTS: usize = IN * IN;
 const TILES: usize = 16;
 /// Blocks that the points of the tiles in work may take: they are to stay in the nearer caches.
 const WORK: usize = 6 << 10;
+/// Tiles that are taken together at least where the weights do not stay in the nearer caches.
+const LEAST: usize = 64;
 
 /// A 3 x 3 convolution ready to run, in either direction.
 #[derive(Debug)]
@@ -81,6 +83,15 @@ impl Winograd {
         }
     }
 
+    /// Samples that are run together at least.
+    pub fn least(&self, out: [usize; 2]) -> usize {
+        let tiles = out[0].div_ceil(OUT) * out[1].div_ceil(OUT);
+        match self.weights.len() > LARGE {
+            true => LEAST.div_ceil(tiles),
+            false => 1,
+        }
+    }
+
     pub fn run(
         &self,
         source: View,
@@ -113,7 +124,14 @@ impl Kernel for Run<'_, '_, '_, '_> {
         let [rows, cols] = [self.to.map.rows, self.to.map.cols].map(|n| n.div_ceil(OUT));
         let all = self.to.group * rows * cols;
         let fit = WORK / (POINTS * (blocks[0] + blocks[1]));
-        let most = (fit / TILES).max(1) * TILES;
+        let least = if self.op.weights.len() > LARGE {
+            LEAST
+        } else {
+            TILES
+        };
+        let most = (fit / TILES * TILES)
+            .max(least)
+            .min(all.next_multiple_of(TILES));
         let size = POINTS * most * (blocks[0] + blocks[1]);
         let mut scratch = core::mem::take(self.scratch);
         if scratch.len() < size {

@@ -37,8 +37,8 @@ pub struct NodeReport {
     pub bytes: u64,
     /// Whether a gradient passes.
     pub differentiable: bool,
-    /// The number of the chain that one kernel could compute, if it is in one.
-    pub chain: Option<usize>,
+    /// The number of the convolutional network that it is run in, if not by itself.
+    pub network: Option<usize>,
 }
 
 impl Inspection {
@@ -50,6 +50,12 @@ impl Inspection {
     /// Bytes of all that the nodes make of one sample: what a gradient keeps.
     pub fn bytes(&self) -> u64 {
         self.nodes.iter().map(|node| node.bytes).sum()
+    }
+
+    /// Convolutional networks that run as one step each.
+    pub fn networks(&self) -> usize {
+        let numbers = self.nodes.iter().filter_map(|node| node.network);
+        numbers.max().map_or(0, |last| last + 1)
     }
 
     /// The operators through which no gradient passes, with how many nodes each.
@@ -65,8 +71,6 @@ impl Inspection {
 /// The nodes of `plan`, which is for `samples` samples.
 pub(crate) fn inspect<B: Backend>(program: &Program<B>, plan: &Plan, samples: usize) -> Inspection {
     let samples = samples.max(1) as u64;
-    let chains = program.chains(plan);
-    let chain = |step: usize| chains.iter().position(|chain| chain.contains(&step));
     let mut nodes = Vec::new();
     let mut computed_before = program.folded();
     let mut constants = BTreeSet::new();
@@ -96,7 +100,7 @@ pub(crate) fn inspect<B: Backend>(program: &Program<B>, plan: &Plan, samples: us
                 .sum::<u64>()
                 / samples,
             differentiable: step.gradient == Gradient::Exact,
-            chain: chain(step.index),
+            network: program.segment_of(plan, step.index),
         });
     }
     Inspection {

@@ -8,7 +8,8 @@
 //! 4. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
 //!    shape, follow the samples of a batch.
 //! 5. `prologue`: pixels in \[0,1\] to the model's own input, on the tape.
-//! 6. `network`: both on one backend, for any batch size, with or without the tape.
+//! 6. `network`: both on one backend, for any batch size, with or without the tape. On the CPU, parts that are
+//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on samples of noise.
 //!
 //! [`evaluate()`] runs any graph once, of any inputs; `inspect` says what a loaded one is made of.
 //!
@@ -27,7 +28,6 @@ mod model;
 mod network;
 mod ops;
 mod output;
-mod patterns;
 mod probe;
 mod program;
 mod prologue;

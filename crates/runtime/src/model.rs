@@ -89,7 +89,9 @@ impl Model {
         let output = cpu.shape().to_vec();
         let engine: Box<dyn Engine> = match for_gpu {
             None => {
-                notes.extend(cpu.accelerate()?);
+                if !input.plain {
+                    notes.extend(cpu.accelerate()?);
+                }
                 Box::new(cpu)
             }
             Some(graph) => {

@@ -82,6 +82,7 @@ fn check_raw(spec: &ModelSpec) -> Result<(), Error> {
         shape: spec.shape.clone(),
         output: spec.output.clone(),
         memory: spec.memory,
+        plain: spec.plain,
         ..ModelSpec::raw()
     };
     if spec.raw && *spec != plain {

@@ -25,11 +25,13 @@ pub struct ModelSpec {
     pub layout: Layout,
     /// Swap height and width (models trained on column-major images).
     pub transpose: bool,
-    /// The data are the model's input as they stand; `shape`, `output` and `memory` may
+    /// The data are the model's input as they stand; `shape`, `output`, `plain` and `memory` may
     /// be set beside it.
     pub raw: bool,
     /// Most bytes that a run may hold; `None`: what the device has.
     pub memory: Option<u64>,
+    /// On the CPU, run every node by itself: without the faster convolutions, for comparisons.
+    pub plain: bool,
     /// The name of the output to use; `None` takes the first that holds floats.
     pub output: Option<String>,
 }
@@ -44,6 +46,7 @@ impl Default for ModelSpec {
             layout: Layout::default(),
             transpose: false,
             raw: false,
+            plain: false,
             output: None,
             memory: None,
         }

@@ -110,7 +110,7 @@ impl TargetSpec {
             transpose: self.transpose.unwrap_or(false),
             raw: self.raw.unwrap_or(false),
             output: self.output.clone(),
-            memory: None,
+            ..ModelSpec::default()
         })
     }
 }

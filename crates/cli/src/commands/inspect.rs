@@ -98,7 +98,7 @@ fn operators_table(counts: &BTreeMap<String, usize>) -> String {
 
 fn table(inspection: &Inspection) -> String {
     let header = [
-        "NODE", "OPERATOR", "READS", "MAKES", "WEIGHTS", "MFLOP", "KIB", "CHAIN", "GRADIENT",
+        "NODE", "OPERATOR", "READS", "MAKES", "WEIGHTS", "MFLOP", "KIB", "NET", "GRADIENT",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
     rows.extend(inspection.nodes.iter().map(|node| {
@@ -110,7 +110,7 @@ fn table(inspection: &Inspection) -> String {
             node.parameters.to_string(),
             format!("{:.3}", node.flops as f64 / 1e6),
             format!("{:.1}", node.bytes as f64 / 1024.0),
-            node.chain.map_or(String::new(), letters),
+            node.network.map_or(String::new(), letters),
             if node.differentiable { "" } else { "none" }.into(),
         ]
     }));
@@ -149,6 +149,13 @@ fn ending(model: &Model, inspection: &Inspection) -> String {
         inspection.flops() as f64 / 1e6,
         inspection.bytes() as f64 / 1024.0
     );
+    let networks = inspection.networks();
+    if networks > 0 {
+        text += &format!(
+            "Nodes with a letter under NET run together, as {networks} convolutional network{}.\n",
+            if networks == 1 { "" } else { "s" }
+        );
+    }
     text += &format!(
         "A sample is {:?}, and {} values come out.\n",
         model.sample_shape(),
@@ -187,7 +194,7 @@ fn line(node: &NodeReport) -> String {
         "flops": node.flops,
         "bytes": node.bytes,
         "differentiable": node.differentiable,
-        "chain": node.chain,
+        "network": node.network,
     });
     format!("{object}\n")
 }
@@ -197,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_are_lettered() {
+    fn networks_are_lettered() {
         let found = [0, 1, 25, 26, 27, 701, 702].map(letters);
         assert_eq!(found, ["a", "b", "z", "aa", "ab", "zz", "aaa"]);
     }

@@ -3,9 +3,9 @@
 use burn_backend::Backend;
 use burn_backend::tensor::FloatTensor;
 
+use super::plan::Run;
 use super::{Plan, Program};
 use crate::ops::Gradient;
-use crate::patterns::{self, Link};
 use crate::step::Slot;
 use crate::value::Fact;
 
@@ -54,22 +54,19 @@ impl<B: Backend> Program<B> {
         })
     }
 
-    /// The chains of planned steps that one kernel can compute, as indices of steps.
-    pub fn chains(&self, plan: &Plan) -> Vec<Vec<usize>> {
-        let links = self.steps.iter().zip(&plan.outputs).map(|(step, outputs)| {
-            let planned = outputs.is_some();
-            let inputs = step.inputs.iter().flatten().copied();
-            Link {
-                op: if planned { &step.op } else { "" },
-                inputs: if planned {
-                    inputs.collect()
-                } else {
-                    Vec::new()
-                },
-                output: step.outputs.first().copied().flatten(),
-            }
+    /// The number of the segment that runs the step in this plan, if one does.
+    pub fn segment_of(&self, plan: &Plan, step: usize) -> Option<usize> {
+        let running = plan.runs.iter().filter_map(|run| match run {
+            Run::Segment(index) => Some(*index),
+            _ => None,
         });
-        patterns::chains(&links.collect::<Vec<_>>(), &plan.targets)
+        running
+            .enumerate()
+            .find(|(_, index)| {
+                let segment = self.segments.get(*index);
+                segment.is_some_and(|segment| segment.steps.contains(&step))
+            })
+            .map(|(number, _)| number)
     }
 
     /// The float constants in order, with their names.

@@ -5,6 +5,7 @@ mod accuracy;
 mod batch;
 mod errors;
 mod excluded;
+mod fast;
 mod gpu;
 mod gradient;
 mod graphs;

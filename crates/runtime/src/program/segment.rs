@@ -139,11 +139,12 @@ impl Program<Host> {
         (0..self.steps.len()).map(candidate).collect()
     }
 
-    /// The planned steps that read each slot.
+    /// The planned steps that read each slot; what is known before the run reads nothing in it.
     fn readers(&self, plan: &Plan) -> BTreeMap<Slot, Vec<usize>> {
         let mut readers: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
         for (i, (step, outputs)) in self.steps.iter().zip(&plan.outputs).enumerate() {
-            for &slot in step.inputs.iter().flatten().filter(|_| outputs.is_some()) {
+            let runs = (outputs.iter().flatten()).any(|fact| !fact.is_known());
+            for &slot in step.inputs.iter().flatten().filter(|_| runs) {
                 readers.entry(slot).or_default().push(i);
             }
         }
@@ -175,7 +176,10 @@ impl Search<'_> {
         let fact = self.plan.facts.get(input)?.as_ref()?;
         let steps = self.grow(start, input, sample(fact)?, taken);
         let mut ends = steps.iter().rev();
-        let (steps, inner) = ends.find_map(|&end| self.closed(end, input, &steps))?;
+        let (steps, inner) = ends.find_map(|&end| {
+            let found = self.closed(end, input, &steps);
+            found.filter(|(steps, _)| steps.first() == Some(&start))
+        })?;
         self.build(input, fact, steps, inner)
     }
 
@@ -239,11 +243,9 @@ impl Search<'_> {
             }
             inner.push(made);
         }
-        let product = |&i: &usize| {
-            matches!(
-                self.candidate(i).map(|candidate| &candidate.part),
-                Some(Part::Layer(Kind::Convolution(_) | Kind::Dense(_), _))
-            )
+        let product = |&i: &usize| match self.candidate(i).map(|candidate| &candidate.part) {
+            Some(Part::Layer(kind, _)) => multiplies(kind),
+            _ => false,
         };
         let steps: Vec<usize> = needed.into_iter().collect();
         steps.iter().any(product).then_some((steps, inner))
@@ -293,6 +295,15 @@ impl Search<'_> {
             output,
             inner,
         })
+    }
+}
+
+/// Whether a layer is a product, and not a factor for each channel.
+fn multiplies(kind: &Kind) -> bool {
+    match kind {
+        Kind::Convolution(conv) => conv.window.kernel != [1, 1] || conv.groups != conv.filters,
+        Kind::Dense(_) => true,
+        _ => false,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The CPU's convolutional networks against the same models with every node run by itself.
 
 use scoville_kernels::{Array, Device};
+use scoville_onnx::{Attribute, Graph};
 use scoville_runtime::{Model, ModelSpec};
 
-use crate::graphs::random;
+use crate::graphs::{Builder, random};
 use crate::shared::{self, relative_error};
 
 struct Answers {
@@ -14,12 +15,12 @@ struct Answers {
 }
 
 /// Outputs and gradients of `rows` samples of noise.
-fn answers(path: &std::path::Path, plain: bool, rows: usize) -> Answers {
+fn answers(graph: Graph, plain: bool, rows: usize) -> Answers {
     let spec = ModelSpec {
         plain,
         ..ModelSpec::raw()
     };
-    let model = shared::load(path, &spec, &Device::Cpu).expect("loads");
+    let model = Model::load(graph, &spec, &Device::Cpu).expect("loads");
     let x = random(5, rows * model.sample_len());
     let output = shared::run(&model, &x, Model::output);
     let x = Array::from_vec(&Device::Cpu, rows, model.sample_len(), x).expect("fits");
@@ -66,7 +67,8 @@ fn fast_and_plain_agree() {
     ];
     for (name, networks) in models {
         let path = data.join(name);
-        let [fast, plain] = [false, true].map(|plain| answers(&path, plain, ROWS));
+        let graph = || scoville_onnx::load(&path).expect("loads");
+        let [fast, plain] = [false, true].map(|plain| answers(graph(), plain, ROWS));
         assert_eq!(plain.networks, 0, "{name}");
         assert!(fast.networks >= networks, "{name}: no network was found");
         let off = relative_error(&fast.output, &plain.output);
@@ -90,4 +92,104 @@ fn fast_and_plain_agree() {
             fast.networks
         );
     }
+}
+
+fn ints(values: &[i64]) -> Attribute {
+    Attribute::Ints(values.to_vec())
+}
+
+/// A convolution of 3 x 3 that keeps the size, and a rectifier.
+fn block(builder: Builder, from: &str, name: &str, channels: [usize; 2]) -> Builder {
+    let [inputs, filters] = channels;
+    let [w, c] = ["w", "c"].map(|prefix| format!("{prefix}{name}"));
+    builder
+        .weights(&w, &[filters, inputs, 3, 3])
+        .node_with("Conv", &[from, &w], &c, &[("pads", ints(&[1; 4]))])
+        .node("Relu", &[&c], name)
+}
+
+/// Both ways of `graph` agree, and so many networks are found.
+fn agrees(graph: Graph, networks: usize) {
+    let [fast, plain] = [false, true].map(|plain| answers(graph.clone(), plain, 3));
+    assert_eq!(fast.networks, networks);
+    let off = relative_error(&fast.output, &plain.output);
+    assert!(off <= 1e-5, "values are off by {off}");
+    let off = relative_error(&fast.gradient, &plain.gradient);
+    assert!(off <= 1e-5, "gradients are off by {off}");
+}
+
+#[test]
+fn a_whole_classifier_is_one_network() {
+    let b = Builder::fixed(&[1, 3, 8, 8]);
+    let b = block(b, "x", "a", [3, 16]);
+    let b = block(b, "a", "b", [16, 16]);
+    let b = b
+        .node("Add", &["a", "b"], "sum")
+        .node("GlobalAveragePool", &["sum"], "mean")
+        // The shape of the flattened value is computed, as PyTorch exports it.
+        .node("Shape", &["mean"], "shape")
+        .ints("first", &[0])
+        .node("Gather", &["shape", "first"], "batch")
+        .ints("rest", &[-1])
+        .node_with(
+            "Concat",
+            &["batch", "rest"],
+            "target",
+            &[("axis", Attribute::Int(0))],
+        )
+        .node("Reshape", &["mean", "target"], "flat")
+        .weights("w", &[16, 5])
+        .weights("v", &[5])
+        .node("Gemm", &["flat", "w", "v"], "logits");
+    agrees(b.build(), 1);
+}
+
+#[test]
+fn constants_for_each_channel_belong_to_the_network() {
+    let b = Builder::fixed(&[1, 3, 6, 6])
+        .floats("means", &[3, 1, 1], &[0.4, 0.5, 0.6])
+        .floats("scales", &[1, 3, 1, 1], &[4.0, 3.0, 2.0])
+        .node("Sub", &["x", "means"], "centred")
+        .node("Mul", &["centred", "scales"], "scaled");
+    let b = block(b, "scaled", "a", [3, 12])
+        .node_with(
+            "MaxPool",
+            &["a"],
+            "p",
+            &[
+                ("kernel_shape", ints(&[3, 3])),
+                ("strides", ints(&[2, 2])),
+                ("ceil_mode", Attribute::Int(1)),
+            ],
+        )
+        .node("Flatten", &["p"], "flat")
+        .weights("w", &[108, 4])
+        .node("MatMul", &["flat", "w"], "product")
+        .weights("v", &[4])
+        .node("Add", &["product", "v"], "logits");
+    agrees(b.build(), 1);
+}
+
+#[test]
+fn what_is_read_elsewhere_ends_a_network() {
+    let b = block(Builder::fixed(&[1, 2, 6, 6]), "x", "a", [2, 8]);
+    let b = block(b, "a", "b", [8, 8]).node("Tanh", &["a"], "t");
+    let b = block(b, "t", "c", [8, 8])
+        .node("Add", &["b", "c"], "sum")
+        .node("Flatten", &["sum"], "logits");
+    agrees(b.build(), 3);
+}
+
+#[test]
+fn without_a_product_there_is_no_network() {
+    let b = Builder::fixed(&[1, 4])
+        .node("Relu", &["x"], "r")
+        .node("Sigmoid", &["r"], "s")
+        .floats("half", &[1], &[0.5])
+        .node("Mul", &["s", "half"], "logits");
+    agrees(b.build(), 0);
+    let b = Builder::fixed(&[1, 4])
+        .node("Relu", &["x"], "r")
+        .node("Sigmoid", &["r"], "logits");
+    agrees(b.build(), 0);
 }

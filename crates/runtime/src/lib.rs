@@ -9,7 +9,7 @@
 //!    shape, follow the samples of a batch.
 //! 5. `prologue`: pixels in \[0,1\] to the model's own input, on the tape.
 //! 6. `network`: both on one backend, for any batch size, with or without the tape. On the CPU, parts that are
-//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on samples of noise.
+//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise.
 //!
 //! [`evaluate()`] runs any graph once, of any inputs; `inspect` says what a loaded one is made of.
 //!

@@ -79,6 +79,9 @@ impl Model {
         // nothing.
         let for_gpu = matches!(device, Device::Gpu(_)).then(|| graph.clone());
         let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), graph, &Device::Cpu)?;
+        if for_gpu.is_none() && !input.plain {
+            notes.extend(cpu.accelerate()?);
+        }
         notes.extend(settle_batch(&mut cpu, &recipe)?);
         notes.extend(
             cpu.cut()
@@ -88,12 +91,7 @@ impl Model {
         let (batched, classes) = (cpu.batched, cpu.classes());
         let output = cpu.shape().to_vec();
         let engine: Box<dyn Engine> = match for_gpu {
-            None => {
-                if !input.plain {
-                    notes.extend(cpu.accelerate()?);
-                }
-                Box::new(cpu)
-            }
+            None => Box::new(cpu),
             Some(graph) => {
                 drop(cpu);
                 let mut gpu =

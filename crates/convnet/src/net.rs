@@ -85,6 +85,13 @@ impl Net {
         self.plan.bits * size_of::<u16>() + self.plan.picks * size_of::<Pick>()
     }
 
+    /// Bytes that running `samples` takes on all threads, beside inputs, outputs and tape.
+    pub fn work_bytes(&self, samples: usize) -> usize {
+        let group = self.group_of(samples);
+        let groups = samples.div_ceil(group).min(rayon::current_num_threads());
+        groups * group * self.plan.forward.work() * size_of::<Block>()
+    }
+
     /// The outputs of the samples `x`, each of channels, rows, columns; and the tape, if it is wanted.
     ///
     /// Elements after the last whole sample are ignored.

@@ -90,6 +90,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Blocks that all buffers take for one sample.
+    pub fn work(&self) -> usize {
+        let mut sizes = vec![0; self.count];
+        for (map, &buffer) in self.maps.iter().zip(&self.buffers) {
+            sizes[buffer] = map.size().max(sizes[buffer]);
+        }
+        sizes.iter().sum()
+    }
+
     /// How many samples run together: as many as stay in the second cache between two operations, more where
     /// that spares weights from being read again and again.
     pub fn group(&self) -> usize {

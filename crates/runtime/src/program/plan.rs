@@ -162,7 +162,7 @@ impl<B: Backend> Program<B> {
                 .fold(4u64, |b, &n| b.saturating_mul(n as u64))
         };
         let of_slot = |slot: Slot| plan.facts.get(slot)?.as_ref().map(bytes);
-        let (mut live, mut peak, mut total) = (0u64, 0u64, 0u64);
+        let (mut live, mut peak, mut total, mut work) = (0u64, 0u64, 0u64, 0u64);
         for (i, (&run, outputs)) in plan.runs.iter().zip(&plan.outputs).enumerate() {
             let (false, Some(outputs)) = (run == Run::Skip, outputs) else {
                 continue;
@@ -170,11 +170,16 @@ impl<B: Backend> Program<B> {
             let made = outputs.iter().map(bytes).fold(0, u64::saturating_add);
             live = live.saturating_add(made);
             total = total.saturating_add(made);
-            if let Run::Segment(index) = run {
-                let tape = self.segments.get(index).map_or(0, |s| s.net.tape_bytes());
-                total = total.saturating_add((tape as u64).saturating_mul(batch as u64));
+            let mut passing = 0;
+            if let (Run::Segment(index), Ok(batch)) = (run, u32::try_from(batch))
+                && let Some(segment) = self.segments.get(index)
+            {
+                let tape = segment.net.tape_bytes() as u64;
+                total = total.saturating_add(tape.saturating_mul(batch.into()));
+                passing = segment.net.work_bytes(batch as usize) as u64;
+                work = work.max(passing);
             }
-            peak = peak.max(live);
+            peak = peak.max(live.saturating_add(passing));
             let mut done: Vec<Slot> = self.reads(i, run).into_iter().flatten().collect();
             done.sort_unstable();
             done.dedup();
@@ -184,7 +189,7 @@ impl<B: Backend> Program<B> {
             });
             live = live.saturating_sub(done.filter_map(of_slot).sum());
         }
-        (peak, total)
+        (peak, total.saturating_add(work))
     }
 
     /// For each step, whether a target depends on it.

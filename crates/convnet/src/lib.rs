@@ -13,6 +13,8 @@
 //! | `phase`, `product`, `end` | what they share: geometry, the inner product, what is done before storing |
 //! | `simd` | 16 channels on vectors of any width |
 
+#![forbid(unsafe_code)]
+
 mod correlate;
 mod depthwise;
 mod end;

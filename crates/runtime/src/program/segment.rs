@@ -1,5 +1,6 @@
 //! Parts of a graph that are convolutional networks: on the CPU they run as one step each, by kernels of our own.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,8 +17,10 @@ use crate::ops::layer::{Inputs, Part};
 use crate::step::{Host, Slot};
 use crate::value::{Fact, read};
 
-/// Most steps among which a segment is looked for: the search is quadratic.
+/// Most steps among which a segment is looked for.
 const MAX_STEPS: usize = 4096;
+/// Most steps that the search looks at in all: on graphs made for it, it would take the third power of their number.
+const MAX_LOOKS: usize = 1 << 24;
 
 /// Steps that run as one.
 pub(crate) struct Segment<B: Backend> {
@@ -78,6 +81,7 @@ impl Program<Host> {
             candidates: &candidates,
             plan,
             kept,
+            looks: Cell::new(MAX_LOOKS),
         };
         let mut taken = BTreeSet::new();
         let mut segments = Vec::new();
@@ -167,12 +171,15 @@ struct Search<'a> {
     readers: BTreeMap<Slot, Vec<usize>>,
     plan: &'a Plan,
     kept: BTreeSet<Slot>,
+    /// Left of [`MAX_LOOKS`].
+    looks: Cell<usize>,
 }
 
 impl Search<'_> {
     /// The largest segment whose first step is `start`.
     fn segment(&self, start: usize, taken: &BTreeSet<usize>) -> Option<Segment<Host>> {
         let &input = self.candidates.get(start)?.as_ref()?.reads.first()?;
+        self.look(self.candidates.len())?;
         let fact = self.plan.facts.get(input)?.as_ref()?;
         let steps = self.grow(start, input, sample(fact)?, taken);
         let mut ends = steps.iter().rev();
@@ -221,13 +228,17 @@ impl Search<'_> {
     /// The steps among `steps` that `end` needs, and what they make on the way, if nothing else reads that
     /// and there is a product among them.
     fn closed(&self, end: usize, input: Slot, steps: &[usize]) -> Option<(Vec<usize>, Vec<Slot>)> {
-        let mut wanted = BTreeSet::from([self.candidate(end)?.makes]);
+        self.look(steps.len() + self.plan.facts.len())?;
+        let mut wanted = vec![false; self.plan.facts.len()];
+        *wanted.get_mut(self.candidate(end)?.makes)? = true;
         let mut needed = BTreeSet::new();
         for &i in steps.iter().rev() {
             let candidate = self.candidate(i)?;
-            if wanted.contains(&candidate.makes) {
+            if wanted.get(candidate.makes) == Some(&true) {
                 needed.insert(i);
-                wanted.extend(candidate.reads.iter().copied());
+                for &slot in &candidate.reads {
+                    *wanted.get_mut(slot)? = true;
+                }
             }
         }
         let mut inner = Vec::new();
@@ -249,6 +260,12 @@ impl Search<'_> {
         };
         let steps: Vec<usize> = needed.into_iter().collect();
         steps.iter().any(product).then_some((steps, inner))
+    }
+
+    /// Counts what is looked at; `None` when that is enough.
+    fn look(&self, steps: usize) -> Option<()> {
+        self.looks.set(self.looks.get().checked_sub(steps)?);
+        Some(())
     }
 
     fn candidate(&self, step: usize) -> Option<&Candidate> {

@@ -8,8 +8,10 @@ use crate::lexer::{Lexer, Token};
 use crate::linear::Variable;
 use crate::{Case, Conjunction, Error, Property};
 
-/// Comparisons that a disjunction of conjunctions may hold, and numbers in all its boxes.
-const MOST: usize = 1 << 26;
+/// Comparisons that a disjunction of conjunctions may hold.
+const MOST_COMPARISONS: usize = 1 << 21;
+/// Elements of all boxes.
+const MOST_ELEMENTS: usize = 1 << 25;
 
 pub(crate) fn property(text: &[u8]) -> Result<Property, Error> {
     let mut lexer = Lexer::new(text);
@@ -123,7 +125,7 @@ fn cases(inputs: usize, asserted: Vec<Formula>) -> Result<Vec<Case>, Error> {
             None => found.push((bounds, vec![conjunction])),
         }
     }
-    if found.len().saturating_mul(inputs) > MOST {
+    if found.len().saturating_mul(inputs) > MOST_ELEMENTS {
         return Err(too_large());
     }
     let case = |(bounds, any)| {
@@ -143,7 +145,8 @@ fn cases(inputs: usize, asserted: Vec<Formula>) -> Result<Vec<Case>, Error> {
 }
 
 fn too_large() -> Error {
-    Error::Property("the property has too many combinations of its `or`s (2^26 comparisons)".into())
+    let what = "its `or`s combine to more than 2^21 comparisons, or to boxes of more than 2^25 elements; split the property";
+    Error::Property(what.into())
 }
 
 /// Splits a conjunction into comparisons and disjunctions.
@@ -179,7 +182,7 @@ fn product(parts: impl Iterator<Item = Result<Normal, Error>>) -> Result<Normal,
         let size = |normal: &Normal| normal.iter().map(|atoms| atoms.len() + 1).sum::<usize>();
         let combined =
             size(&all).saturating_mul(part.len()) + size(&part).saturating_mul(all.len());
-        if combined > MOST {
+        if combined > MOST_COMPARISONS {
             return Err(too_large());
         }
         let joined = |left: &Vec<Atom>| -> Normal {

@@ -4,5 +4,6 @@ mod assess;
 mod attacks;
 mod devices;
 mod errors;
+mod falsify;
 mod support;
 mod truth;

@@ -42,6 +42,12 @@ pub enum Command {
     Assess(Box<AssessArgs>),
     /// Print a model's answers, or write its outputs and input gradients
     Predict(Box<PredictArgs>),
+    /// Search for counter-examples to VNN-LIB properties
+    ///
+    /// `sat`: a counter-example was found, lies in the box, and was checked on the model's output as exported, without any
+    /// tolerance. `unknown`: none was found, which proves nothing. The inputs are the model's own, as they stand.
+    #[command(after_help = EXIT_CODES)]
+    Falsify(Box<FalsifyArgs>),
     /// Show a model's graph: operators, shapes, cost, what passes no gradient, what was lifted or cut
     ///
     /// Every node that runs is a row, on one sample; constants stand in brackets. Nodes with the same letter could
@@ -222,6 +228,40 @@ pub struct PredictArgs {
     /// Write the input gradient of the cross-entropy at the label as little-endian f32 in row order
     #[arg(long, value_name = "FILE")]
     pub gradient: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub struct FalsifyArgs {
+    /// An .onnx or .onnx.gz file
+    #[arg(requires = "property", conflicts_with = "instances")]
+    pub model: Option<PathBuf>,
+
+    /// A VNN-LIB property, .vnnlib or .vnnlib.gz: what a counter-example is
+    pub property: Option<PathBuf>,
+
+    /// A table of instances: VNN-COMP's (onnx,vnnlib,timeout), or one with a header and its boxes in lower.f32 and upper.f32
+    #[arg(long, value_name = "FILE.csv")]
+    pub instances: Option<PathBuf>,
+
+    /// Write the result with its counter-example in VNN-COMP's format; with --instances a folder, for ROW.txt and the points, ROW.f32
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+
+    /// Give an instance up after so many seconds [default: the table's; the search ends by itself in any case]
+    #[arg(long, env = "SCOVILLE_TIMEOUT", value_name = "SECONDS", value_parser = parse::seconds)]
+    pub timeout: Option<f64>,
+
+    /// Seed of the starts
+    #[arg(long, env = "SCOVILLE_SEED", default_value_t = 0)]
+    pub seed: u64,
+
+    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
+    #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
+    pub device: DeviceSpec,
+
+    /// What goes to stdout [default: table on a terminal, ndjson otherwise]
+    #[arg(long, env = "SCOVILLE_FORMAT")]
+    pub format: Option<Format>,
 }
 
 #[derive(ClapArgs)]

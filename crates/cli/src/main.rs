@@ -36,6 +36,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Assess(args) => commands::assess::run(&args),
         Command::Predict(args) => commands::predict::run(&args),
+        Command::Falsify(args) => commands::falsify::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Devices(args) => commands::devices::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),

@@ -28,6 +28,14 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A time above 0.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok(seconds),
+        _ => Err(format!("`{text}` is no number of seconds above 0")),
+    }
+}
+
 /// The largest batch: more gains no speed, and memory grows with it.
 const MOST_AT_ONCE: usize = 4096;
 
@@ -50,6 +58,14 @@ mod tests {
         assert_eq!(eps("0.03"), Ok(0.03));
         for wrong in ["", "x", "1/0", "0", "-1/255", "nan", "inf", "1/2/3"] {
             assert!(eps(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_above_zero() {
+        assert_eq!(seconds("0.5"), Ok(0.5));
+        for wrong in ["", "0", "-1", "nan", "inf", "1s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -4,6 +4,7 @@ pub mod assess;
 pub mod attacks;
 pub mod devices;
 pub mod doctor;
+pub mod falsify;
 pub mod inspect;
 pub mod predict;
 pub mod schema;

@@ -1,0 +1,138 @@
+//! Searches the boxes of a VNN-LIB property for a counter-example.
+//!
+//! The search is incomplete: it finds points, it proves nothing. What it answers is [`Answer::found`], a point that lies in the
+//! box by f64 arithmetic and whose outputs, as exported and run alone in float32, satisfy the property without any tolerance;
+//! or nothing, which says nothing about the model.
+//!
+//! First gradient descent on the margin from many starts at once (`descent`), then random search (`random`). Where a model
+//! has `Sign`, through which no gradient passes, `straight` makes a copy that has one.
+
+#![forbid(unsafe_code)]
+
+mod descent;
+mod goal;
+mod random;
+mod rng;
+mod search;
+mod space;
+mod straight;
+
+use std::time::Duration;
+
+use scoville_kernels::Device;
+use scoville_onnx::Graph;
+use scoville_runtime::{Model, ModelSpec};
+use scoville_vnnlib::Property;
+
+use search::Search;
+use space::Space;
+
+/// A property cannot be searched with this model.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Runtime(#[from] scoville_runtime::Error),
+    #[error(transparent)]
+    Kernel(#[from] scoville_kernels::Error),
+    #[error(
+        "the property is about {inputs} inputs and {outputs} outputs, the model has {model_inputs} and {model_outputs}"
+    )]
+    Mismatch {
+        inputs: usize,
+        outputs: usize,
+        model_inputs: usize,
+        model_outputs: usize,
+    },
+}
+
+/// How to search.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    pub seed: u64,
+    /// Gives up after this; the search ends by itself after a fixed number of rounds.
+    pub timeout: Option<Duration>,
+}
+
+/// What a search came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    pub found: Option<Counterexample>,
+    /// The largest margin that a stored point reached: the least slack of a conjunction's constraints, of the best conjunction;
+    /// at least 0 in a counter-example. `None` where no point was looked at.
+    pub margin: Option<f64>,
+    /// Samples sent through the model forward.
+    pub queries: u64,
+    /// Samples sent forward and backward. Not counted among the queries.
+    pub gradients: u64,
+}
+
+/// A point that satisfies the property.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counterexample {
+    /// Which of the property's cases.
+    pub case: usize,
+    pub point: Vec<f32>,
+    pub outputs: Vec<f32>,
+}
+
+/// A model, ready to be searched.
+pub struct Falsifier {
+    model: Model,
+    /// The same function, with a gradient where the model has none.
+    guide: Option<Model>,
+}
+
+impl Falsifier {
+    /// Compiles the graph for `device`. Inputs are the model's own, as they stand.
+    pub fn load(graph: Graph, device: &Device) -> Result<Falsifier, Error> {
+        let guide = straight::through_signs(&graph)
+            .map(|graph| Model::load(graph, &ModelSpec::raw(), device))
+            .transpose()?;
+        let model = Model::load(graph, &ModelSpec::raw(), device)?;
+        Ok(Falsifier { model, guide })
+    }
+
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What gradients are taken of.
+    fn guide(&self) -> &Model {
+        self.guide.as_ref().unwrap_or(&self.model)
+    }
+
+    /// Looks for a counter-example. The same seed on the same device finds the same, unless the timeout cuts it off.
+    pub fn search(&self, property: &Property, settings: &Settings) -> Result<Answer, Error> {
+        let (inputs, outputs) = (self.model.sample_len(), self.model.classes());
+        if (property.inputs, property.outputs) != (inputs, outputs) {
+            return Err(Error::Mismatch {
+                inputs: property.inputs,
+                outputs: property.outputs,
+                model_inputs: inputs,
+                model_outputs: outputs,
+            });
+        }
+        let mut search = Search::new(self, settings);
+        let spaces = property.cases.iter().map(Space::of).enumerate();
+        let mut cases: Vec<_> = spaces
+            .filter_map(|(at, space)| Some((at, space?)))
+            .collect();
+        for round in 0..descent::ROUNDS.len() {
+            for (at, space) in &mut cases {
+                if search.done() {
+                    return search.answer();
+                }
+                search.enter(*at, &property.cases[*at]);
+                descent::round(&mut search, space, round)?;
+            }
+        }
+        for (at, space) in &mut cases {
+            if search.done() {
+                break;
+            }
+            search.enter(*at, &property.cases[*at]);
+            random::search(&mut search, space)?;
+        }
+        search.answer()
+    }
+}

@@ -68,6 +68,7 @@ fn falsify(instance: &Instance, args: &FalsifyArgs, models: &mut Models) -> Outc
     let timeout = args.timeout.or(instance.timeout);
     let settings = Settings {
         seed: args.seed,
+        restarts: args.restarts,
         timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     };
     let answer = falsifier.search(&property, &settings);

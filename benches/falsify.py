@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """`scoville falsify` on the 12 sets of published verdicts, as a table of Markdown.
 
     VENV/bin/python benches/falsify.py target/release/scoville ../shared/data [SEED]

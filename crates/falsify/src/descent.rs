@@ -10,7 +10,7 @@ use scoville_runtime::Error as RuntimeError;
 use scoville_vnnlib::Conjunction;
 
 use crate::Error;
-use crate::goal::{closest, derivative};
+use crate::goal::{closest, derivative, nearest};
 use crate::rng::Rng;
 use crate::search::Search;
 use crate::space::Space;
@@ -125,7 +125,7 @@ fn pull(any: &[Conjunction], pursued: &[Vec<usize>], logits: &[f32], outputs: us
         .enumerate()
         .for_each(|(row, ((by, logits), ranked))| {
             let target = match row % 2 {
-                0 => closest(any, logits, 1).first().copied(),
+                0 => nearest(any, logits),
                 _ => ranked.iter().copied().cycle().nth(row / 2),
             };
             if let Some(conjunction) = target.and_then(|target| any.get(target)) {

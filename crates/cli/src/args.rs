@@ -251,6 +251,10 @@ pub struct FalsifyArgs {
     #[arg(long, env = "SCOVILLE_TIMEOUT", value_name = "SECONDS", value_parser = parse::seconds)]
     pub timeout: Option<f64>,
 
+    /// How often 64 new starts are made after a short look; more find more
+    #[arg(long, env = "SCOVILLE_RESTARTS", value_name = "N", default_value_t = 1)]
+    pub restarts: u32,
+
     /// Seed of the starts
     #[arg(long, env = "SCOVILLE_SEED", default_value_t = 0)]
     pub seed: u64,

@@ -10,12 +10,12 @@ use scoville_runtime::Error as RuntimeError;
 use scoville_vnnlib::Conjunction;
 
 use crate::Error;
-use crate::goal::{closest, derivative};
+use crate::goal::{closest, derivative, nearest};
 use crate::rng::Rng;
 use crate::search::Search;
 use crate::space::Space;
 
-pub(crate) struct Round {
+struct Round {
     rows: usize,
     steps: usize,
     /// Steps along a random direction of the outputs.
@@ -23,23 +23,16 @@ pub(crate) struct Round {
 }
 
 /// A short look first: most counter-examples are easy.
-pub(crate) const ROUNDS: [Round; 3] = [
-    Round {
-        rows: 16,
-        steps: 20,
-        spread: 0,
-    },
-    Round {
-        rows: 64,
-        steps: 50,
-        spread: 5,
-    },
-    Round {
-        rows: 64,
-        steps: 100,
-        spread: 5,
-    },
-];
+const LOOK: Round = Round {
+    rows: 16,
+    steps: 20,
+    spread: 0,
+};
+const RESTART: Round = Round {
+    rows: 64,
+    steps: 60,
+    spread: 5,
+};
 
 /// Conjunctions that rows are given to.
 const PURSUED: usize = 12;
@@ -47,14 +40,12 @@ const FIRST_STEP: f32 = 0.25;
 const LAST_STEP: f32 = 0.01;
 const MOMENTUM: f32 = 0.75;
 
-/// Runs one round, on fewer rows at once where the device lacks the memory.
-pub(crate) fn round(search: &mut Search, space: &mut Space, round: usize) -> Result<(), Error> {
-    let Some(plan) = ROUNDS.get(round) else {
-        return Ok(());
-    };
+/// Runs one round, on fewer rows at once where the device lacks the memory. Round 0 is the short look.
+pub(crate) fn round(search: &mut Search, space: &mut Space, round: u32) -> Result<(), Error> {
+    let plan = if round == 0 { LOOK } else { RESTART };
     let mut rows = plan.rows;
     loop {
-        match ascend(search, space, plan, rows, round as u32) {
+        match ascend(search, space, &plan, rows, round) {
             Err(Error::Runtime(RuntimeError::TooLarge { .. })) if rows > 1 => rows /= 2,
             done => return done,
         }
@@ -134,7 +125,7 @@ fn pull(any: &[Conjunction], pursued: &[Vec<usize>], logits: &[f32], outputs: us
         .enumerate()
         .for_each(|(row, ((by, logits), ranked))| {
             let target = match row % 2 {
-                0 => closest(any, logits, 1).first().copied(),
+                0 => nearest(any, logits),
                 _ => ranked.iter().copied().cycle().nth(row / 2),
             };
             if let Some(conjunction) = target.and_then(|target| any.get(target)) {

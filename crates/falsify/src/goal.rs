@@ -19,6 +19,13 @@ pub(crate) fn best_margin(any: &[Conjunction], outputs: &[f32]) -> f64 {
     margins.fold(f64::NEG_INFINITY, f64::max)
 }
 
+/// The position of the conjunction that is closest to holding.
+pub(crate) fn nearest(any: &[Conjunction], outputs: &[f32]) -> Option<usize> {
+    let margins = any.iter().map(|all| margin(all, outputs)).enumerate();
+    let best = margins.max_by(|(_, a), (_, b)| a.total_cmp(b));
+    best.map(|(at, _)| at)
+}
+
 /// The positions of the `most` conjunctions that are closest to holding, the closest first.
 pub(crate) fn closest(any: &[Conjunction], outputs: &[f32], most: usize) -> Vec<usize> {
     let margins: Vec<f64> = any.iter().map(|all| margin(all, outputs)).collect();
@@ -67,6 +74,8 @@ mod tests {
         let any = [both(), vec![Constraint::at_least(0, 1)]];
         assert_eq!(best_margin(&any, &[1.0, 0.0, 5.0]), 1.0);
         assert_eq!(closest(&any, &[1.0, 0.0, 5.0], 2), [1, 0]);
+        assert_eq!(nearest(&any, &[1.0, 0.0, 5.0]), Some(1));
+        assert_eq!(nearest(&[], &[1.0]), None);
     }
 
     #[test]

@@ -46,11 +46,23 @@ pub enum Error {
 }
 
 /// How to search.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Settings {
     pub seed: u64,
-    /// Gives up after this; the search ends by itself after a fixed number of rounds.
+    /// How often, after a short look, 64 new starts are made.
+    pub restarts: u32,
+    /// Gives up after this; the search ends by itself in any case.
     pub timeout: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            seed: 0,
+            restarts: 1,
+            timeout: None,
+        }
+    }
 }
 
 /// What a search came to.
@@ -117,7 +129,7 @@ impl Falsifier {
         let mut cases: Vec<_> = spaces
             .filter_map(|(at, space)| Some((at, space?)))
             .collect();
-        for round in 0..descent::ROUNDS.len() {
+        for round in 0..=settings.restarts {
             for (at, space) in &mut cases {
                 if search.done() {
                     return search.answer();

@@ -15,8 +15,8 @@ const STEPS: usize = 30;
 const STEPS_WITHOUT_GRADIENT: usize = 500;
 /// The share of elements that the first steps move.
 const FIRST_SHARE: f32 = 0.3;
-/// Numbers of the rounds of the descent come before it.
-const STAGE: u32 = 1000;
+/// No round of the descent has this number.
+const STAGE: u32 = u32::MAX;
 
 pub(crate) fn search(search: &mut Search, space: &Space) -> Result<(), Error> {
     let steps = match space.gradient {

@@ -265,7 +265,7 @@ fn an_interrupt_ends_with_the_scores_so_far() {
     let (mut seen, mut asked) = (Vec::new(), false);
     for line in lines.map_while(Result::ok) {
         let event: Value = serde_json::from_str(&line).unwrap();
-        // In the middle of the fourth batch, as a user would: Ctrl-C.
+        // In the middle of the third round, of two batches, as a user would: Ctrl-C.
         if !asked && event["event"] == "technique.progress" && event["done"] == 256 {
             let id = child.id().to_string();
             let sent = std::process::Command::new("kill")
@@ -280,7 +280,7 @@ fn an_interrupt_ends_with_the_scores_so_far() {
     let finished = seen.last().unwrap();
     assert_eq!(finished["ended"], "interrupted");
     let samples = finished["totals"]["samples"].as_u64().unwrap();
-    assert!((192..100_000).contains(&samples), "{samples}");
+    assert!((128..100_000).contains(&samples), "{samples}");
     // Every technique counts the same samples at every eps, and the union breaks at least what each does.
     let curve = |technique: &str| {
         scored(&seen, technique)["curve"]

@@ -29,6 +29,17 @@ pub enum Error {
     Interrupted,
 }
 
+impl Error {
+    /// Whether a smaller batch may help.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Error::Target(error) => error.is_out_of_memory(),
+            Error::Kernel(error) => error.is_out_of_memory(),
+            Error::Interrupted => false,
+        }
+    }
+}
+
 /// An attack that needs input gradients (ATLAS AML.T0044, full model access).
 pub trait WhiteBox: Send + Sync {
     /// Proposes candidates to `search` until its budget is spent or every sample is finished.

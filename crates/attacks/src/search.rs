@@ -134,15 +134,20 @@ impl<'a> Search<'a> {
     }
 
     fn collect(&mut self, found: &[u32]) -> Result<(), Error> {
-        if found.iter().all(|&f| f == 0) {
+        let hits: Vec<u32> = (0u32..)
+            .zip(found)
+            .filter(|(_, found)| **found != 0)
+            .map(|(row, _)| row)
+            .collect();
+        if hits.is_empty() {
             return Ok(());
         }
-        let cols = self.adversarial.cols();
-        let candidates = self.adversarial.to_vec()?;
-        for (row, candidate) in candidates.chunks_exact(cols).enumerate() {
-            if found[row] != 0 {
-                self.finished.push((self.rows[row], candidate.to_vec()));
-            }
+        let rows = Array::from_vec(&self.device(), hits.len(), 1, hits.clone())?;
+        let candidates = gather(&self.adversarial, &rows)?.to_vec()?;
+        let candidates = candidates.chunks_exact(self.adversarial.cols());
+        for (row, candidate) in hits.into_iter().zip(candidates) {
+            self.finished
+                .push((self.rows[row as usize], candidate.to_vec()));
         }
         Ok(())
     }

@@ -29,6 +29,16 @@ pub enum Error {
     WeightsChanged { before: String, after: String },
 }
 
+impl Error {
+    /// Whether a smaller batch may help.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Error::Attack(error) => error.is_out_of_memory(),
+            _ => false,
+        }
+    }
+}
+
 impl From<scoville_targets::Error> for Error {
     fn from(error: scoville_targets::Error) -> Self {
         Error::Attack(error.into())

@@ -1,5 +1,6 @@
-//! The run itself: batch by batch through every technique and rung of the ladder.
+//! The run itself: round by round through every technique and rung of the ladder.
 
+mod feed;
 mod verdict;
 
 use std::io;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use scoville_atlas::evidence::{self, Finding};
-use scoville_attacks::{Access, Problem};
+use scoville_attacks::{Access, Attack, Problem};
 use scoville_data::Dataset;
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
@@ -22,6 +23,8 @@ use crate::evidence::{PROBE, Probe, run_attack};
 use crate::order::{attack_seed, shuffled};
 use crate::tally::{Broken, Size, Tally};
 use crate::{EVASION, Error, Plan};
+
+use feed::Feed;
 
 /// Image strips kept for the report, per technique.
 const STRIPS: usize = 6;
@@ -57,7 +60,7 @@ pub fn run(
     let before = manifest.target.weights_sha256.clone();
     let mut run = Run::new(plan, target, data, stop, emit);
     run.announce(manifest)?;
-    let ended = run.batches()?;
+    let ended = run.rounds()?;
     let after = target.inner().weights_digest()?;
     if before != after {
         return Err(Error::WeightsChanged { before, after });
@@ -111,6 +114,7 @@ struct Run<'a, 'e> {
     /// AML.T0015: the worst of all of them.
     union: Tally,
     clean: Clean,
+    feed: Feed,
     findings: Vec<Finding>,
     /// The first correct samples, and the rung at which white-box attacks broke each.
     probe: Batch,
@@ -118,10 +122,10 @@ struct Run<'a, 'e> {
     strips: Vec<SampleStrip>,
 }
 
-/// The correctly classified samples of one batch.
+/// The correctly classified samples of one round.
 #[derive(Default)]
 struct Batch {
-    /// Samples in the batch, the misclassified ones included.
+    /// Samples in the round, the misclassified ones included.
     size: usize,
     ids: Vec<u32>,
     x: Vec<f32>,
@@ -147,6 +151,7 @@ impl<'a, 'e> Run<'a, 'e> {
             tallies: plan.techniques.iter().map(|_| Tally::new(plan)).collect(),
             union: Tally::new(plan),
             clean: Clean::new(classes),
+            feed: Feed::new(plan.batch),
             findings: Vec::new(),
             probe: Batch::default(),
             probe_broken: Vec::new(),
@@ -178,13 +183,18 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(())
     }
 
-    /// All batches, until the data, the reader's patience or the asked-for width is reached.
-    fn batches(&mut self) -> Result<Ended, Error> {
+    /// All rounds, until the data, the reader's patience or the asked-for width is reached.
+    fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
-        for rows in shuffled(self.data.len(), self.plan.seed).chunks(self.plan.batch) {
+        let order = shuffled(self.data.len(), self.plan.seed);
+        let mut left = order.as_slice();
+        while !left.is_empty() {
+            let size = self.feed.round(order.len() - left.len()).min(left.len());
+            let (rows, rest) = left.split_at(size);
+            left = rest;
             let before = (self.tallies.clone(), self.clean.clone());
-            if let Ended::Interrupted = unless_interrupted(self.batch(rows))? {
-                self.forget_batch(before);
+            if let Ended::Interrupted = unless_interrupted(self.round(rows))? {
+                self.forget_round(before);
                 return Ok(Ended::Interrupted);
             }
             let full = self.probe.ids.len() >= PROBE && self.findings.is_empty();
@@ -204,9 +214,9 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(ended)
     }
 
-    /// Takes a batch back that some techniques finished and others did not, so that all count the same samples. What it
+    /// Takes a round back that some techniques finished and others did not, so that all count the same samples. What it
     /// cost stays on the meter.
-    fn forget_batch(&mut self, (tallies, clean): (Vec<Tally>, Clean)) {
+    fn forget_round(&mut self, (tallies, clean): (Vec<Tally>, Clean)) {
         for (tally, before) in self.tallies.iter_mut().zip(tallies) {
             tally.rungs = before.rungs;
         }
@@ -219,7 +229,7 @@ impl<'a, 'e> Run<'a, 'e> {
         self.plan.until_width.is_some_and(|width| widest <= width)
     }
 
-    fn batch(&mut self, rows: &[usize]) -> Result<(), Error> {
+    fn round(&mut self, rows: &[usize]) -> Result<(), Error> {
         let batch = self.clean(rows)?;
         let mut worst: Vec<Option<Broken>> = vec![None; batch.ids.len()];
         let mut white_box: Vec<Option<usize>> = vec![None; batch.ids.len()];
@@ -236,7 +246,9 @@ impl<'a, 'e> Run<'a, 'e> {
             }
         }
         self.unite(&batch, &worst)?;
-        let wanted = PROBE.saturating_sub(self.probe.ids.len());
+        let wanted = PROBE
+            .min(self.feed.room)
+            .saturating_sub(self.probe.ids.len());
         let some: Vec<usize> = (0..batch.ids.len().min(wanted)).collect();
         self.probe_broken.extend(some.iter().map(|&i| white_box[i]));
         self.probe.append(batch.select(&some));
@@ -248,23 +260,19 @@ impl<'a, 'e> Run<'a, 'e> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(scoville_attacks::Error::Interrupted.into());
         }
-        let (device, n, cols) = (self.target.device(), rows.len(), self.data.sample_len());
-        let x: Vec<f32> = rows
-            .iter()
-            .flat_map(|&i| self.data.sample(i))
-            .copied()
-            .collect();
-        let y: Vec<u32> = rows.iter().map(|&i| self.data.y[i]).collect();
-        let scores = self.target.scores(&Array::from_vec(device, n, cols, x)?)?;
-        let labels = Array::from_vec(device, n, 1, y.clone())?;
-        let predicted = head(&scores, &labels, Loss::Margin)?.predicted.to_vec()?;
+        let mut answers = Vec::new();
+        let mut feed = self.feed;
+        feed.each(rows.len(), |range| {
+            answers.extend(self.predict(&rows[range])?);
+            Ok(())
+        })?;
+        self.feed = feed;
         let mut batch = Batch {
-            size: n,
-            ids: Vec::new(),
-            x: Vec::new(),
-            y: Vec::new(),
+            size: rows.len(),
+            ..Batch::default()
         };
-        for ((&row, &label), &answer) in rows.iter().zip(&y).zip(&predicted) {
+        for (&row, &answer) in rows.iter().zip(&answers) {
+            let label = self.data.y[row];
             if self.clean.note(label, answer) {
                 batch.ids.push(row as u32);
                 batch.x.extend_from_slice(self.data.sample(row));
@@ -274,39 +282,37 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(batch)
     }
 
-    /// One technique on one batch, up the ladder: what a small eps broke stays broken at every larger one.
+    /// What the target says of samples of the data.
+    fn predict(&self, rows: &[usize]) -> Result<Vec<u32>, Error> {
+        let (device, n, cols) = (self.target.device(), rows.len(), self.data.sample_len());
+        let samples = rows.iter().flat_map(|&i| self.data.sample(i));
+        let x = Array::from_vec(device, n, cols, samples.copied().collect())?;
+        let labels = rows.iter().map(|&i| self.data.y[i]).collect();
+        let labels = Array::from_vec(device, n, 1, labels)?;
+        let scores = self.target.scores(&x)?;
+        Ok(head(&scores, &labels, Loss::Margin)?.predicted.to_vec()?)
+    }
+
+    /// One technique on one round, up the ladder: what a small eps broke stays broken at every larger one.
     fn technique(&mut self, t: usize, batch: &Batch) -> Result<Vec<Option<Broken>>, Error> {
         let plan = self.plan;
         let technique = &plan.techniques[t];
         let mut broken: Vec<Option<Broken>> = vec![None; batch.ids.len()];
         for (at, &eps) in plan.ladder.iter().enumerate() {
             for attack in &technique.attacks {
-                let (spent, since) = (self.target.spent(), Instant::now());
                 let rows: Vec<usize> = (0..broken.len()).filter(|&i| broken[i].is_none()).collect();
-                let open = batch.select(&rows);
-                let problem = Problem {
-                    ids: &open.ids,
-                    x: &open.x,
-                    y: &open.y,
-                    norm: plan.norm,
-                    eps,
-                    bounds: (0.0, 1.0),
-                    seed: attack_seed(plan.seed, attack.row.name, eps),
-                    stop: self.stop,
-                };
-                let found = run_attack(attack, self.target, &problem);
-                self.tallies[t].spend(
-                    self.target.spent().since(spent),
-                    since.elapsed().as_secs_f64(),
-                );
-                for success in found? {
-                    let name = attack.row.name.to_owned();
-                    self.keep_strip(technique.id, &name, eps, &open, &success);
-                    broken[rows[success.row]] = Some(Broken {
-                        rung: at,
-                        attack: name,
-                    });
-                }
+                let mut feed = self.feed;
+                feed.each(rows.len(), |range| {
+                    let rows = &rows[range];
+                    for row in self.attack(t, attack, eps, batch.select(rows))? {
+                        broken[rows[row]] = Some(Broken {
+                            rung: at,
+                            attack: attack.row.name.to_owned(),
+                        });
+                    }
+                    Ok(())
+                })?;
+                self.feed = feed;
             }
             self.tallies[t].book(at, batch.size, &broken);
             let attack = technique.attacks.last().map_or("", |a| a.row.name);
@@ -314,6 +320,38 @@ impl<'a, 'e> Run<'a, 'e> {
             (self.emit)(&Event::TechniqueProgress(progress))?;
         }
         Ok(broken)
+    }
+
+    /// One attack at one eps on samples that still stand: the rows of those that it breaks.
+    fn attack(
+        &mut self,
+        t: usize,
+        attack: &Attack,
+        eps: f64,
+        open: Batch,
+    ) -> Result<Vec<usize>, Error> {
+        let (spent, since) = (self.target.spent(), Instant::now());
+        let problem = Problem {
+            ids: &open.ids,
+            x: &open.x,
+            y: &open.y,
+            norm: self.plan.norm,
+            eps,
+            bounds: (0.0, 1.0),
+            seed: attack_seed(self.plan.seed, attack.row.name, eps),
+            stop: self.stop,
+        };
+        let found = run_attack(attack, self.target, &problem);
+        self.tallies[t].spend(
+            self.target.spent().since(spent),
+            since.elapsed().as_secs_f64(),
+        );
+        let found = found?;
+        let technique = self.plan.techniques[t].id;
+        for success in &found {
+            self.keep_strip(technique, attack.row.name, eps, &open, success);
+        }
+        Ok(found.into_iter().map(|success| success.row).collect())
     }
 
     /// AML.T0015 from what the techniques found.

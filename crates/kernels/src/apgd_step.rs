@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::step::{l2_norm, row_scale, sign};
+use crate::wide::wide;
 use crate::{Array, Ball, Device, Error, Norm};
 
 const KERNEL: &str = "apgd_step";
@@ -115,49 +116,54 @@ struct Row<'a> {
 
 impl Row<'_> {
     fn step(&self, x: &mut [f32], x_prev: &mut [f32]) {
-        let mut next = x.to_vec();
-        self.ascend(&mut next);
-        self.project(&mut next);
-        for ((next, &x), &x_prev) in next.iter_mut().zip(&*x).zip(&*x_prev) {
-            *next = x + self.keep * (*next - x) + (1.0 - self.keep) * (x - x_prev);
+        match self.ball.norm {
+            Norm::Linf => wide(|| self.step_linf(x, x_prev)),
+            Norm::L2 => self.step_l2(x, x_prev),
         }
-        self.project(&mut next);
+    }
+
+    #[inline(always)]
+    fn step_linf(&self, x: &mut [f32], x_prev: &mut [f32]) {
+        let Ball { eps, lo, hi, .. } = *self.ball;
+        let points = x.iter_mut().zip(x_prev);
+        for (((x, x_prev), &x0), &g) in points.zip(self.x0).zip(self.grad) {
+            let project = |v: f32| v.max(x0 - eps).min(x0 + eps).max(lo).min(hi);
+            let z = project(*x + self.alpha * sign(g));
+            let next = project(self.blend(*x, z, *x_prev));
+            (*x_prev, *x) = (*x, next);
+        }
+    }
+
+    /// The point between `x` and `z`, with momentum.
+    #[inline(always)]
+    fn blend(&self, x: f32, z: f32, x_prev: f32) -> f32 {
+        x + self.keep * (z - x) + (1.0 - self.keep) * (x - x_prev)
+    }
+
+    fn step_l2(&self, x: &mut [f32], x_prev: &mut [f32]) {
+        let mut next = x.to_vec();
+        if let Some(scale) = row_scale(self.grad) {
+            let norm = l2_norm(self.grad.iter().map(|g| g / scale));
+            for (x, g) in next.iter_mut().zip(self.grad) {
+                *x += self.alpha * (g / scale / norm);
+            }
+        }
+        self.project_l2(&mut next);
+        for ((next, &x), &x_prev) in next.iter_mut().zip(&*x).zip(&*x_prev) {
+            *next = self.blend(x, *next, x_prev);
+        }
+        self.project_l2(&mut next);
         x_prev.copy_from_slice(x);
         x.copy_from_slice(&next);
     }
 
-    /// `point += alpha d(g)`.
-    fn ascend(&self, point: &mut [f32]) {
-        let pairs = point.iter_mut().zip(self.grad);
-        match self.ball.norm {
-            Norm::Linf => pairs.for_each(|(x, &g)| *x += self.alpha * sign(g)),
-            Norm::L2 => {
-                let Some(scale) = row_scale(self.grad) else {
-                    return;
-                };
-                let norm = l2_norm(self.grad.iter().map(|g| g / scale));
-                pairs.for_each(|(x, g)| *x += self.alpha * (g / scale / norm));
-            }
+    fn project_l2(&self, point: &mut [f32]) {
+        let Ball { eps, lo, hi, .. } = *self.ball;
+        let distance = l2_norm(point.iter().zip(self.x0).map(|(x, x0)| x - x0));
+        let shrink = if distance > eps { eps / distance } else { 1.0 };
+        for (x, &x0) in point.iter_mut().zip(self.x0) {
+            *x = (x0 + (*x - x0) * shrink).max(lo).min(hi);
         }
-    }
-
-    fn project(&self, point: &mut [f32]) {
-        let Ball { norm, eps, lo, hi } = *self.ball;
-        match norm {
-            Norm::Linf => {
-                for (x, &x0) in point.iter_mut().zip(self.x0) {
-                    *x = x.max(x0 - eps).min(x0 + eps);
-                }
-            }
-            Norm::L2 => {
-                let distance = l2_norm(point.iter().zip(self.x0).map(|(x, x0)| x - x0));
-                let shrink = if distance > eps { eps / distance } else { 1.0 };
-                for (x, &x0) in point.iter_mut().zip(self.x0) {
-                    *x = x0 + (*x - x0) * shrink;
-                }
-            }
-        }
-        point.iter_mut().for_each(|x| *x = x.max(lo).min(hi));
     }
 }
 

@@ -253,6 +253,9 @@ pub trait Bridge: burn_backend::Backend {
     /// The array's elements as a tensor of `shape`.
     fn import(array: &Array, shape: &[usize]) -> Result<FloatTensor<Self>, Error>;
 
+    /// As [`import`](Self::import), of an array that nobody needs any more: no device copies it.
+    fn take(array: Array, shape: &[usize]) -> Result<FloatTensor<Self>, Error>;
+
     /// The tensor's elements, made contiguous where they are not, as `rows` x `cols`.
     fn export(tensor: FloatTensor<Self>, rows: usize, cols: usize) -> Result<Array, Error>;
 
@@ -262,8 +265,14 @@ pub trait Bridge: burn_backend::Backend {
 
 impl Bridge for Flex {
     fn import(array: &Array, shape: &[usize]) -> Result<FlexTensor, Error> {
+        Self::take(array.copy()?, shape)
+    }
+
+    fn take(array: Array, shape: &[usize]) -> Result<FlexTensor, Error> {
         expect_elements("import", array.rows * array.cols, shape)?;
-        let data = array.host("import")?.to_vec();
+        let Storage::Cpu(data) = array.storage else {
+            return Err(Error::DeviceMismatch { kernel: "import" });
+        };
         Ok(FlexTensor::from_data(TensorData::new(data, shape.to_vec())))
     }
 
@@ -297,6 +306,10 @@ impl Bridge for CubeBackend {
             handle.clone(),
             DType::F32,
         ))
+    }
+
+    fn take(array: Array, shape: &[usize]) -> Result<CubeTensor, Error> {
+        Self::import(&array, shape)
     }
 
     fn export(tensor: CubeTensor, rows: usize, cols: usize) -> Result<Array, Error> {

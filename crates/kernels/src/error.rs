@@ -42,11 +42,49 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a smaller batch may help.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Error::TooLarge { .. } => true,
+            Error::Device { reason, .. } | Error::ReadBack { reason, .. } => {
+                tells_of_memory(reason)
+            }
+            _ => false,
+        }
+    }
+
     /// Wraps what the driver said with what we were about.
     pub(crate) fn device(doing: impl Into<String>, reason: impl ToString) -> Self {
         Error::Device {
             doing: doing.into(),
             reason: reason.to_string(),
         }
+    }
+}
+
+/// Whether what a driver, wgpu or burn said is that memory ran out: they have no common error for it.
+pub fn tells_of_memory(message: &str) -> bool {
+    let message = message.to_lowercase();
+    [
+        "out of memory",
+        "outofmemory",
+        "not enough memory",
+        "buffertoobig",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_memory_is_told_from_other_failures() {
+        assert!(Error::TooLarge { bytes: 2, limit: 1 }.is_out_of_memory());
+        assert!(Error::device("running head", "Out of Memory").is_out_of_memory());
+        assert!(Error::device("running head", "Not enough memory left.").is_out_of_memory());
+        assert!(!Error::device("running head", "the device is lost").is_out_of_memory());
+        assert!(!Error::DeviceMismatch { kernel: "head" }.is_out_of_memory());
     }
 }

@@ -41,6 +41,9 @@ pub struct Head {
 /// The predicted class of a row with Inf or NaN among its logits, or a label beyond the classes.
 pub const INVALID: u32 = u32::MAX;
 
+/// Fewer are not worth a second thread.
+const MIN_LOGITS: usize = 1 << 14;
+
 const SHADER: Shader = shader!("head");
 
 #[repr(C)]
@@ -107,7 +110,8 @@ fn twin(logits: &Array, labels: &Array<u32>, loss: Loss, head: &mut Head) -> Res
         .par_iter_mut()
         .zip(head.margin.host_mut("head")?)
         .zip(head.predicted.host_mut("head")?);
-    rows.zip(outputs).with_min_len(64).for_each(
+    let share = (MIN_LOGITS / classes).max(1);
+    rows.zip(outputs).with_min_len(share).for_each(
         |(((z, &y), dz), ((row_loss, margin), predicted))| {
             (*row_loss, *margin, *predicted) = row(z, y as usize, loss, dz);
         },

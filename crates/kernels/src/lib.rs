@@ -4,6 +4,7 @@
 //! copy, and one Rust file here: its contract, the launch, and the CPU twin that does the same on a
 //! machine without a GPU and that the tests hold the shader against.
 
+mod affine;
 #[cfg(test)]
 mod apgd_published;
 pub mod apgd_step;
@@ -33,14 +34,16 @@ pub mod start;
 pub mod step;
 #[cfg(test)]
 mod testing;
+mod wide;
 
+pub use affine::affine;
 pub use apgd_step::apgd_step;
 pub use apgd_track::{ApgdMasks, ApgdState, apgd_track};
 pub use array::{Array, Bridge, Word};
 pub use ball::{Ball, Norm};
 pub use claim::claim;
 pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapters};
-pub use error::Error;
+pub use error::{Error, tells_of_memory};
 pub use gather::gather;
 pub use head::{Head, INVALID, Loss, head};
 pub use keep_lower::keep_lower;

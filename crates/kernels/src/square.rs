@@ -1,6 +1,8 @@
 //! What the Square Attack kernels share: the image behind a row, windows in it, and the random
 //! numbers of a sample. Twin of `square.wgsl`.
 
+use std::ops::Range;
+
 use crate::philox::{key, philox4x32};
 use crate::{Array, Error};
 
@@ -61,10 +63,15 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Its lines, as positions in a plane of lines `stride` long.
+    pub fn lines(self, stride: usize) -> impl Iterator<Item = Range<usize>> {
+        let starts = (self.top..self.top + self.height).map(move |y| y * stride + self.left);
+        starts.map(move |start| start..start + self.width)
+    }
+
     /// Its pixels, line by line, as positions in a plane of lines `stride` long.
     pub fn pixels(self, stride: usize) -> impl Iterator<Item = usize> {
-        let lines = self.top..self.top + self.height;
-        lines.flat_map(move |y| (self.left..self.left + self.width).map(move |x| y * stride + x))
+        self.lines(stride).flatten()
     }
 
     pub fn contains(&self, pixel: usize, stride: usize) -> bool {

@@ -6,12 +6,15 @@
 //! As published, a window may touch the lower and the right edge, which the authors' code leaves
 //! out. Each sample draws its own window, the same in whatever batch.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
 use crate::square::{Draws, FIRST_SIGN, Image, image_of, window_size};
+use crate::wide::wide;
 use crate::{Array, Ball, Device, Error};
 
 const KERNEL: &str = "square_linf_propose";
@@ -64,9 +67,8 @@ pub fn square_linf_propose(
                 candidate.host_mut(KERNEL)?.par_chunks_mut(cols),
             );
             rows.into_par_iter().for_each(|(best, x0, &id, out)| {
-                out.copy_from_slice(best);
                 let draws = Draws::proposal(seed, id, iteration);
-                propose_row(x0, out, &image, size, &draws, ball);
+                propose_row(best, x0, out, &image, size, &draws, ball);
             });
         }
         Device::Gpu(gpu) => {
@@ -95,25 +97,31 @@ pub fn square_linf_propose(
     Ok(candidate)
 }
 
-/// Moves a window of `point`, the best so far, in place.
+/// Writes the best point so far, with a window moved.
 fn propose_row(
+    best: &[f32],
     x0: &[f32],
-    point: &mut [f32],
+    out: &mut [f32],
     image: &Image,
     size: (usize, usize),
     draws: &Draws,
     ball: &Ball,
 ) {
     let Ball { eps, lo, hi, .. } = *ball;
-    let [window, _] = draws.windows(image, size);
-    for (channel, plane) in point.chunks_exact_mut(image.plane()).enumerate() {
-        let step = 2.0 * eps * draws.sign(FIRST_SIGN + channel);
-        for pixel in window.pixels(image.width) {
-            plane[pixel] += step;
+    let move_by = |step: f32, range: Range<usize>, out: &mut [f32]| {
+        let points = out[range.clone()].iter_mut().zip(&best[range.clone()]);
+        for ((out, best), x0) in points.zip(&x0[range]) {
+            *out = (best + step).max(x0 - eps).min(x0 + eps).max(lo).min(hi);
         }
-    }
-    for (x, x0) in point.iter_mut().zip(x0) {
-        *x = x.max(x0 - eps).min(x0 + eps).max(lo).min(hi);
+    };
+    wide(|| move_by(0.0, 0..out.len(), out));
+    let [window, _] = draws.windows(image, size);
+    for channel in 0..image.channels {
+        let step = 2.0 * eps * draws.sign(FIRST_SIGN + channel);
+        for line in window.lines(image.width) {
+            let start = channel * image.plane() + line.start;
+            move_by(step, start..start + line.len(), out);
+        }
     }
 }
 

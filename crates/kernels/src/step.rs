@@ -10,6 +10,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
+use crate::wide::wide;
 use crate::{Array, Ball, Device, Error, Norm};
 
 const LINF: Shader = shader!("step_linf");
@@ -51,7 +52,7 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
             let x = x.host_mut("step")?.par_chunks_mut(cols);
             let rows = x.zip(x0.par_chunks(cols)).zip(grad.par_chunks(cols));
             rows.for_each(|((x, x0), grad)| match norm {
-                Norm::Linf => linf_row(x, x0, grad, alpha, ball),
+                Norm::Linf => wide(|| linf_row(x, x0, grad, alpha, ball)),
                 Norm::L2 => l2_row(x, x0, grad, alpha, ball),
             });
             Ok(())
@@ -90,6 +91,7 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
     }
 }
 
+#[inline(always)]
 fn linf_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
     for ((x, &x0), &g) in x.iter_mut().zip(x0).zip(grad) {
         let moved = *x + alpha * sign(g);
@@ -102,6 +104,7 @@ fn linf_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
 }
 
 /// -1, 0 or 1; 0 for NaN.
+#[inline(always)]
 pub(crate) fn sign(g: f32) -> f32 {
     f32::from(u8::from(g > 0.0)) - f32::from(u8::from(g < 0.0))
 }

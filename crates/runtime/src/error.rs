@@ -166,6 +166,18 @@ impl Fault {
     }
 }
 
+impl Error {
+    /// Whether a smaller batch may help.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Error::TooLarge { .. } => true,
+            Error::Kernels(error) => error.is_out_of_memory(),
+            Error::Backend { message, .. } => scoville_kernels::tells_of_memory(message),
+            _ => false,
+        }
+    }
+}
+
 fn count(n: usize, noun: &str) -> String {
     if n == 1 {
         format!("1 {noun}")

@@ -7,7 +7,7 @@
 //! 3. `fold`: BatchNormalization into the layer before it.
 //! 4. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
 //!    shape, follow the samples of a batch.
-//! 5. `prologue`: pixels in \[0,1\] to the model's own input, on the tape.
+//! 5. `prologue`: pixels in \[0,1\] to the model's own input.
 //! 6. `network`: both on one backend, for any batch size, with or without the tape. On the CPU, parts that are
 //!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise.
 //!

@@ -16,7 +16,7 @@ use crate::memory;
 use crate::ops::normalise::softmax::Normalised;
 use crate::probe::{agree, noise};
 use crate::program::{Plan, Program, Segment};
-use crate::prologue::Prologue;
+use crate::prologue::{Prologue, Scaling};
 use crate::step::Host;
 use crate::value::{Fact, Value};
 
@@ -100,6 +100,9 @@ pub(crate) trait Engine: Send + Sync {
 /// Most weights that are read back at once.
 const PIECE: usize = 1 << 20;
 
+/// Bytes of a run that are not worth asking the system for.
+const SMALL: u64 = 64 << 20;
+
 /// One model on one backend.
 pub(crate) struct Network<B: AutodiffBackend> {
     recipe: Arc<Recipe>,
@@ -111,6 +114,7 @@ pub(crate) struct Network<B: AutodiffBackend> {
     /// Whether logits are the input of the final softmax.
     cut: bool,
     device: Device,
+    scaling: Option<Scaling>,
     /// The output's shape for one sample.
     shape: Vec<usize>,
     classes: usize,
@@ -140,14 +144,14 @@ where
             program.lift_reshapes(&exported);
         }
         let (shape, classes) = sample_output(&exported, batch)?;
-        let device = device.clone();
         let mut network = Network {
+            scaling: recipe.prologue.scaling(device)?,
+            device: device.clone(),
             recipe,
             graph,
             program,
             batched: false,
             cut: false,
-            device,
             shape,
             classes,
             plans: Mutex::default(),
@@ -259,8 +263,8 @@ where
             false => plan.peak,
         };
         let of_device = match self.device {
-            Device::Cpu => memory::available(),
-            Device::Gpu(_) => u64::MAX,
+            Device::Cpu if bytes > SMALL => memory::available(),
+            _ => u64::MAX,
         };
         let available = self
             .recipe
@@ -277,7 +281,7 @@ where
         })
     }
 
-    /// `x` is n x sample, on the tape or not; n x classes comes out.
+    /// `x` is n x sample, scaled, on the tape or not; n x classes comes out.
     fn forward(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
         let x = self.recipe.prologue.apply::<B>(x);
         let out = if self.batched {
@@ -300,10 +304,15 @@ where
         Ok(B::float_reshape(out, Shape::from([n, self.classes])))
     }
 
+    /// Pixels as a tensor, scaled.
     fn import(&self, x: &Array) -> Result<FloatTensor<B>, Error> {
         let sample = self.recipe.prologue.sample().iter().product();
         self.expect("the input", x, x.rows().max(1), sample)?;
-        let tensor = <B::InnerBackend as Bridge>::import(x, &[x.rows(), sample])?;
+        let shape = [x.rows(), sample];
+        let tensor = match &self.scaling {
+            Some(scaling) => <B::InnerBackend as Bridge>::take(scaling.apply(x)?, &shape)?,
+            None => <B::InnerBackend as Bridge>::import(x, &shape)?,
+        };
         Ok(B::from_inner(tensor))
     }
 
@@ -407,7 +416,7 @@ where
             self.classes,
         )?;
         let by_input = contained("the backward pass", || {
-            let by_logits = <B::InnerBackend as Bridge>::import(&by_logits, &[n, self.classes])?;
+            let by_logits = <B::InnerBackend as Bridge>::take(by_logits, &[n, self.classes])?;
             // Backward seeds ones of the root's shape, so that this root's gradient by the logits
             // is `by_logits`: a vector-Jacobian product without a sum.
             let root = B::float_mul(logits, B::from_inner(by_logits));
@@ -416,7 +425,11 @@ where
                 during: "the backward pass",
                 message: "no gradient reached the input".into(),
             })?;
-            Ok(<B::InnerBackend as Bridge>::export(gradient, n, x.cols())?)
+            let gradient = <B::InnerBackend as Bridge>::export(gradient, n, x.cols())?;
+            match &self.scaling {
+                Some(scaling) => scaling.back(&gradient),
+                None => Ok(gradient),
+            }
         })?;
         Ok((exported, by_input))
     }

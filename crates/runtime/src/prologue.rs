@@ -1,7 +1,8 @@
-//! From pixels to the model's input: range, mean and standard deviation, axes, shape. Runs on the
-//! tape.
+//! From pixels to the model's input: range, mean and standard deviation in one pass before the tape
+//! begins, then, on the tape, axes and shape.
 
-use burn_backend::{Backend, Shape, TensorData, TensorMetadata, tensor::FloatTensor};
+use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
+use scoville_kernels::{Array, Device, affine};
 use scoville_onnx::Dim;
 
 use crate::{Error, Layout, ModelSpec, ops};
@@ -31,7 +32,7 @@ impl Prologue {
             let what = format!("layout and transpose need a sample of [C, H, W], not {sample:?}");
             return Err(Error::Spec(what));
         }
-        let (scale, shift) = affine(spec, sample.first().copied().unwrap_or(1))?;
+        let (scale, shift) = factors(spec, sample.first().copied().unwrap_or(1))?;
         Ok(Prologue {
             sample,
             model,
@@ -51,29 +52,48 @@ impl Prologue {
         [&[n], self.model.as_slice()].concat()
     }
 
-    /// `x` is n x (elements of a sample); the result has [`model_shape`](Self::model_shape).
+    /// What pixels are scaled and shifted by, on `device`; `None` where they stay as they are.
+    pub fn scaling(&self, device: &Device) -> Result<Option<Scaling>, Error> {
+        if self.scale.iter().all(|&s| s == 1.0) && self.shift.iter().all(|&s| s == 0.0) {
+            return Ok(None);
+        }
+        let channels = self.scale.len();
+        let row = |values: &[f32]| Array::from_vec(device, 1, channels, values.to_vec());
+        Ok(Some(Scaling {
+            scale: row(&self.scale)?,
+            shift: row(&self.shift)?,
+            none: Array::zeros(device, 1, channels)?,
+        }))
+    }
+
+    /// `x` is n x (elements of a sample), scaled; the result has [`model_shape`](Self::model_shape).
     pub fn apply<B: Backend>(&self, x: FloatTensor<B>) -> FloatTensor<B> {
         let n = x.shape().first().copied().unwrap_or(0);
-        let device = x.device();
         let mut x = x;
-        if self.scale.iter().any(|&s| s != 1.0) || self.shift.iter().any(|&s| s != 0.0) {
-            let channels = self.scale.len();
-            let rest = self.sample.iter().skip(1).product::<usize>();
-            x = B::float_reshape(x, Shape::from([n, channels, rest]));
-            let per_channel = |values: &[f32]| {
-                let data = TensorData::new(values.to_vec(), [1, channels, 1]);
-                B::float_from_data(data, &device)
-            };
-            x = B::float_add(
-                B::float_mul(x, per_channel(&self.scale)),
-                per_channel(&self.shift),
-            );
-        }
         if let Some(axes) = self.axes {
             let image = [&[n], self.sample.as_slice()].concat();
             x = B::float_permute(B::float_reshape(x, Shape::from(image)), &axes);
         }
         B::float_reshape(x, Shape::from(self.model_shape(n)))
+    }
+}
+
+/// A factor and an offset for each channel, on a device.
+pub(crate) struct Scaling {
+    scale: Array,
+    shift: Array,
+    none: Array,
+}
+
+impl Scaling {
+    /// Pixels, a sample a row, in the model's range.
+    pub fn apply(&self, pixels: &Array) -> Result<Array, Error> {
+        Ok(affine(pixels, &self.scale, &self.shift)?)
+    }
+
+    /// The derivative by the pixels, from the one by what [`apply`](Self::apply) made of them.
+    pub fn back(&self, gradient: &Array) -> Result<Array, Error> {
+        Ok(affine(gradient, &self.scale, &self.none)?)
     }
 }
 
@@ -171,7 +191,7 @@ fn unpermuted(model: &[usize], axes: Option<[usize; 4]>) -> Vec<usize> {
 }
 
 /// `((lo + p (hi - lo)) - mean) / std` as `p * scale + shift`, per channel.
-fn affine(spec: &ModelSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
+fn factors(spec: &ModelSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
     let (lo, hi) = spec.pixel_range;
     if !(lo.is_finite() && hi.is_finite() && lo < hi) {
         return Err(Error::Spec(format!(
@@ -208,6 +228,7 @@ fn affine(spec: &ModelSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Err
 
 #[cfg(test)]
 mod tests {
+    use burn_backend::TensorData;
     use burn_flex::{Flex, FlexTensor};
 
     use super::*;
@@ -250,9 +271,21 @@ mod tests {
             pixel_range: (0.0, 100.0),
             ..image(&[2, 2, 3])
         };
-        let (_, values) = run(&Prologue::new(&spec, Some(&fixed(&[2, 2, 3]))).expect("fits"));
-        assert_eq!(values.get(1), Some(&((100.0 - 10.0) / 2.0)));
-        assert_eq!(values.get(6), Some(&((600.0 - 20.0) / 4.0)));
+        let cpu = Device::Cpu;
+        let scaling = |spec: &ModelSpec| {
+            let prologue = Prologue::new(spec, Some(&fixed(&[2, 2, 3]))).expect("fits");
+            prologue.scaling(&cpu).expect("there is room")
+        };
+        assert!(scaling(&image(&[2, 2, 3])).is_none());
+        let scaling = scaling(&spec).expect("pixels are scaled");
+        let pixels = (0..12).map(|i| i as f32).collect();
+        let pixels = Array::from_vec(&cpu, 1, 12, pixels).expect("it fits");
+        let values = |array: Result<Array, Error>| array.and_then(|a| Ok(a.to_vec()?));
+        let scaled = values(scaling.apply(&pixels)).expect("it fits");
+        assert_eq!(scaled.get(1), Some(&((100.0 - 10.0) / 2.0)));
+        assert_eq!(scaled.get(6), Some(&((600.0 - 20.0) / 4.0)));
+        let back = values(scaling.back(&pixels)).expect("it fits");
+        assert_eq!((back.get(1), back.get(6)), (Some(&50.0), Some(&150.0)));
     }
 
     #[test]

@@ -23,6 +23,16 @@ pub enum Error {
     Kernel(#[from] scoville_kernels::Error),
 }
 
+impl Error {
+    /// Whether a smaller batch may help.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Error::Runtime(error) => error.is_out_of_memory(),
+            Error::Kernel(error) => error.is_out_of_memory(),
+        }
+    }
+}
+
 /// Top-1 labels: what an API that names only the winner gives away.
 pub trait Labels {
     /// Number of classes.

@@ -1,0 +1,113 @@
+//! Scores do not depend on how many samples the device holds at once.
+
+use std::sync::atomic::AtomicBool;
+
+use scoville_attacks::parse;
+use scoville_campaign::{Manifest, Plan, run};
+use scoville_data::glyphs;
+use scoville_kernels::{Array, Device, Norm};
+use scoville_report::event::{CurvePoint, DataInfo, DeviceInfo, Event, TargetInfo};
+use scoville_runtime::{Model, ModelSpec};
+use scoville_targets::{Metered, ModelTarget};
+
+const MODEL: &[u8] = include_bytes!("../../../datasets/glyphs-cnn.onnx");
+const SAMPLES: usize = 150;
+
+fn model(memory: Option<u64>) -> Model {
+    let spec = ModelSpec {
+        shape: Some(vec![1, 28, 28]),
+        memory,
+        ..ModelSpec::default()
+    };
+    let graph = scoville_onnx::parse(MODEL.into(), None).unwrap();
+    Model::load(graph, &spec, &Device::Cpu).unwrap()
+}
+
+/// Whether a gradient of so many samples is refused for want of memory.
+fn is_refused(model: &Model, samples: usize) -> bool {
+    let x = Array::filled(&Device::Cpu, samples, model.sample_len(), 0.5).unwrap();
+    let mut ones = |logits: &Array| Array::filled(&Device::Cpu, samples, logits.cols(), 1.0);
+    match model.gradient(&x, &mut ones) {
+        Ok(_) => false,
+        Err(error) => error.is_out_of_memory(),
+    }
+}
+
+/// The model, with room for gradients of a few samples only.
+fn model_without_room() -> Model {
+    let limits = (18..40).map(|bits| model(Some(1 << bits)));
+    let model = limits.into_iter().find(|model| !is_refused(model, 4));
+    let model = model.expect("four samples fit into 2^39 bytes");
+    assert!(is_refused(&model, 64));
+    model
+}
+
+/// The security curve of every technique.
+fn scores(model: Model, batch: usize) -> Vec<Vec<CurvePoint>> {
+    let attacks = vec![
+        parse("pgd:steps=5").unwrap(),
+        parse("square:queries=20").unwrap(),
+    ];
+    let mut plan = Plan::new(attacks, Norm::Linf, vec![0.02, 0.05, 0.1]).unwrap();
+    plan.batch = batch;
+    let data = glyphs::generate(glyphs::Split::Test, SAMPLES, 0);
+    let target = Metered::new(ModelTarget::new(model));
+    let manifest = Manifest {
+        version: String::new(),
+        command: Vec::new(),
+        target: TargetInfo {
+            name: "glyphs".into(),
+            sha256: String::new(),
+            weights_sha256: target.inner().weights_digest().unwrap(),
+            classes: 10,
+            class_names: Vec::new(),
+            input_shape: data.shape.clone(),
+            input: String::new(),
+            parameters: 0,
+            notes: Vec::new(),
+        },
+        data: DataInfo {
+            name: data.name.clone(),
+            sha256: String::new(),
+            samples: SAMPLES,
+        },
+        device: DeviceInfo {
+            backend: "cpu".into(),
+            name: String::new(),
+            software: false,
+        },
+    };
+    let mut curves = Vec::new();
+    let mut emit = |event: &Event| {
+        if let Event::TechniqueScored(scored) = event {
+            curves.push(scored.curve.clone());
+        }
+        Ok(())
+    };
+    run(
+        &plan,
+        &target,
+        &data,
+        manifest,
+        &AtomicBool::new(false),
+        &mut emit,
+    )
+    .unwrap();
+    curves
+}
+
+#[test]
+fn batches_rounds_and_memory_change_no_score() {
+    let whole = scores(model(None), SAMPLES);
+    assert_eq!(whole.len(), 3);
+    let last = &whole[0][2];
+    assert_eq!(last.samples, SAMPLES);
+    assert!(whole[0][0].successes > 0 && last.successes < last.correct);
+
+    // Rounds of several batches: what the attacks leave of them runs together.
+    let small = scores(model(None), 16);
+    assert_eq!(small, whole);
+
+    let halved = scores(model_without_room(), 128);
+    assert_eq!(halved, whole);
+}

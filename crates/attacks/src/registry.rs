@@ -74,6 +74,8 @@ pub struct Row {
     pub technique: &'static str,
     pub access: Access,
     pub norms: &'static [Norm],
+    /// The fewest classes of a model that its loss is defined for.
+    pub least_classes: usize,
     /// Parameters with their defaults.
     pub parameters: &'static [Parameter],
     /// First author and year, and where to read it.
@@ -118,6 +120,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[],
         paper: "Goodfellow 2015, arXiv:1412.6572",
         build: |_| Algorithm::WhiteBox(Box::new(fgsm())),
@@ -127,6 +130,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 10.0, 1e6), real("step", 0.2, (1e-6, 10.0))],
         paper: "Kurakin 2017, arXiv:1607.02533",
         build: |v| Algorithm::WhiteBox(Box::new(bim(v.whole("steps"), v.real("step")))),
@@ -136,6 +140,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[
             whole("steps", 40.0, 1e6),
             real("step", 0.25, (1e-6, 10.0)),
@@ -152,6 +157,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
         paper: "Dong 2018, arXiv:1710.06081",
         build: |v| Algorithm::WhiteBox(Box::new(mi_fgsm(v.whole("steps"), v.real("decay")))),
@@ -161,6 +167,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
         paper: "Croce 2020, arXiv:2003.01690",
         build: |v| {
@@ -169,10 +176,37 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apgd-dlr",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::Dlr.least_classes(),
+        parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+        paper: "Croce 2020, arXiv:2003.01690",
+        build: |v| {
+            let attack = apgd(Loss::Dlr, v.whole("steps"), v.whole("restarts"));
+            Algorithm::WhiteBox(Box::new(attack))
+        },
+    },
+    Row {
+        name: "apgd-t",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::TargetedDlr.least_classes(),
+        parameters: &[whole("steps", 100.0, 1e6), whole("targets", 9.0, 1e4)],
+        paper: "Croce 2020, arXiv:2003.01690",
+        build: |v| {
+            let attack = apgd(Loss::TargetedDlr, v.whole("steps"), v.whole("targets"));
+            Algorithm::WhiteBox(Box::new(attack))
+        },
+    },
+    Row {
         name: "square",
         technique: BLACK_BOX,
         access: Access::Scores,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("queries", 1000.0, 1e7)],
         paper: "Andriushchenko 2020, arXiv:1912.00049",
         build: |v| {

@@ -20,6 +20,7 @@ mod launch;
 pub mod momentum;
 mod normal;
 pub mod philox;
+pub mod rivals;
 pub mod select;
 #[cfg(test)]
 mod shaders;
@@ -45,6 +46,7 @@ pub use gather::gather;
 pub use head::{Head, INVALID, Loss, head};
 pub use keep_lower::keep_lower;
 pub use momentum::momentum;
+pub use rivals::rivals;
 pub use select::select;
 pub use square::Image;
 pub use square_l2_propose::square_l2_propose;

@@ -5,8 +5,8 @@ use std::fmt;
 
 use scoville_kernels::{Loss, Norm};
 
-use crate::evasion::square::Square;
 use crate::evasion::{apgd::apgd, bim::bim, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use crate::evasion::{fab::Fab, square::Square};
 use crate::{BlackBox, WhiteBox};
 
 /// What an attack must reach.
@@ -202,16 +202,40 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "fab-t",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::TargetedMargin.least_classes(),
+        parameters: &[
+            whole("steps", 100.0, 1e6),
+            whole("targets", 9.0, 1e4),
+            whole("restarts", 1.0, 1e4),
+        ],
+        paper: "Croce 2020, arXiv:1907.02044",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(Fab {
+                steps: v.whole("steps"),
+                targets: v.whole("targets"),
+                restarts: v.whole("restarts"),
+            }))
+        },
+    },
+    Row {
         name: "square",
         technique: BLACK_BOX,
         access: Access::Scores,
         norms: BOTH,
         least_classes: 2,
-        parameters: &[whole("queries", 1000.0, 1e7)],
+        parameters: &[
+            whole("queries", 1000.0, 1e7),
+            real("schedule", 1.0, (1e-3, 1e3)),
+        ],
         paper: "Andriushchenko 2020, arXiv:1912.00049",
         build: |v| {
             Algorithm::BlackBox(Box::new(Square {
                 queries: v.whole("queries"),
+                schedule: v.double("schedule"),
             }))
         },
     },
@@ -227,6 +251,8 @@ pub fn rows() -> &'static [Row] {
 pub enum AttackError {
     #[error("no attack is called `{name}`; there are {known}")]
     Unknown { name: String, known: String },
+    #[error("no suite is called `{text}`; there are {known}")]
+    Version { text: String, known: String },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
     Syntax { attack: String, text: String },
     #[error("{attack} has no parameter `{key}`; it has {known}")]
@@ -244,7 +270,7 @@ pub enum AttackError {
     },
 }
 
-/// Parses `NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
+/// Parses one attack, `NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
 pub fn parse(text: &str) -> Result<Attack, AttackError> {
     let mut words = text.split(':');
     let name = words.next().unwrap_or_default().trim();
@@ -253,7 +279,7 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
         .find(|row| row.name == name)
         .ok_or_else(|| AttackError::Unknown {
             name: name.into(),
-            known: list(ROWS.iter().map(|row| row.name)),
+            known: list(ROWS.iter().map(|row| row.name).chain(["autoattack"])),
         })?;
     let mut values = Values::defaults(row);
     for word in words {
@@ -309,17 +335,21 @@ impl Values {
         Ok(())
     }
 
+    fn double(&self, name: &str) -> f64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
     fn real(&self, name: &str) -> f32 {
-        self.0.get(name).copied().unwrap_or_default() as f32
+        self.double(name) as f32
     }
 
     fn whole(&self, name: &str) -> usize {
-        self.0.get(name).copied().unwrap_or_default() as usize
+        self.double(name) as usize
     }
 
     fn describe(&self, row: &Row) -> String {
         list(row.parameters.iter().map(|p| {
-            let value = self.0.get(p.name).copied().unwrap_or_default();
+            let value = self.double(p.name);
             match (p.whole, value == 1.0) {
                 (true, true) => format!("1 {}", singular(p.name)),
                 (true, false) => format!("{value} {}", p.name),
@@ -368,7 +398,7 @@ mod tests {
         assert_eq!(attack.to_string(), "apgd-ce (50 steps, 5 restarts)");
         assert_eq!(
             parse("square:queries=1").unwrap().to_string(),
-            "square (1 query)"
+            "square (1 query, schedule 1)"
         );
         assert_eq!(parse("fgsm").unwrap().to_string(), "fgsm");
         assert_eq!(

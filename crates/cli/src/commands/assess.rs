@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use scoville_attacks::{Attack, parse};
+use scoville_attacks::parse_all;
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
@@ -67,8 +67,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
 }
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
-    let attacks: Result<Vec<Attack>, _> = args.attacks.iter().map(|text| parse(text)).collect();
-    let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
+    let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
     let ladder = match (args.eps_ladder.as_slice(), args.norm) {
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),

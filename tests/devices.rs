@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::evasion::{
-    apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd, square::Square,
+    apgd::apgd, fab::Fab, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd, square::Square,
 };
 use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, white_box};
 use scoville_data::glyphs::{Split, generate};
@@ -85,7 +85,16 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
         Attack::White(Box::new(pgd(15, 0.25, 1))),
         Attack::White(Box::new(mi_fgsm(15, 1.0))),
         Attack::White(Box::new(apgd(Loss::CrossEntropy, 15, 1))),
-        Attack::Black(Box::new(Square { queries: 40 })),
+        Attack::White(Box::new(apgd(Loss::TargetedDlr, 11, 2))),
+        Attack::White(Box::new(Fab {
+            steps: 11,
+            targets: 1,
+            restarts: 2,
+        })),
+        Attack::Black(Box::new(Square {
+            queries: 40,
+            schedule: 1.0,
+        })),
     ];
     for (norm, eps) in [(Norm::Linf, 12.0 / 255.0), (Norm::L2, 1.0)] {
         for (i, attack) in attacks.iter().enumerate() {
@@ -148,5 +157,6 @@ fn techniques_and_attacks_are_listed() {
     let measured = stdout(&scoville(&["techniques", "--measured", "--json"]));
     assert_eq!(measured.lines().count(), 3, "{measured}");
     let attacks = stdout(&scoville(&["attacks", "--json"]));
-    assert_eq!(attacks.lines().count(), scoville_attacks::rows().len());
+    let (rows, suites) = (scoville_attacks::rows(), scoville_attacks::suites());
+    assert_eq!(attacks.lines().count(), rows.len() + suites.len());
 }

@@ -164,13 +164,15 @@ fn command_lines_that_are_wrong() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 6);
     let with = |extra: &[&'static str]| [assess(&model, &data), extra.to_vec()].concat();
-    let cases: [(&[&'static str], &[&str]); 13] = [
+    let cases: [(&[&'static str], &[&str]); 15] = [
         (&["--eps-ladder", "0"], &["eps", "above 0"]),
         (&["--eps-ladder", "-1/255"], &["above 0"]),
         (&["--eps-ladder", "2"], &["at most 1"]),
         (&["--no-such-flag"], &["--no-such-flag"]),
         (&["--attacks", "pgdd"], &["pgdd", "apgd-ce"]),
         (&["--attacks", "pgd:steps=0"], &["steps"]),
+        (&["--attacks", "autoattack:fast"], &["autoattack:standard"]),
+        (&["--attacks", "autoattack"], &["apgd-t", "4 classes"]),
         (&["--fail-on", "severe"], &["severe"]),
         (&["--fail-on", "AML.T0024=5"], &["AML.T0024"]),
         (&["--until-width", "0"], &["width"]),

@@ -46,18 +46,17 @@ fn resnet_2b_is_as_accurate_as_published() {
     assert_eq!(clean(&events), 77);
 }
 
-/// The reference AutoAttack leaves 60 of 100 images; APGD-CE and Square alone must come within two of that.
+/// The reference AutoAttack leaves 60 of 100 images. More is a miss of ours; fewer than 58 would be news.
 #[test]
 #[ignore = "slow: ./test --full"]
 fn resnet_2b_is_as_robust_as_the_reference_finds() {
-    let attacks = "apgd-ce:steps=100:restarts=5,square:queries=1000";
     let full = [
         "--mean",
         RESNET_MEAN,
         "--std",
         RESNET_STD,
         "--attacks",
-        attacks,
+        "autoattack",
         "--eps-ladder",
         "2/255",
     ];
@@ -67,7 +66,7 @@ fn resnet_2b_is_as_robust_as_the_reference_finds() {
     let robust = scored(&events, "AML.T0015")["curve"][0]["robust_accuracy"]
         .as_f64()
         .unwrap();
-    assert!((0.58..=0.62).contains(&robust), "{robust}");
+    assert!((0.58..=0.60).contains(&robust), "{robust}");
 }
 
 /// Certified training for eps 0.1: the reference AutoAttack breaks none of the first 100, and so must we.

@@ -10,10 +10,12 @@ pub mod parts;
 pub mod projection;
 pub mod registry;
 mod search;
+pub mod suite;
 
 pub use driver::{Problem, Success, black_box, white_box};
 pub use registry::{Access, Algorithm, Attack, AttackError, Row, parse, rows};
 pub use search::Search;
+pub use suite::{Suite, parse_all, suites};
 
 use scoville_targets::{Gradients, Scores};
 

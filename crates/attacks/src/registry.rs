@@ -5,8 +5,8 @@ use std::fmt;
 
 use scoville_kernels::{Loss, Norm};
 
-use crate::evasion::square::Square;
 use crate::evasion::{apgd::apgd, bim::bim, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use crate::evasion::{fab::Fab, square::Square};
 use crate::{BlackBox, WhiteBox};
 
 /// What an attack must reach.
@@ -74,6 +74,8 @@ pub struct Row {
     pub technique: &'static str,
     pub access: Access,
     pub norms: &'static [Norm],
+    /// The fewest classes of a model that its loss is defined for.
+    pub least_classes: usize,
     /// Parameters with their defaults.
     pub parameters: &'static [Parameter],
     /// First author and year, and where to read it.
@@ -118,6 +120,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[],
         paper: "Goodfellow 2015, arXiv:1412.6572",
         build: |_| Algorithm::WhiteBox(Box::new(fgsm())),
@@ -127,6 +130,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 10.0, 1e6), real("step", 0.2, (1e-6, 10.0))],
         paper: "Kurakin 2017, arXiv:1607.02533",
         build: |v| Algorithm::WhiteBox(Box::new(bim(v.whole("steps"), v.real("step")))),
@@ -136,6 +140,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[
             whole("steps", 40.0, 1e6),
             real("step", 0.25, (1e-6, 10.0)),
@@ -152,6 +157,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
         paper: "Dong 2018, arXiv:1710.06081",
         build: |v| Algorithm::WhiteBox(Box::new(mi_fgsm(v.whole("steps"), v.real("decay")))),
@@ -161,6 +167,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
         paper: "Croce 2020, arXiv:2003.01690",
         build: |v| {
@@ -169,15 +176,66 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apgd-dlr",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::Dlr.least_classes(),
+        parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+        paper: "Croce 2020, arXiv:2003.01690",
+        build: |v| {
+            let attack = apgd(Loss::Dlr, v.whole("steps"), v.whole("restarts"));
+            Algorithm::WhiteBox(Box::new(attack))
+        },
+    },
+    Row {
+        name: "apgd-t",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::TargetedDlr.least_classes(),
+        parameters: &[whole("steps", 100.0, 1e6), whole("targets", 9.0, 1e4)],
+        paper: "Croce 2020, arXiv:2003.01690",
+        build: |v| {
+            let attack = apgd(Loss::TargetedDlr, v.whole("steps"), v.whole("targets"));
+            Algorithm::WhiteBox(Box::new(attack))
+        },
+    },
+    Row {
+        name: "fab-t",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::TargetedMargin.least_classes(),
+        parameters: &[
+            whole("steps", 100.0, 1e6),
+            whole("targets", 9.0, 1e4),
+            whole("restarts", 1.0, 1e4),
+        ],
+        paper: "Croce 2020, arXiv:1907.02044",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(Fab {
+                steps: v.whole("steps"),
+                targets: v.whole("targets"),
+                restarts: v.whole("restarts"),
+            }))
+        },
+    },
+    Row {
         name: "square",
         technique: BLACK_BOX,
         access: Access::Scores,
         norms: BOTH,
-        parameters: &[whole("queries", 1000.0, 1e7)],
+        least_classes: 2,
+        parameters: &[
+            whole("queries", 1000.0, 1e7),
+            real("schedule", 1.0, (1e-3, 1e3)),
+        ],
         paper: "Andriushchenko 2020, arXiv:1912.00049",
         build: |v| {
             Algorithm::BlackBox(Box::new(Square {
                 queries: v.whole("queries"),
+                schedule: v.double("schedule"),
             }))
         },
     },
@@ -193,6 +251,8 @@ pub fn rows() -> &'static [Row] {
 pub enum AttackError {
     #[error("no attack is called `{name}`; there are {known}")]
     Unknown { name: String, known: String },
+    #[error("no suite is called `{text}`; there are {known}")]
+    Version { text: String, known: String },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
     Syntax { attack: String, text: String },
     #[error("{attack} has no parameter `{key}`; it has {known}")]
@@ -210,7 +270,7 @@ pub enum AttackError {
     },
 }
 
-/// Parses `NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
+/// Parses one attack, `NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
 pub fn parse(text: &str) -> Result<Attack, AttackError> {
     let mut words = text.split(':');
     let name = words.next().unwrap_or_default().trim();
@@ -219,7 +279,7 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
         .find(|row| row.name == name)
         .ok_or_else(|| AttackError::Unknown {
             name: name.into(),
-            known: list(ROWS.iter().map(|row| row.name)),
+            known: list(ROWS.iter().map(|row| row.name).chain(["autoattack"])),
         })?;
     let mut values = Values::defaults(row);
     for word in words {
@@ -275,17 +335,21 @@ impl Values {
         Ok(())
     }
 
+    fn double(&self, name: &str) -> f64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
     fn real(&self, name: &str) -> f32 {
-        self.0.get(name).copied().unwrap_or_default() as f32
+        self.double(name) as f32
     }
 
     fn whole(&self, name: &str) -> usize {
-        self.0.get(name).copied().unwrap_or_default() as usize
+        self.double(name) as usize
     }
 
     fn describe(&self, row: &Row) -> String {
         list(row.parameters.iter().map(|p| {
-            let value = self.0.get(p.name).copied().unwrap_or_default();
+            let value = self.double(p.name);
             match (p.whole, value == 1.0) {
                 (true, true) => format!("1 {}", singular(p.name)),
                 (true, false) => format!("{value} {}", p.name),
@@ -334,7 +398,7 @@ mod tests {
         assert_eq!(attack.to_string(), "apgd-ce (50 steps, 5 restarts)");
         assert_eq!(
             parse("square:queries=1").unwrap().to_string(),
-            "square (1 query)"
+            "square (1 query, schedule 1)"
         );
         assert_eq!(parse("fgsm").unwrap().to_string(), "fgsm");
         assert_eq!(

@@ -168,7 +168,7 @@ pub struct AssessArgs {
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,
 
-    /// Attacks, each NAME[:KEY=VALUE].. (see `scoville attacks`)
+    /// Attacks, each NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`)
     #[arg(
         long,
         env = "SCOVILLE_ATTACKS",

@@ -2,6 +2,7 @@
 
 pub mod apgd;
 pub mod bim;
+pub mod fab;
 pub mod fgsm;
 pub mod mi_fgsm;
 pub mod pgd;

@@ -17,10 +17,12 @@ const FIRST_SHARE: f64 = 0.8;
 /// The share halves when this part of the budget, in ten-thousandths, is spent.
 const HALVE_AT: [usize; 9] = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
 
-/// Square with `queries` queries a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Square with `queries` queries a sample. The windows shrink as they do in the first part of a budget that is `schedule`
+/// times as large: 1 fits the schedule to the budget, AutoAttack has 2.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Square {
     pub queries: usize,
+    pub schedule: f64,
 }
 
 impl BlackBox for Square {
@@ -49,7 +51,7 @@ impl Square {
     /// The window's side at `query`, in pixels.
     fn side(&self, query: usize, search: &Search<'_>) -> u32 {
         let Image { height, width, .. } = search.image;
-        let share = share(query, self.queries);
+        let share = share(query, self.queries as f64 * self.schedule);
         // Flat data have no second dimension for a square: the window is a run of features.
         let side = if height == 1 || width == 1 {
             share * (height * width) as f64
@@ -65,8 +67,8 @@ impl Square {
 }
 
 /// The share of the image that the window at `query` of `queries` covers.
-fn share(query: usize, queries: usize) -> f64 {
-    let spent = query * 10_000 / queries.max(1);
+fn share(query: usize, queries: f64) -> f64 {
+    let spent = (query as f64 * 10_000.0 / queries) as usize;
     let halvings = HALVE_AT.iter().filter(|&&at| spent > at).count();
     FIRST_SHARE / f64::from(1u32 << halvings)
 }
@@ -128,12 +130,12 @@ mod tests {
             (8001, 9),
         ] {
             assert_eq!(
-                share(query, 10_000),
+                share(query, 10_000.0),
                 0.8 / f64::from(1 << halvings),
                 "query {query}"
             );
         }
         // The schedule is scaled to the budget.
-        assert_eq!(share(3, 1000), share(30, 10_000));
+        assert_eq!(share(3, 1000.0), share(30, 10_000.0));
     }
 }

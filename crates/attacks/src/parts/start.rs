@@ -1,6 +1,6 @@
 //! Where an attack begins.
 
-use scoville_kernels::{Array, start};
+use scoville_kernels::{Array, Ball, start};
 
 use crate::{Error, Search};
 
@@ -18,18 +18,20 @@ pub enum Start {
 impl Start {
     /// The first point of every running sample. Each `restart` is a random stream of its own.
     pub fn place(self, search: &Search<'_>, restart: usize) -> Result<Array, Error> {
-        let random = |surface| {
-            start(
-                &search.x0,
-                &search.ids,
-                &search.ball,
-                search.seed,
-                restart as u32,
-                surface,
-            )
-        };
+        self.place_in(&search.ball, search, restart)
+    }
+
+    /// The same in another ball than that of the search.
+    pub fn place_in(
+        self,
+        ball: &Ball,
+        search: &Search<'_>,
+        restart: usize,
+    ) -> Result<Array, Error> {
+        let Search { x0, ids, seed, .. } = search;
+        let random = |surface| start(x0, ids, ball, *seed, restart as u32, surface);
         Ok(match self {
-            Start::Clean => search.x0.copy()?,
+            Start::Clean => x0.copy()?,
             Start::Uniform => random(false)?,
             Start::Surface => random(true)?,
         })

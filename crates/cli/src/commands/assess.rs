@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use scoville_attacks::{Attack, parse};
+use scoville_attacks::parse_all;
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
 use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, json};
+use scoville_targets::Labels;
 
 use crate::args::{AssessArgs, Format};
 use crate::exit::{Exit, Failure, OrFail};
@@ -45,6 +46,8 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         device_info,
         ..
     } = loaded;
+    plan.check_classes(target.classes())
+        .or_fail(Exit::Usage, "--attacks")?;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -64,8 +67,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
 }
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
-    let attacks: Result<Vec<Attack>, _> = args.attacks.iter().map(|text| parse(text)).collect();
-    let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
+    let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
     let ladder = match (args.eps_ladder.as_slice(), args.norm) {
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),

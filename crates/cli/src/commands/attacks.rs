@@ -1,6 +1,6 @@
 //! `scoville attacks`
 
-use scoville_attacks::{Row, rows};
+use scoville_attacks::{Row, Suite, rows, suites};
 use serde_json::json;
 
 use super::{columns, print};
@@ -32,7 +32,19 @@ fn table() -> String {
             row.paper.into(),
         ]
     }));
-    columns(&all)
+    format!("{}\n{}", columns(&all), columns(&suite_table()))
+}
+
+fn suite_table() -> Vec<Vec<String>> {
+    let head = ["SUITE", "ATTACKS", "PAPER"].map(String::from).to_vec();
+    let row = |suite: &Suite| {
+        vec![
+            suite.name.into(),
+            suite.attacks.join(","),
+            suite.paper.into(),
+        ]
+    };
+    [head].into_iter().chain(suites().iter().map(row)).collect()
 }
 
 fn lines() -> String {
@@ -52,7 +64,12 @@ fn lines() -> String {
         });
         format!("{object}\n")
     };
-    rows().iter().map(line).collect()
+    let suite = |suite: &Suite| {
+        let object = json!({"suite": suite.name, "attacks": suite.attacks, "paper": suite.paper});
+        format!("{object}\n")
+    };
+    let attacks = rows().iter().map(line);
+    attacks.chain(suites().iter().map(suite)).collect()
 }
 
 fn norms(row: &Row) -> Vec<String> {

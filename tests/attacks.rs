@@ -120,9 +120,12 @@ fn budgets_are_kept_to_the_last_sample() {
         ("mi-fgsm:steps=3", n, 3 * n),
         ("pgd:steps=5:restarts=3", 3 * n, 15 * n),
         ("apgd-ce:steps=11:restarts=2", 2 * n, 22 * n),
+        ("ddn:steps=3", n, 3 * n),
+        ("fmn:steps=3", n, 3 * n),
         ("square:queries=13", 13 * n, 0),
     ] {
-        let run = run(attack, Norm::Linf, 1e-6, false).unwrap();
+        let norm = parse(attack).unwrap().row.norms[0];
+        let run = run(attack, norm, 1e-6, false).unwrap();
         assert_eq!(
             (run.queries, run.gradients),
             (queries, gradients),

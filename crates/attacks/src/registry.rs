@@ -7,6 +7,7 @@ use scoville_kernels::{Loss, Norm};
 
 use crate::evasion::square::Square;
 use crate::evasion::{apgd::apgd, bim::bim, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use crate::evasion::{ddn::Ddn, fmn::Fmn};
 use crate::{BlackBox, WhiteBox};
 
 /// What an attack must reach.
@@ -46,6 +47,14 @@ impl Attack {
             row,
             algorithm: (row.build)(&values),
             values,
+        }
+    }
+
+    /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
+    pub fn is_minimal(&self) -> bool {
+        match &self.algorithm {
+            Algorithm::WhiteBox(attack) => attack.is_minimal(),
+            Algorithm::BlackBox(_) => false,
         }
     }
 
@@ -109,6 +118,7 @@ const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter 
 }
 
 const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
+const L2: &[Norm] = &[Norm::L2];
 const WHITE_BOX: &str = "AML.T0043.000";
 const BLACK_BOX: &str = "AML.T0043.001";
 
@@ -166,6 +176,34 @@ const ROWS: &[Row] = &[
         build: |v| {
             let attack = apgd(Loss::CrossEntropy, v.whole("steps"), v.whole("restarts"));
             Algorithm::WhiteBox(Box::new(attack))
+        },
+    },
+    Row {
+        name: "ddn",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: L2,
+        parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+        paper: "Rony 2019, arXiv:1811.09600",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(Ddn {
+                steps: v.whole("steps"),
+                gamma: v.real("gamma"),
+            }))
+        },
+    },
+    Row {
+        name: "fmn",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+        paper: "Pintor 2021, arXiv:2102.12827",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(Fmn {
+                steps: v.whole("steps"),
+                gamma: v.real("gamma"),
+            }))
         },
     },
     Row {

@@ -274,15 +274,28 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(batch)
     }
 
-    /// One technique on one batch, up the ladder: what a small eps broke stays broken at every larger one.
+    /// One technique on one batch, up the ladder: what a small eps broke stays broken at every larger one. An attack that
+    /// seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung that reaches so far.
     fn technique(&mut self, t: usize, batch: &Batch) -> Result<Vec<Option<Broken>>, Error> {
         let plan = self.plan;
         let technique = &plan.techniques[t];
         let mut broken: Vec<Option<Broken>> = vec![None; batch.ids.len()];
         for (at, &eps) in plan.ladder.iter().enumerate() {
             for attack in &technique.attacks {
+                let minimal = attack.is_minimal();
+                if minimal && at > 0 {
+                    continue;
+                }
+                let eps = plan
+                    .ladder
+                    .last()
+                    .copied()
+                    .filter(|_| minimal)
+                    .unwrap_or(eps);
                 let (spent, since) = (self.target.spent(), Instant::now());
-                let rows: Vec<usize> = (0..broken.len()).filter(|&i| broken[i].is_none()).collect();
+                let rows: Vec<usize> = (0..broken.len())
+                    .filter(|&i| rung(&broken[i]) > at)
+                    .collect();
                 let open = batch.select(&rows);
                 let problem = Problem {
                     ids: &open.ids,
@@ -302,10 +315,18 @@ impl<'a, 'e> Run<'a, 'e> {
                 for success in found? {
                     let name = attack.row.name.to_owned();
                     self.keep_strip(technique.id, &name, eps, &open, &success);
-                    broken[rows[success.row]] = Some(Broken {
-                        rung: at,
-                        attack: name,
-                    });
+                    let i = rows[success.row];
+                    let reached = if minimal {
+                        plan.reach(success.distance)
+                    } else {
+                        at
+                    };
+                    if reached < rung(&broken[i]) {
+                        broken[i] = Some(Broken {
+                            rung: reached,
+                            attack: name,
+                        });
+                    }
                 }
             }
             self.tallies[t].book(at, batch.size, &broken);

@@ -2,7 +2,9 @@
 
 pub mod apgd;
 pub mod bim;
+pub mod ddn;
 pub mod fgsm;
+pub mod fmn;
 pub mod mi_fgsm;
 pub mod pgd;
 pub mod square;

@@ -1,15 +1,18 @@
 // A classifier's head, one thread a row of logits z with label y: the loss to be maximised, its
-// gradient, the margin z_y - max_{j != y} z_j, and the predicted class (see head.rs).
+// gradient, the margin z_y - max_{j != y} z_j, and the predicted class (see head.rs). A targeted loss
+// has labels of two columns, the label and the target.
 
 struct Params {
     rows: u32,
     classes: u32,
+    labels_cols: u32,
     loss: u32,
 }
 
 const CROSS_ENTROPY = 0u;
 const MARGIN = 1u;
 const DLR = 2u;
+const TARGETED_MARGIN = 3u;
 const INVALID = 0xffffffffu;
 const LARGEST = 0x1.fffffep+127f;
 
@@ -21,30 +24,54 @@ const LARGEST = 0x1.fffffep+127f;
 @group(0) @binding(5) var<storage, read_write> predicted: array<u32>;
 @group(0) @binding(6) var<storage, read_write> dlogits: array<f32>;
 
-// The classes of the three largest logits, the lower class first among equals; INVALID in `first`
-// where a logit is Inf or NaN, and in `third` where there are two classes only.
+// The classes of the four largest logits, the lower class first among equals; INVALID in `first`
+// where a logit is Inf or NaN, and behind the last where there are fewer classes.
 struct Top {
     first: u32,
     second: u32,
     third: u32,
+    fourth: u32,
 }
 
 fn top_of(start: u32) -> Top {
-    var top = Top(INVALID, INVALID, INVALID);
+    let none = Top(INVALID, INVALID, INVALID, INVALID);
+    var top = none;
     for (var j = 0u; j < params.classes; j++) {
         let z = logits[start + j];
         if ((bitcast<u32>(z) & 0x7fffffffu) >= 0x7f800000u) {
-            return Top(INVALID, INVALID, INVALID);
+            return none;
         }
         if (top.first == INVALID || z > logits[start + top.first]) {
-            top = Top(j, top.first, top.second);
+            top = Top(j, top.first, top.second, top.third);
         } else if (top.second == INVALID || z > logits[start + top.second]) {
-            top = Top(top.first, j, top.second);
+            top = Top(top.first, j, top.second, top.third);
         } else if (top.third == INVALID || z > logits[start + top.third]) {
-            top.third = j;
+            top = Top(top.first, top.second, j, top.third);
+        } else if (top.fourth == INVALID || z > logits[start + top.fourth]) {
+            top.fourth = j;
         }
     }
     return top;
+}
+
+// z_rival - z_y.
+fn difference(start: u32, y: u32, rival: u32) -> f32 {
+    dlogits[start + y] -= 1.0;
+    dlogits[start + rival] += 1.0;
+    return logits[start + rival] - logits[start + y];
+}
+
+// The same over the distance of the first class to the mean of two others.
+fn ratio_loss(start: u32, y: u32, rival: u32, first: u32, one: u32, other: u32) -> f32 {
+    let mean = 0.5 * (logits[start + one] + logits[start + other]);
+    let spread = logits[start + first] - mean + 1e-12;
+    let ratio = (logits[start + y] - logits[start + rival]) / spread;
+    dlogits[start + y] -= 1.0 / spread;
+    dlogits[start + rival] += 1.0 / spread;
+    dlogits[start + first] += ratio / spread;
+    dlogits[start + one] -= 0.5 * ratio / spread;
+    dlogits[start + other] -= 0.5 * ratio / spread;
+    return -ratio;
 }
 
 // log(1 + x) for x >= 0, also where 1 + x rounds.
@@ -84,13 +111,14 @@ fn main(
         return;
     }
     let start = row * params.classes;
-    let y = labels[row];
+    let y = labels[row * params.labels_cols];
+    let target_class = labels[(row + 1u) * params.labels_cols - 1u];
     let top = top_of(start);
 
     for (var j = 0u; j < params.classes; j++) {
         dlogits[start + j] = 0.0;
     }
-    if (top.first == INVALID || y >= params.classes) {
+    if (top.first == INVALID || max(y, target_class) >= params.classes) {
         predicted[row] = INVALID;
         loss[row] = -LARGEST;
         margin[row] = LARGEST;
@@ -105,16 +133,12 @@ fn main(
     if (params.loss == CROSS_ENTROPY) {
         loss[row] = cross_entropy(start, y, top);
     } else if (params.loss == MARGIN) {
-        loss[row] = -lead;
-        dlogits[start + y] = -1.0;
-        dlogits[start + rival] = 1.0;
+        loss[row] = difference(start, y, rival);
+    } else if (params.loss == TARGETED_MARGIN) {
+        loss[row] = difference(start, y, target_class);
+    } else if (params.loss == DLR) {
+        loss[row] = ratio_loss(start, y, rival, top.first, top.third, top.third);
     } else {
-        let spread = logits[start + top.first] - logits[start + top.third] + 1e-12;
-        let ratio = lead / spread;
-        loss[row] = -ratio;
-        dlogits[start + y] -= 1.0 / spread;
-        dlogits[start + rival] += 1.0 / spread;
-        dlogits[start + top.first] += ratio / spread;
-        dlogits[start + top.third] -= ratio / spread;
+        loss[row] = ratio_loss(start, y, target_class, top.first, top.third, top.fourth);
     }
 }

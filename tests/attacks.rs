@@ -122,6 +122,11 @@ fn budgets_are_kept_to_the_last_sample() {
         ("apgd-ce:steps=11:restarts=2", 2 * n, 22 * n),
         ("ddn:steps=3", n, 3 * n),
         ("fmn:steps=3", n, 3 * n),
+        ("cw:steps=5:searches=2", 2 * n, 10 * n),
+        ("apgd-dlr:steps=5", n, 5 * n),
+        // A targeted restart also asks for the clean sample's scores; there are nine other classes.
+        ("apgd-t:steps=4:targets=2", 4 * n, 8 * n),
+        ("apgd-t:steps=1:targets=50", 18 * n, 9 * n),
         ("square:queries=13", 13 * n, 0),
     ] {
         let norm = parse(attack).unwrap().row.norms[0];
@@ -149,6 +154,9 @@ fn a_sample_fares_alone_as_in_a_batch() {
     for attack in [
         "mi-fgsm",
         "apgd-ce:steps=20:restarts=2",
+        "apgd-t:steps=20:targets=3",
+        "deepfool:steps=3",
+        "fmn:steps=20",
         "square:queries=60",
     ] {
         let rows_broken = |rows: std::ops::Range<usize>| -> Vec<usize> {

@@ -7,7 +7,7 @@ use scoville_kernels::{Loss, Norm};
 
 use crate::evasion::square::Square;
 use crate::evasion::{apgd::apgd, bim::bim, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
-use crate::evasion::{ddn::Ddn, fmn::Fmn};
+use crate::evasion::{cw::CarliniWagner, ddn::Ddn, deepfool::DeepFool, fmn::Fmn};
 use crate::{BlackBox, WhiteBox};
 
 /// What an attack must reach.
@@ -83,6 +83,8 @@ pub struct Row {
     pub technique: &'static str,
     pub access: Access,
     pub norms: &'static [Norm],
+    /// The fewest classes of a model that its loss is defined for.
+    pub least_classes: usize,
     /// Parameters with their defaults.
     pub parameters: &'static [Parameter],
     /// First author and year, and where to read it.
@@ -128,6 +130,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[],
         paper: "Goodfellow 2015, arXiv:1412.6572",
         build: |_| Algorithm::WhiteBox(Box::new(fgsm())),
@@ -137,6 +140,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 10.0, 1e6), real("step", 0.2, (1e-6, 10.0))],
         paper: "Kurakin 2017, arXiv:1607.02533",
         build: |v| Algorithm::WhiteBox(Box::new(bim(v.whole("steps"), v.real("step")))),
@@ -146,6 +150,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[
             whole("steps", 40.0, 1e6),
             real("step", 0.25, (1e-6, 10.0)),
@@ -162,6 +167,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
         paper: "Dong 2018, arXiv:1710.06081",
         build: |v| Algorithm::WhiteBox(Box::new(mi_fgsm(v.whole("steps"), v.real("decay")))),
@@ -171,6 +177,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
         paper: "Croce 2020, arXiv:2003.01690",
         build: |v| {
@@ -179,10 +186,77 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apgd-dlr",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::Dlr.least_classes(),
+        parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+        paper: "Croce 2020, arXiv:2003.01690",
+        build: |v| {
+            let attack = apgd(Loss::Dlr, v.whole("steps"), v.whole("restarts"));
+            Algorithm::WhiteBox(Box::new(attack))
+        },
+    },
+    Row {
+        name: "apgd-t",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: Loss::TargetedDlr.least_classes(),
+        parameters: &[whole("steps", 100.0, 1e6), whole("targets", 9.0, 1e4)],
+        paper: "Croce 2020, arXiv:2003.01690",
+        build: |v| {
+            let attack = apgd(Loss::TargetedDlr, v.whole("steps"), v.whole("targets"));
+            Algorithm::WhiteBox(Box::new(attack))
+        },
+    },
+    Row {
+        name: "deepfool",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 50.0, 1e6),
+            whole("candidates", 9.0, 1e4),
+            real("overshoot", 0.02, (0.0, 10.0)),
+        ],
+        paper: "Moosavi-Dezfooli 2016, arXiv:1511.04599",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(DeepFool {
+                steps: v.whole("steps"),
+                candidates: v.whole("candidates"),
+                overshoot: v.real("overshoot"),
+            }))
+        },
+    },
+    Row {
+        name: "cw",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: L2,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 200.0, 1e6),
+            whole("searches", 9.0, 100.0),
+            real("rate", 0.01, (1e-6, 10.0)),
+        ],
+        paper: "Carlini 2017, arXiv:1608.04644",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(CarliniWagner {
+                steps: v.whole("steps"),
+                searches: v.whole("searches"),
+                rate: v.real("rate"),
+            }))
+        },
+    },
+    Row {
         name: "ddn",
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: L2,
+        least_classes: 2,
         parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
         paper: "Rony 2019, arXiv:1811.09600",
         build: |v| {
@@ -197,6 +271,7 @@ const ROWS: &[Row] = &[
         technique: WHITE_BOX,
         access: Access::Gradients,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
         paper: "Pintor 2021, arXiv:2102.12827",
         build: |v| {
@@ -211,6 +286,7 @@ const ROWS: &[Row] = &[
         technique: BLACK_BOX,
         access: Access::Scores,
         norms: BOTH,
+        least_classes: 2,
         parameters: &[whole("queries", 1000.0, 1e7)],
         paper: "Andriushchenko 2020, arXiv:1912.00049",
         build: |v| {

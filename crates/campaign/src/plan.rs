@@ -18,6 +18,13 @@ pub enum PlanError {
     NoAttacks,
     #[error("eps {0}: every eps must be a number above 0 and at most {1}")]
     Eps(f64, f64),
+    #[error("{attack} needs a model of at least {least} classes, this one has {classes}; {advice}")]
+    Classes {
+        attack: String,
+        least: usize,
+        classes: usize,
+        advice: String,
+    },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
     #[error("{attack} cannot run in {norm}")]
@@ -141,6 +148,25 @@ impl Plan {
         }
     }
 
+    /// Refuses attacks whose loss is not defined for a model of so few `classes`.
+    pub fn check_classes(&self, classes: usize) -> Result<(), PlanError> {
+        let attacks = || self.techniques.iter().flat_map(|t| &t.attacks);
+        let Some(attack) = attacks().find(|a| a.row.least_classes > classes) else {
+            return Ok(());
+        };
+        let fit = attacks().filter(|a| a.row.least_classes <= classes);
+        let rest: Vec<&str> = fit.map(|a| a.row.name).collect();
+        Err(PlanError::Classes {
+            attack: attack.row.name.into(),
+            least: attack.row.least_classes,
+            classes,
+            advice: match rest.as_slice() {
+                [] => "run others, for example --attacks apgd-ce,square".into(),
+                rest => format!("leave it out: --attacks {}", rest.join(",")),
+            },
+        })
+    }
+
     /// The plan in the words of `run.started`.
     pub fn info(&self) -> PlanInfo {
         let union = TechniquePlan {
@@ -215,6 +241,13 @@ mod tests {
         assert!(matches!(gated.check(), Err(PlanError::FailOn { .. })));
         gated.fail_on = vec!["AML.T0015=5".parse().unwrap(), "high".parse().unwrap()];
         assert!(gated.check().is_ok());
+        let few = plan(&["apgd-ce", "apgd-t"], &[0.1]).unwrap();
+        assert!(few.check_classes(4).is_ok());
+        let error = few.check_classes(3).unwrap_err().to_string();
+        assert!(
+            error.contains("apgd-t needs") && error.ends_with("--attacks apgd-ce"),
+            "{error}"
+        );
         gated.until_width = Some(0.0);
         assert!(matches!(gated.check(), Err(PlanError::Width(_))));
     }

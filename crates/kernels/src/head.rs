@@ -5,7 +5,9 @@
 //! - cross-entropy `-log softmax(z)_y` (Goodfellow et al. 2015);
 //! - margin `max_{j != y} z_j - z_y` (Carlini and Wagner 2017);
 //! - DLR, the difference of logits ratio, `-(z_y - max_{j != y} z_j) / (z_(1) - z_(3) + 1e-12)`
-//!   (Croce and Hein 2020), which does not change when the logits are shifted or scaled.
+//!   (Croce and Hein 2020), which does not change when the logits are shifted or scaled;
+//! - towards a target t: margin `z_t - z_y`, and DLR
+//!   `-(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2 + 1e-12)`.
 //!
 //! Cross-entropy keeps a confident row's gradient: the label's is computed as the sum of the other
 //! classes' probabilities and not as `p_y - 1`, which rounds to zero.
@@ -16,13 +18,32 @@ use rayon::prelude::*;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::{Array, Device, Error};
 
-/// The loss to be maximised. All are untargeted: larger is closer to misclassification.
+/// The loss to be maximised: larger is closer to misclassification, as any class or as a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loss {
     CrossEntropy,
     Margin,
     /// Needs at least three classes.
     Dlr,
+    TargetedMargin,
+    /// Needs at least four classes.
+    TargetedDlr,
+}
+
+impl Loss {
+    /// Whether labels come with a target: n x 2 and not n x 1.
+    pub fn is_targeted(self) -> bool {
+        matches!(self, Loss::TargetedMargin | Loss::TargetedDlr)
+    }
+
+    /// The fewest classes that it is defined for.
+    pub const fn least_classes(self) -> usize {
+        match self {
+            Loss::TargetedDlr => 4,
+            Loss::Dlr => 3,
+            Loss::CrossEntropy | Loss::Margin | Loss::TargetedMargin => 2,
+        }
+    }
 }
 
 /// What [`head`] gives for `n` rows of `c` logits.
@@ -38,7 +59,8 @@ pub struct Head {
     pub dlogits: Array,
 }
 
-/// The predicted class of a row with Inf or NaN among its logits, or a label beyond the classes.
+/// The predicted class of a row with Inf or NaN among its logits, or a label or target beyond
+/// the classes.
 pub const INVALID: u32 = u32::MAX;
 
 const SHADER: Shader = shader!("head");
@@ -48,15 +70,17 @@ const SHADER: Shader = shader!("head");
 struct Params {
     rows: u32,
     classes: u32,
+    labels_cols: u32,
     loss: u32,
 }
 
 /// Loss, margin, prediction and gradient of each row of `logits` (n x c, c >= 2) with its label
-/// (n x 1).
+/// (n x 1) or, for a targeted loss, its label and target (n x 2).
 pub fn head(logits: &Array, labels: &Array<u32>, loss: Loss) -> Result<Head, Error> {
     let (rows, classes) = (logits.rows(), logits.cols());
-    labels.expect_shape("head", "labels", rows, 1)?;
-    let least = if loss == Loss::Dlr { 3 } else { 2 };
+    let labels_cols = 1 + usize::from(loss.is_targeted());
+    labels.expect_shape("head", "labels", rows, labels_cols)?;
+    let least = loss.least_classes();
     if classes < least {
         let expected = format!("at least {least} classes for {loss:?}");
         return Err(Error::Shape {
@@ -78,6 +102,7 @@ pub fn head(logits: &Array, labels: &Array<u32>, loss: Loss) -> Result<Head, Err
             let params = Params {
                 rows: rows as u32,
                 classes: classes as u32,
+                labels_cols: labels_cols as u32,
                 loss: loss as u32,
             };
             let arrays = [
@@ -95,11 +120,11 @@ pub fn head(logits: &Array, labels: &Array<u32>, loss: Loss) -> Result<Head, Err
 }
 
 fn twin(logits: &Array, labels: &Array<u32>, loss: Loss, head: &mut Head) -> Result<(), Error> {
-    let classes = logits.cols();
+    let (classes, labels_cols) = (logits.cols(), labels.cols());
     let (logits, labels) = (logits.host("head")?, labels.host("head")?);
     let rows = logits
         .par_chunks(classes)
-        .zip(labels)
+        .zip(labels.par_chunks(labels_cols))
         .zip(head.dlogits.host_mut("head")?.par_chunks_mut(classes));
     let outputs = head
         .loss
@@ -108,56 +133,73 @@ fn twin(logits: &Array, labels: &Array<u32>, loss: Loss, head: &mut Head) -> Res
         .zip(head.margin.host_mut("head")?)
         .zip(head.predicted.host_mut("head")?);
     rows.zip(outputs).with_min_len(64).for_each(
-        |(((z, &y), dz), ((row_loss, margin), predicted))| {
-            (*row_loss, *margin, *predicted) = row(z, y as usize, loss, dz);
+        |(((z, labels), dz), ((row_loss, margin), predicted))| {
+            (*row_loss, *margin, *predicted) = row(z, labels, loss, dz);
         },
     );
     Ok(())
 }
 
 /// One row: (loss, margin, predicted), and the gradient into `dz`.
-fn row(z: &[f32], y: usize, loss: Loss, dz: &mut [f32]) -> (f32, f32, u32) {
+fn row(z: &[f32], labels: &[u32], loss: Loss, dz: &mut [f32]) -> (f32, f32, u32) {
     dz.fill(0.0);
-    if y >= z.len() || z.iter().any(|z| !z.is_finite()) {
+    let beyond = labels.iter().any(|&label| label as usize >= z.len());
+    if beyond || z.iter().any(|z| !z.is_finite()) {
         return (f32::MIN, f32::MAX, INVALID);
     }
-    let [first, second, third] = top3(z);
+    let [first, second, third, fourth] = top4(z);
+    let (y, target) = (labels[0] as usize, labels[labels.len() - 1] as usize);
     let rival = if first == y { second } else { first };
     let lead = z[y] - z[rival];
     let loss = match loss {
         Loss::CrossEntropy => cross_entropy(z, y, first, dz),
-        Loss::Margin => {
-            (dz[y], dz[rival]) = (-1.0, 1.0);
-            -lead
-        }
-        Loss::Dlr => {
-            let spread = z[first] - z[third] + 1e-12;
-            let ratio = lead / spread;
-            dz[y] -= 1.0 / spread;
-            dz[rival] += 1.0 / spread;
-            dz[first] += ratio / spread;
-            dz[third] -= ratio / spread;
-            -ratio
-        }
+        Loss::Margin => difference(z, y, rival, dz),
+        Loss::TargetedMargin => difference(z, y, target, dz),
+        Loss::Dlr => ratio(z, (y, rival), (first, [third, third]), dz),
+        Loss::TargetedDlr => ratio(z, (y, target), (first, [third, fourth]), dz),
     };
     (loss, lead, first as u32)
 }
 
-/// The classes of the three largest logits, the lower class first among equals; with two classes
-/// the third is the second.
-fn top3(z: &[f32]) -> [usize; 3] {
-    let (mut first, mut second, mut third) = (0, None, None);
-    for j in 1..z.len() {
-        if z[j] > z[first] {
-            (first, second, third) = (j, Some(first), second);
-        } else if second.is_none_or(|second: usize| z[j] > z[second]) {
-            (second, third) = (Some(j), second);
-        } else if third.is_none_or(|third: usize| z[j] > z[third]) {
-            third = Some(j);
+fn difference(z: &[f32], y: usize, rival: usize, dz: &mut [f32]) -> f32 {
+    dz[y] -= 1.0;
+    dz[rival] += 1.0;
+    z[rival] - z[y]
+}
+
+/// `-(z_y - z_rival)` over the distance of the first class to the mean of two others.
+fn ratio(
+    z: &[f32],
+    (y, rival): (usize, usize),
+    (first, others): (usize, [usize; 2]),
+    dz: &mut [f32],
+) -> f32 {
+    let spread = z[first] - 0.5 * (z[others[0]] + z[others[1]]) + 1e-12;
+    let ratio = (z[y] - z[rival]) / spread;
+    dz[y] -= 1.0 / spread;
+    dz[rival] += 1.0 / spread;
+    dz[first] += ratio / spread;
+    others
+        .iter()
+        .for_each(|&other| dz[other] -= 0.5 * ratio / spread);
+    -ratio
+}
+
+/// The classes of the four largest logits, the lower class first among equals; where there are
+/// fewer, the last stands for the missing.
+fn top4(z: &[f32]) -> [usize; 4] {
+    let (mut top, mut known) = ([0; 4], 0);
+    for (j, &value) in z.iter().enumerate() {
+        let place = top[..known].iter().take_while(|&&i| z[i] >= value).count();
+        if place < 4 {
+            top[place..].rotate_right(1);
+            top[place] = j;
+            known = (known + 1).min(4);
         }
     }
-    let second = second.unwrap_or(first);
-    [first, second, third.unwrap_or(second)]
+    let last = top[known - 1];
+    top[known..].fill(last);
+    top
 }
 
 fn cross_entropy(z: &[f32], y: usize, first: usize, dz: &mut [f32]) -> f32 {
@@ -184,17 +226,33 @@ mod tests {
     use super::*;
     use crate::testing::{self, Random, assert_close};
 
-    const LOSSES: [Loss; 3] = [Loss::CrossEntropy, Loss::Margin, Loss::Dlr];
+    const LOSSES: [Loss; 5] = [
+        Loss::CrossEntropy,
+        Loss::Margin,
+        Loss::Dlr,
+        Loss::TargetedMargin,
+        Loss::TargetedDlr,
+    ];
+
+    /// A label a row, and a target where the loss has one.
+    fn labels(random: &mut Random, rows: usize, classes: usize, loss: Loss) -> Vec<u32> {
+        let cols = 1 + usize::from(loss.is_targeted());
+        (0..rows * cols)
+            .map(|_| random.below(classes) as u32)
+            .collect()
+    }
 
     fn on(device: &Device, z: &[f32], y: &[u32], loss: Loss) -> Head {
-        let (rows, classes) = (y.len(), z.len() / y.len());
+        let cols = 1 + usize::from(loss.is_targeted());
+        let (rows, classes) = (y.len() / cols, z.len() * cols / y.len());
         let z = Array::from_vec(device, rows, classes, z.to_vec()).unwrap();
-        let y = Array::from_vec(device, rows, 1, y.to_vec()).unwrap();
+        let y = Array::from_vec(device, rows, cols, y.to_vec()).unwrap();
         head(&z, &y, loss).unwrap()
     }
 
     /// The loss by its definition, in f64, with nothing shared with the code above.
-    fn naive(z: &[f64], y: usize, loss: Loss) -> f64 {
+    fn naive(z: &[f64], labels: &[u32], loss: Loss) -> f64 {
+        let (y, target) = (labels[0] as usize, labels[labels.len() - 1] as usize);
         let mut sorted = z.to_vec();
         sorted.sort_by(|a, b| b.total_cmp(a));
         let others = z
@@ -207,6 +265,10 @@ mod tests {
             Loss::CrossEntropy => z.iter().map(|other| (other - z[y]).exp()).sum::<f64>().ln(),
             Loss::Margin => -lead,
             Loss::Dlr => -lead / (sorted[0] - sorted[2] + 1e-12),
+            Loss::TargetedMargin => z[target] - z[y],
+            Loss::TargetedDlr => {
+                (z[target] - z[y]) / (sorted[0] - (sorted[2] + sorted[3]) / 2.0 + 1e-12)
+            }
         }
     }
 
@@ -214,16 +276,16 @@ mod tests {
     fn the_twin_is_the_formula_and_its_derivative() {
         let mut random = Random::new(3);
         for case in 0..300 {
-            let (rows, classes) = (1 + random.below(6), 3 + random.below(12));
-            let loss = LOSSES[case % 3];
+            let (rows, classes) = (1 + random.below(6), 4 + random.below(12));
+            let loss = LOSSES[case % 5];
             let z = random.floats(rows * classes, -6.0, 6.0);
-            let y: Vec<u32> = (0..rows).map(|_| random.below(classes) as u32).collect();
+            let y = labels(&mut random, rows, classes, loss);
             let head = on(&Device::Cpu, &z, &y, loss);
             let (losses, gradient) = (head.loss.to_vec().unwrap(), head.dlogits.to_vec().unwrap());
             for row in 0..rows {
                 let at = row * classes..(row + 1) * classes;
                 let z: Vec<f64> = z[at.clone()].iter().map(|&z| f64::from(z)).collect();
-                let label = y[row] as usize;
+                let label = &y[row * (y.len() / rows)..(row + 1) * (y.len() / rows)];
                 assert_close(
                     "loss",
                     &[losses[row]],
@@ -248,10 +310,10 @@ mod tests {
         let Some(gpu) = testing::gpu() else { return };
         let mut random = Random::new(4);
         for (case, (rows, classes)) in testing::shapes(5).into_iter().enumerate() {
-            let (loss, classes) = (LOSSES[case % 3], classes.max(3));
+            let (loss, classes) = (LOSSES[case % 5], classes.max(4));
             let reach = [1.0, 10.0, 100.0][case % 7 % 3];
             let z = random.floats(rows * classes, -reach, reach);
-            let y: Vec<u32> = (0..rows).map(|_| random.below(classes) as u32).collect();
+            let y = labels(&mut random, rows, classes, loss);
             let (got, expected) = (on(&gpu, &z, &y, loss), on(&Device::Cpu, &z, &y, loss));
             let compare = |what: &str, got: &Array, expected: &Array| {
                 let what = format!("{what} of {loss:?}, {rows} x {classes}");
@@ -277,12 +339,16 @@ mod tests {
         for device in testing::devices() {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN] {
                 for loss in LOSSES {
-                    let z = [1.0, 2.0, 3.0, 1.0, bad, 3.0, 1.0, 2.0, 3.0];
-                    let head = on(&device, &z, &[2, 0, 9], loss);
+                    let z = [1.0, 2.0, 3.0, 0.0, 1.0, bad, 3.0, 0.0, 1.0, 2.0, 3.0, 0.0];
+                    let labels: &[u32] = match loss.is_targeted() {
+                        true => &[2, 0, 0, 1, 1, 9],
+                        false => &[2, 0, 9],
+                    };
+                    let head = on(&device, &z, labels, loss);
                     assert_eq!(head.predicted.to_vec().unwrap(), [2, INVALID, INVALID]);
                     assert_eq!(head.loss.to_vec().unwrap()[1..], [f32::MIN; 2]);
                     assert_eq!(head.margin.to_vec().unwrap(), [1.0, f32::MAX, f32::MAX]);
-                    assert_eq!(head.dlogits.to_vec().unwrap()[3..], [0.0; 6]);
+                    assert_eq!(head.dlogits.to_vec().unwrap()[4..], [0.0; 8]);
                 }
             }
         }
@@ -322,6 +388,10 @@ mod tests {
             head(&logits, &labels, Loss::Dlr),
             Err(Error::Shape { .. })
         ));
+        let pairs = Array::zeros(&Device::Cpu, 2, 2).unwrap();
+        assert!(head(&logits, &pairs, Loss::TargetedMargin).is_ok());
+        assert!(head(&logits, &pairs, Loss::TargetedDlr).is_err());
+        assert!(head(&logits, &labels, Loss::TargetedMargin).is_err());
         let labels = Array::zeros(&Device::Cpu, 3, 1).unwrap();
         assert!(matches!(
             head(&logits, &labels, Loss::Margin),

@@ -23,6 +23,7 @@ pub mod momentum;
 mod normal;
 pub mod philox;
 pub mod reduce_rows;
+pub mod rivals;
 pub mod select;
 #[cfg(test)]
 mod shaders;
@@ -52,6 +53,7 @@ pub use keep_lower::keep_lower;
 pub use map::{Map, map};
 pub use momentum::momentum;
 pub use reduce_rows::{Reduce, distance_rows, dot_rows, reduce_rows};
+pub use rivals::rivals;
 pub use select::select;
 pub use square::Image;
 pub use square_l2_propose::square_l2_propose;

@@ -43,7 +43,8 @@ pub trait Scores: Labels {
 
 /// The gradient of a loss with respect to the input.
 pub trait Gradients: Scores {
-    /// `loss` at the labels `y` (`n x 1`) and its gradient with respect to each row of `x`.
+    /// `loss` at the labels `y` (`n x 1`; for a targeted loss `n x 2`, label and target) and its gradient with respect to
+    /// each row of `x`.
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error>;
 }
 

@@ -6,7 +6,8 @@ use scoville_kernels::Loss;
 
 use crate::parts::{Descent, Rule, Start};
 
-/// APGD on `loss` with `steps` iterations and `restarts` random starts on the ball's surface.
+/// APGD on `loss` with `steps` iterations and `restarts` random starts on the ball's surface, each towards another class
+/// if the loss is targeted.
 pub fn apgd(loss: Loss, steps: usize, restarts: usize) -> Descent {
     Descent {
         loss,

@@ -2,7 +2,9 @@
 
 pub mod apgd;
 pub mod bim;
+pub mod cw;
 pub mod ddn;
+pub mod deepfool;
 pub mod fgsm;
 pub mod fmn;
 pub mod mi_fgsm;

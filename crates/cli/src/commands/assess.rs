@@ -9,6 +9,7 @@ use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
 use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, json};
+use scoville_targets::Labels;
 
 use crate::args::{AssessArgs, Format};
 use crate::exit::{Exit, Failure, OrFail};
@@ -45,6 +46,8 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         device_info,
         ..
     } = loaded;
+    plan.check_classes(target.classes())
+        .or_fail(Exit::Usage, "--attacks")?;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),

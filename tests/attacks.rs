@@ -123,6 +123,9 @@ fn budgets_are_kept_to_the_last_sample() {
         ("mi-fgsm:steps=3", n, 3 * n),
         ("pgd:steps=5:restarts=3", 3 * n, 15 * n),
         ("apgd-ce:steps=11:restarts=2", 2 * n, 22 * n),
+        ("ddn:steps=3", n, 3 * n),
+        ("fmn:steps=3", n, 3 * n),
+        ("cw:steps=5:searches=2", 2 * n, 10 * n),
         ("apgd-dlr:steps=5", n, 5 * n),
         // A targeted restart also asks for the clean sample's scores; there are nine other classes.
         ("apgd-t:steps=4:targets=2", 4 * n, 8 * n),
@@ -131,7 +134,8 @@ fn budgets_are_kept_to_the_last_sample() {
         ("fab-t:steps=4:targets=2:restarts=2", 20 * n, 16 * n),
         ("square:queries=13", 13 * n, 0),
     ] {
-        let run = run(attack, Norm::Linf, 1e-6, false).unwrap();
+        let norm = parse(attack).unwrap().row.norms[0];
+        let run = run(attack, norm, 1e-6, false).unwrap();
         assert_eq!(
             (run.queries, run.gradients),
             (queries, gradients),
@@ -157,6 +161,8 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "apgd-ce:steps=20:restarts=2",
         "apgd-t:steps=20:targets=3",
         "fab-t:steps=10:targets=2:restarts=2",
+        "deepfool:steps=3",
+        "fmn:steps=20",
         "square:queries=60",
     ] {
         let rows_broken = |rows: std::ops::Range<usize>| -> Vec<usize> {

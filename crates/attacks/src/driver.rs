@@ -33,6 +33,8 @@ pub struct Problem<'a> {
 pub struct Success {
     /// Which sample of the problem.
     pub row: usize,
+    /// How far it is from the clean sample, in f64.
+    pub distance: f64,
     /// The adversarial sample as stored and verified.
     pub x: Vec<f32>,
     /// What the target says of it.
@@ -107,7 +109,12 @@ fn verify(
     let verdicts = candidates.into_iter().zip(predicted).zip(labels);
     Ok(verdicts
         .filter(|((_, predicted), label)| predicted != label && *predicted != u32::MAX)
-        .map(|(((row, x), predicted), _)| Success { row, x, predicted })
+        .map(|(((row, x), predicted), _)| Success {
+            row,
+            distance: projection::distance(problem.norm, clean(row), &x),
+            x,
+            predicted,
+        })
         .collect())
 }
 

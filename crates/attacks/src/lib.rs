@@ -46,6 +46,11 @@ impl Error {
 pub trait WhiteBox: Send + Sync {
     /// Proposes candidates to `search` until its budget is spent or every sample is finished.
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error>;
+
+    /// Whether it seeks the nearest adversarial point, whatever the radius of the ball: one run serves every eps.
+    fn is_minimal(&self) -> bool {
+        false
+    }
 }
 
 /// An attack that needs scores alone (ATLAS AML.T0040, inference API access).

@@ -6,6 +6,7 @@ use std::fmt;
 use scoville_kernels::{Loss, Norm};
 
 use crate::evasion::{apgd::apgd, bim::bim, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use crate::evasion::{cw::CarliniWagner, ddn::Ddn, deepfool::DeepFool, fmn::Fmn};
 use crate::evasion::{fab::Fab, square::Square};
 use crate::{BlackBox, WhiteBox};
 
@@ -46,6 +47,14 @@ impl Attack {
             row,
             algorithm: (row.build)(&values),
             values,
+        }
+    }
+
+    /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
+    pub fn is_minimal(&self) -> bool {
+        match &self.algorithm {
+            Algorithm::WhiteBox(attack) => attack.is_minimal(),
+            Algorithm::BlackBox(_) => false,
         }
     }
 
@@ -111,6 +120,7 @@ const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter 
 }
 
 const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
+const L2: &[Norm] = &[Norm::L2];
 const WHITE_BOX: &str = "AML.T0043.000";
 const BLACK_BOX: &str = "AML.T0043.001";
 
@@ -218,6 +228,76 @@ const ROWS: &[Row] = &[
                 steps: v.whole("steps"),
                 targets: v.whole("targets"),
                 restarts: v.whole("restarts"),
+            }))
+        },
+    },
+    Row {
+        name: "deepfool",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 50.0, 1e6),
+            whole("candidates", 9.0, 1e4),
+            real("overshoot", 0.02, (0.0, 10.0)),
+        ],
+        paper: "Moosavi-Dezfooli 2016, arXiv:1511.04599",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(DeepFool {
+                steps: v.whole("steps"),
+                candidates: v.whole("candidates"),
+                overshoot: v.real("overshoot"),
+            }))
+        },
+    },
+    Row {
+        name: "cw",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: L2,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 200.0, 1e6),
+            whole("searches", 9.0, 100.0),
+            real("rate", 0.01, (1e-6, 10.0)),
+        ],
+        paper: "Carlini 2017, arXiv:1608.04644",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(CarliniWagner {
+                steps: v.whole("steps"),
+                searches: v.whole("searches"),
+                rate: v.real("rate"),
+            }))
+        },
+    },
+    Row {
+        name: "ddn",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: L2,
+        least_classes: 2,
+        parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+        paper: "Rony 2019, arXiv:1811.09600",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(Ddn {
+                steps: v.whole("steps"),
+                gamma: v.real("gamma"),
+            }))
+        },
+    },
+    Row {
+        name: "fmn",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: 2,
+        parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+        paper: "Pintor 2021, arXiv:2102.12827",
+        build: |v| {
+            Algorithm::WhiteBox(Box::new(Fmn {
+                steps: v.whole("steps"),
+                gamma: v.real("gamma"),
             }))
         },
     },

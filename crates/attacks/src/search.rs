@@ -2,12 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use scoville_kernels::{Array, Ball, Device, Image, Word, claim, gather, select};
+use scoville_kernels::{
+    Array, Ball, Device, Image, Word, claim, distance_rows, gather, keep_lower, select,
+};
 
 use crate::Error;
 
 /// On a GPU the host looks at the found flags this often; on the CPU looking costs nothing.
 const GPU_CHECK_EVERY: usize = 10;
+
+/// What f32 may add to the distance of a point on the ball's surface.
+const ROUNDING: f32 = 1e-6;
 
 /// One attack's view of its batch: the clean samples still running, where they lie, and a place to hand in finds.
 ///
@@ -30,6 +35,8 @@ pub struct Search<'a> {
     rows: Vec<usize>,
     found: Array<u32>,
     adversarial: Array,
+    /// How far the kept point of each row is from the clean sample; for [`offer_nearer`](Self::offer_nearer).
+    nearest: Array,
     finished: Vec<(usize, Vec<f32>)>,
     calls: usize,
     stop: &'a AtomicBool,
@@ -51,6 +58,7 @@ impl<'a> Search<'a> {
             rows: (0..n).collect(),
             found: Array::zeros(&device, n, 1)?,
             adversarial: Array::zeros(&device, n, cols)?,
+            nearest: Array::filled(&device, n, 1, ball.eps * (1.0 + ROUNDING))?,
             finished: Vec::new(),
             calls: 0,
             x0,
@@ -82,6 +90,20 @@ impl<'a> Search<'a> {
         Ok(select(&mut self.adversarial, x, &first)?)
     }
 
+    /// Hands in the target's answers at `x`: of all misclassified points of a row within the ball the nearest is kept.
+    /// Gives the mask of the rows that are misclassified at `x`, near or far. Nothing is read back.
+    pub fn offer_nearer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<Array<u32>, Error> {
+        let (device, n) = (self.device(), self.running());
+        let wrong = claim(&mut Array::zeros(&device, n, 1)?, predicted, &self.y)?;
+        let mut distance = Array::filled(&device, n, 1, f32::MAX)?;
+        let here = distance_rows(x, &self.x0, self.ball.norm.into())?;
+        select(&mut distance, &here, &wrong)?;
+        let nearer = keep_lower(&mut self.nearest, &distance)?;
+        select(&mut self.adversarial, x, &nearer)?;
+        select(&mut self.found, &nearer, &nearer)?;
+        Ok(wrong)
+    }
+
     /// Takes finished samples out of the batch, when it is worth it. Returns the rows that stay, for the attack to
     /// [`gather`](gather()) its own state; `None` when nothing changed.
     pub fn compact(&mut self) -> Result<Option<Array<u32>>, Error> {
@@ -99,7 +121,8 @@ impl<'a> Search<'a> {
         self.take_out(1).map(|_| ())
     }
 
-    fn heed_stop(&self) -> Result<(), Error> {
+    /// An error when somebody asked to stop; [`compact`](Self::compact) heeds it, too.
+    pub fn heed_stop(&self) -> Result<(), Error> {
         if self.stop.load(Ordering::Relaxed) {
             Err(Error::Interrupted)
         } else {
@@ -129,6 +152,7 @@ impl<'a> Search<'a> {
         gather_in_place(&mut self.y, &keep)?;
         gather_in_place(&mut self.ids, &keep)?;
         gather_in_place(&mut self.adversarial, &keep)?;
+        gather_in_place(&mut self.nearest, &keep)?;
         self.found = Array::zeros(&self.device(), keep.rows(), 1)?;
         Ok(keep)
     }

@@ -121,6 +121,11 @@ impl Plan {
         })
     }
 
+    /// The first rung whose ball reaches as far as `distance`.
+    pub fn reach(&self, distance: f64) -> usize {
+        self.ladder.partition_point(|&eps| eps < distance)
+    }
+
     /// Refuses thresholds for techniques that this plan does not measure, and widths that can never be reached.
     pub fn check(&self) -> Result<(), PlanError> {
         let measured: Vec<&str> = self

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use scoville_atlas::evidence::{self, Finding};
-use scoville_attacks::{Access, Attack, Problem};
+use scoville_attacks::{Access, Attack, Problem, Success};
 use scoville_data::Dataset;
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
@@ -293,22 +293,38 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(head(&scores, &labels, Loss::Margin)?.predicted.to_vec()?)
     }
 
-    /// One technique on one round, up the ladder: what a small eps broke stays broken at every larger one.
+    /// One technique on one round, up the ladder: what a small eps broke stays broken at every larger one. An attack that
+    /// seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung that reaches so far.
     fn technique(&mut self, t: usize, batch: &Batch) -> Result<Vec<Option<Broken>>, Error> {
         let plan = self.plan;
         let technique = &plan.techniques[t];
         let mut broken: Vec<Option<Broken>> = vec![None; batch.ids.len()];
         for (at, &eps) in plan.ladder.iter().enumerate() {
             for attack in &technique.attacks {
-                let rows: Vec<usize> = (0..broken.len()).filter(|&i| broken[i].is_none()).collect();
+                let minimal = attack.is_minimal();
+                if minimal && at > 0 {
+                    continue;
+                }
+                let largest = plan.ladder.last().copied();
+                let eps = largest.filter(|_| minimal).unwrap_or(eps);
+                let rows: Vec<usize> = (0..broken.len())
+                    .filter(|&i| rung(&broken[i]) > at)
+                    .collect();
                 let mut feed = self.feed;
                 feed.each(rows.len(), |range| {
                     let rows = &rows[range];
-                    for row in self.attack(t, attack, eps, batch.select(rows))? {
-                        broken[rows[row]] = Some(Broken {
-                            rung: at,
-                            attack: attack.row.name.to_owned(),
-                        });
+                    for success in self.attack(t, attack, eps, batch.select(rows))? {
+                        let reached = match minimal {
+                            true => plan.reach(success.distance),
+                            false => at,
+                        };
+                        let place = &mut broken[rows[success.row]];
+                        if reached < rung(place) {
+                            *place = Some(Broken {
+                                rung: reached,
+                                attack: attack.row.name.to_owned(),
+                            });
+                        }
                     }
                     Ok(())
                 })?;
@@ -322,14 +338,14 @@ impl<'a, 'e> Run<'a, 'e> {
         Ok(broken)
     }
 
-    /// One attack at one eps on samples that still stand: the rows of those that it breaks.
+    /// One attack at one eps on samples that still stand: those that it breaks.
     fn attack(
         &mut self,
         t: usize,
         attack: &Attack,
         eps: f64,
         open: Batch,
-    ) -> Result<Vec<usize>, Error> {
+    ) -> Result<Vec<Success>, Error> {
         let (spent, since) = (self.target.spent(), Instant::now());
         let problem = Problem {
             ids: &open.ids,
@@ -351,7 +367,7 @@ impl<'a, 'e> Run<'a, 'e> {
         for success in &found {
             self.keep_strip(technique, attack.row.name, eps, &open, success);
         }
-        Ok(found.into_iter().map(|success| success.row).collect())
+        Ok(found)
     }
 
     /// AML.T0015 from what the techniques found.

@@ -184,6 +184,11 @@ impl<T: Word> Array<T> {
     }
 }
 
+/// Rows of `cols` elements that make a task worth a thread of its own on the CPU.
+pub(crate) fn row_grain(cols: usize) -> usize {
+    (8192 / cols.max(1)).max(1)
+}
+
 /// The number of elements, if an array of that shape is within the device's limit.
 fn checked_len(device: &Device, rows: usize, cols: usize) -> Result<usize, Error> {
     let limit = device.memory_limit();

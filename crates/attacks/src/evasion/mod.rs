@@ -2,8 +2,12 @@
 
 pub mod apgd;
 pub mod bim;
+pub mod cw;
+pub mod ddn;
+pub mod deepfool;
 pub mod fab;
 pub mod fgsm;
+pub mod fmn;
 pub mod mi_fgsm;
 pub mod pgd;
 pub mod square;

@@ -1,10 +1,17 @@
 //! What gradient attacks are made of: a loss (in the kernels), a [`Start`], a [`Rule`] for the step, and the loop that
-//! joins them, [`Descent`].
+//! joins them, [`Descent`]. Attacks that seek the nearest adversarial point move among balls of a radius of their own for
+//! each sample.
 
+mod adam;
+mod balls;
 mod descent;
 mod rule;
+mod schedule;
 mod start;
 
+pub use adam::Adam;
+pub use balls::{into_balls, onto_spheres, widest};
 pub use descent::Descent;
 pub use rule::{Rule, Walk};
+pub use schedule::cosine;
 pub use start::Start;

@@ -1,0 +1,120 @@
+//! Fast minimum norm: steps along the normalised gradient of the margin, each projected into a ball whose radius falls
+//! while the sample is misclassified and grows while it is not; until it first is, the radius is where the margin, taken as
+//! linear, ends.
+//!
+//! Pintor et al. 2021, <https://arxiv.org/abs/2102.12827>.
+
+use scoville_kernels::{
+    Array, Loss, Map, Norm, Reduce, Zip, claim, combine, distance_rows, head, map, reduce_rows,
+    select, zip,
+};
+use scoville_targets::{Evaluation, Gradients};
+
+use crate::parts::{cosine, into_balls, widest};
+use crate::{Error, Search, WhiteBox};
+
+/// The lengths of the first and last step in L2, and the last change of the radius.
+const STEP: (f32, f32) = (1.0, 0.01);
+const LAST_GAMMA: f32 = 1e-3;
+
+/// FMN with `steps` steps; a ball's radius first changes by the share `gamma`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fmn {
+    pub steps: usize,
+    pub gamma: f32,
+}
+
+impl WhiteBox for Fmn {
+    fn is_minimal(&self) -> bool {
+        true
+    }
+
+    fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
+        let mut x = search.x0.copy()?;
+        let mut radii = Radii::new(search)?;
+        for step in 0..self.steps {
+            search.heed_stop()?;
+            let seen = target.gradient(&x, &search.y, Loss::Margin)?;
+            let wrong = search.offer_nearer(&x, &seen.predicted)?;
+            let gamma = cosine(self.gamma, LAST_GAMMA, step, self.steps);
+            radii.update(&x, &seen, &wrong, gamma, search)?;
+
+            let mut length = reduce_rows(&seen.gradient, Reduce::L2)?;
+            map(&mut length, Map::Reciprocal)?;
+            map(
+                &mut length,
+                scaled(cosine(STEP.0, STEP.1, step, self.steps)),
+            )?;
+            combine(&mut x, 1.0, &seen.gradient, &length)?;
+            into_balls(&mut x, &radii.radius, search)?;
+        }
+        let last = head(&target.scores(&x)?, &search.y, Loss::Margin)?;
+        search.offer_nearer(&x, &last.predicted)?;
+        Ok(())
+    }
+}
+
+/// The radius of each sample's ball.
+struct Radii {
+    radius: Array,
+    /// Which samples were misclassified before.
+    found: Array<u32>,
+    /// The least distance at which they were.
+    nearest: Array,
+}
+
+impl Radii {
+    fn new(search: &Search<'_>) -> Result<Self, Error> {
+        let (device, n) = (search.device(), search.running());
+        Ok(Self {
+            radius: Array::filled(&device, n, 1, f32::MAX)?,
+            found: Array::zeros(&device, n, 1)?,
+            nearest: Array::filled(&device, n, 1, f32::MAX)?,
+        })
+    }
+
+    fn update(
+        &mut self,
+        x: &Array,
+        seen: &Evaluation,
+        wrong: &Array<u32>,
+        gamma: f32,
+        search: &Search<'_>,
+    ) -> Result<(), Error> {
+        let distance = distance_rows(x, &search.x0, search.ball.norm.into())?;
+        claim(&mut self.found, &seen.predicted, &search.y)?;
+        let mut here = self.nearest.copy()?;
+        select(&mut here, &distance, wrong)?;
+        zip(&mut self.nearest, Zip::Lower, &here)?;
+
+        let mut smaller = self.radius.copy()?;
+        map(&mut smaller, scaled(1.0 - gamma))?;
+        zip(&mut smaller, Zip::Lower, &self.nearest)?;
+        let mut larger = self.radius.copy()?;
+        map(&mut larger, scaled(1.0 + gamma))?;
+
+        self.radius = to_boundary(seen, search)?;
+        combine(&mut self.radius, 1.0, &distance, 1.0)?;
+        select(&mut self.radius, &larger, &self.found)?;
+        select(&mut self.radius, &smaller, wrong)?;
+        let hi = widest(search);
+        Ok(map(&mut self.radius, Map::Clamp { lo: 0.0, hi })?)
+    }
+}
+
+/// How far the margin, taken as linear, is from 0: its size over the dual norm of its gradient.
+fn to_boundary(seen: &Evaluation, search: &Search<'_>) -> Result<Array, Error> {
+    let dual = match search.ball.norm {
+        Norm::Linf => Reduce::L1,
+        Norm::L2 => Reduce::L2,
+    };
+    let mut far = reduce_rows(&seen.gradient, dual)?;
+    map(&mut far, Map::Reciprocal)?;
+    zip(&mut far, Zip::Multiply, &seen.loss)?;
+    map(&mut far, Map::Abs)?;
+    Ok(far)
+}
+
+fn scaled(scale: f32) -> Map {
+    Map::Affine { scale, shift: 0.0 }
+}

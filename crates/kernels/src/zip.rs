@@ -1,0 +1,137 @@
+//! Functions of two numbers, over an array and another that is as wide or has one number a row.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use crate::array::row_grain;
+use crate::launch::{Grid, Shader, launch, shader};
+use crate::step::sign;
+use crate::{Array, Device, Error};
+
+const KERNEL: &str = "zip";
+const SHADER: Shader = shader!("zip");
+
+/// A function of two numbers, `a` and `b`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zip {
+    /// `a * b`.
+    Multiply = 0,
+    /// The lower one.
+    Lower = 1,
+    /// `a` moved into `[-b, b]`: the projection to a Linf ball.
+    Within = 2,
+    /// `a` moved towards 0 by `b`, and no further (soft threshold): with `threshold` the projection
+    /// to an L1 ball.
+    Shrink = 3,
+    /// `a` where `|a| > b`, else 0 (hard threshold): with `threshold` the projection to an L0 ball.
+    Keep = 4,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    cols: u32,
+    by_row: u32,
+    function: u32,
+}
+
+/// `a = f(a, b)` for `a` of n x d and `b` of n x d or n x 1.
+pub fn zip(a: &mut Array, f: Zip, b: &Array) -> Result<(), Error> {
+    let (rows, cols) = (a.rows(), a.cols());
+    b.expect_shape(KERNEL, "b", rows, if b.cols() == 1 { 1 } else { cols })?;
+    if a.is_empty() {
+        return Ok(());
+    }
+    match a.device() {
+        Device::Cpu => {
+            let wide = b.cols();
+            let b = b.host(KERNEL)?.par_chunks(wide);
+            let a = a.host_mut(KERNEL)?.par_chunks_mut(cols);
+            let rows = a.zip(b).with_min_len(row_grain(cols));
+            rows.for_each(|(a, b)| twin(a, f, b));
+            Ok(())
+        }
+        Device::Gpu(gpu) => {
+            let params = Params {
+                rows: rows as u32,
+                cols: cols as u32,
+                by_row: u32::from(b.cols() == 1),
+                function: f as u32,
+            };
+            let arrays = [a.buffer(KERNEL, &gpu)?, b.buffer(KERNEL, &gpu)?];
+            launch(&gpu, &SHADER, &params, &arrays, Grid::Threads(rows * cols))
+        }
+    }
+}
+
+fn twin(a: &mut [f32], f: Zip, b: &[f32]) {
+    match f {
+        Zip::Multiply => each(a, b, |a, b| a * b),
+        Zip::Lower => each(a, b, |a, b| if b < a { b } else { a }),
+        Zip::Within => each(a, b, |a, b| a.min(b).max(-b)),
+        Zip::Shrink => each(a, b, |a, b| sign(a) * (a.abs() - b).max(0.0)),
+        Zip::Keep => each(a, b, |a, b| if a.abs() > b { a } else { 0.0 }),
+    }
+}
+
+fn each(a: &mut [f32], b: &[f32], f: impl Fn(f32, f32) -> f32) {
+    match *b {
+        [b] => a.iter_mut().for_each(|a| *a = f(*a, b)),
+        _ => a.iter_mut().zip(b).for_each(|(a, &b)| *a = f(*a, b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Random, assert_close};
+
+    const ALL: [Zip; 5] = [
+        Zip::Multiply,
+        Zip::Lower,
+        Zip::Within,
+        Zip::Shrink,
+        Zip::Keep,
+    ];
+
+    fn naive(f: Zip, a: f32, b: f32) -> f32 {
+        match f {
+            Zip::Multiply => a * b,
+            Zip::Lower => a.min(b),
+            Zip::Within => a.clamp(-b, b),
+            Zip::Shrink if a > 0.0 => (a - b).max(0.0),
+            Zip::Shrink => (a + b).min(0.0),
+            Zip::Keep if a > b || a < -b => a,
+            Zip::Keep => 0.0,
+        }
+    }
+
+    #[test]
+    fn every_function_is_what_it_says_on_every_device() {
+        let mut random = Random::new(35);
+        for (case, (rows, cols)) in testing::shapes(36).into_iter().enumerate() {
+            let f = ALL[case % ALL.len()];
+            let wide = if case % 2 == 0 { 1 } else { cols };
+            let a = random.floats(rows * cols, -2.0, 2.0);
+            let b = random.floats(rows * wide, 0.0, 2.0);
+            let at = |i: usize| if wide == 1 { i / cols } else { i };
+            let expected: Vec<f32> = (0..a.len()).map(|i| naive(f, a[i], b[at(i)])).collect();
+            for device in testing::devices() {
+                let mut got = Array::from_vec(&device, rows, cols, a.clone()).unwrap();
+                let b = Array::from_vec(&device, rows, wide, b.clone()).unwrap();
+                zip(&mut got, f, &b).unwrap();
+                let what = format!("{f:?} on {device:?}");
+                assert_close(&what, &got.to_vec().unwrap(), &expected, 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_must_fit() {
+        let array = |rows, cols| Array::<f32>::zeros(&Device::Cpu, rows, cols).unwrap();
+        assert!(zip(&mut array(2, 3), Zip::Lower, &array(2, 2)).is_err());
+        assert!(zip(&mut array(2, 3), Zip::Lower, &array(3, 1)).is_err());
+        assert!(zip(&mut array(0, 3), Zip::Lower, &array(0, 1)).is_ok());
+    }
+}

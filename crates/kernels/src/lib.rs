@@ -10,6 +10,7 @@ pub mod apgd_step;
 pub mod apgd_track;
 mod array;
 mod ball;
+pub mod blur;
 pub mod claim;
 pub mod combine;
 mod device;
@@ -37,12 +38,14 @@ pub mod start;
 pub mod step;
 #[cfg(test)]
 mod testing;
+pub mod threshold;
 pub mod zip;
 
 pub use apgd_step::apgd_step;
 pub use apgd_track::{ApgdMasks, ApgdState, apgd_track};
 pub use array::{Array, Bridge, Word};
 pub use ball::{Ball, Norm};
+pub use blur::blur;
 pub use claim::claim;
 pub use combine::{Factor, combine};
 pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapters};
@@ -62,4 +65,5 @@ pub use square_linf_propose::square_linf_propose;
 pub use square_linf_start::square_linf_start;
 pub use start::start;
 pub use step::step;
+pub use threshold::{Threshold, threshold};
 pub use zip::{Zip, zip};

@@ -1,3 +1,4 @@
+// needs: philox.wgsl, normal.wgsl
 // x = f(x), element by element (see map.rs for the functions).
 
 struct Params {
@@ -33,7 +34,7 @@ fn hyperbolic_tangent(v: f32) -> f32 {
 }
 
 fn inverse_hyperbolic_tangent(v: f32) -> f32 {
-    return 0.5 * log((1.0 + v) / (1.0 - v));
+    return 0.5 * precise_ln((1.0 + v) / (1.0 - v));
 }
 
 @compute @workgroup_size(256)

@@ -121,6 +121,12 @@ fn budgets_are_kept_to_the_last_sample() {
         ("fgsm", n, n),
         ("bim:steps=7", n, 7 * n),
         ("mi-fgsm:steps=3", n, 3 * n),
+        // Each step asks for its own answer; the last looks at no neighbours.
+        ("ni-fgsm:steps=3", 3 * n, 3 * n),
+        ("si-ni-fgsm:steps=3:scales=4", 3 * n, 12 * n),
+        ("vmi-fgsm:steps=3:neighbours=5", 3 * n, 13 * n),
+        ("vni-fgsm:steps=2:neighbours=4", 2 * n, 6 * n),
+        ("ti-fgsm:steps=3", 3 * n, 3 * n),
         ("pgd:steps=5:restarts=3", 3 * n, 15 * n),
         ("apgd-ce:steps=11:restarts=2", 2 * n, 22 * n),
         ("ddn:steps=3", n, 3 * n),
@@ -158,6 +164,9 @@ fn a_sample_fares_alone_as_in_a_batch() {
     let stop = AtomicBool::new(false);
     for attack in [
         "mi-fgsm",
+        "si-ni-fgsm:steps=4",
+        "vni-fgsm:steps=4:neighbours=3",
+        "ti-fgsm:steps=4:radius=2",
         "apgd-ce:steps=20:restarts=2",
         "apgd-t:steps=20:targets=3",
         "fab-t:steps=10:targets=2:restarts=2",

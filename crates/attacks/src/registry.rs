@@ -8,6 +8,9 @@ use scoville_kernels::{Loss, Norm};
 use crate::evasion::{apgd::apgd, bim::bim, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
 use crate::evasion::{cw::CarliniWagner, ddn::Ddn, deepfool::DeepFool, fmn::Fmn};
 use crate::evasion::{fab::Fab, square::Square};
+use crate::evasion::{
+    ni_fgsm::ni_fgsm, si_ni_fgsm::si_ni_fgsm, ti_fgsm::ti_fgsm, vmi_fgsm::vmi_fgsm,
+};
 use crate::{BlackBox, WhiteBox};
 
 /// What an attack must reach.
@@ -120,6 +123,7 @@ const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter 
 }
 
 const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
+const LINF: &[Norm] = &[Norm::Linf];
 const L2: &[Norm] = &[Norm::L2];
 const WHITE_BOX: &str = "AML.T0043.000";
 const BLACK_BOX: &str = "AML.T0043.001";
@@ -171,6 +175,91 @@ const ROWS: &[Row] = &[
         parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
         paper: "Dong 2018, arXiv:1710.06081",
         build: |v| Algorithm::WhiteBox(Box::new(mi_fgsm(v.whole("steps"), v.real("decay")))),
+    },
+    Row {
+        name: "ni-fgsm",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: LINF,
+        least_classes: 2,
+        parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
+        paper: "Lin 2020, arXiv:1908.06281",
+        build: |v| {
+            let (steps, decay) = (v.whole("steps"), v.real("decay"));
+            Algorithm::WhiteBox(Box::new(ni_fgsm(steps, decay)))
+        },
+    },
+    Row {
+        name: "si-ni-fgsm",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: LINF,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 10.0, 1e6),
+            real("decay", 1.0, (0.0, 10.0)),
+            whole("scales", 5.0, 32.0),
+        ],
+        paper: "Lin 2020, arXiv:1908.06281",
+        build: |v| {
+            let (steps, decay) = (v.whole("steps"), v.real("decay"));
+            Algorithm::WhiteBox(Box::new(si_ni_fgsm(steps, decay, v.whole("scales"))))
+        },
+    },
+    Row {
+        name: "vmi-fgsm",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 10.0, 1e6),
+            real("decay", 1.0, (0.0, 10.0)),
+            whole("neighbours", 20.0, 1e4),
+            real("reach", 1.5, (1e-6, 1e3)),
+        ],
+        paper: "Wang 2021, arXiv:2103.15571",
+        build: |v| {
+            let (steps, decay) = (v.whole("steps"), v.real("decay"));
+            let (neighbours, reach) = (v.whole("neighbours"), v.real("reach"));
+            Algorithm::WhiteBox(Box::new(vmi_fgsm(steps, decay, neighbours, reach, false)))
+        },
+    },
+    Row {
+        name: "vni-fgsm",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: LINF,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 10.0, 1e6),
+            real("decay", 1.0, (0.0, 10.0)),
+            whole("neighbours", 20.0, 1e4),
+            real("reach", 1.5, (1e-6, 1e3)),
+        ],
+        paper: "Wang 2021, arXiv:2103.15571",
+        build: |v| {
+            let (steps, decay) = (v.whole("steps"), v.real("decay"));
+            let (neighbours, reach) = (v.whole("neighbours"), v.real("reach"));
+            Algorithm::WhiteBox(Box::new(vmi_fgsm(steps, decay, neighbours, reach, true)))
+        },
+    },
+    Row {
+        name: "ti-fgsm",
+        technique: WHITE_BOX,
+        access: Access::Gradients,
+        norms: BOTH,
+        least_classes: 2,
+        parameters: &[
+            whole("steps", 10.0, 1e6),
+            real("decay", 1.0, (0.0, 10.0)),
+            whole("radius", 7.0, 100.0),
+        ],
+        paper: "Dong 2019, arXiv:1904.02884",
+        build: |v| {
+            let (steps, decay) = (v.whole("steps"), v.real("decay"));
+            Algorithm::WhiteBox(Box::new(ti_fgsm(steps, decay, v.whole("radius"))))
+        },
     },
     Row {
         name: "apgd-ce",

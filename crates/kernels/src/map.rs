@@ -8,7 +8,7 @@ use crate::step::sign;
 use crate::{Array, Device, Error};
 
 const KERNEL: &str = "map";
-const SHADER: Shader = shader!("map");
+const SHADER: Shader = shader!("map", needs "philox", needs "normal");
 
 /// Elements a task on the CPU.
 const GRAIN: usize = 8192;
@@ -98,7 +98,8 @@ fn twin(x: &mut [f32], f: Map) {
         Map::Sqrt => each(x, f32::sqrt),
         Map::Reciprocal => each(x, |v| if v.is_normal() { 1.0 / v } else { 0.0 }),
         Map::Tanh => each(x, f32::tanh),
-        Map::Atanh => each(x, f32::atanh),
+        // The standard library's loses digits near -1.
+        Map::Atanh => each(x, |v| 0.5 * ((1.0 + v) / (1.0 - v)).ln()),
     }
 }
 

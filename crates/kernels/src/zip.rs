@@ -20,10 +20,10 @@ pub enum Zip {
     Lower = 1,
     /// `a` moved into `[-b, b]`: the projection to a Linf ball.
     Within = 2,
-    /// `a` moved towards 0 by `b`, and no further (soft threshold): with `threshold` the projection
+    /// `a` moved towards 0 by `b`, and no further (soft threshold): with [`threshold`](crate::threshold()) the projection
     /// to an L1 ball.
     Shrink = 3,
-    /// `a` where `|a| > b`, else 0 (hard threshold): with `threshold` the projection to an L0 ball.
+    /// `a` where `|a| > b`, else 0 (hard threshold): with [`threshold`](crate::threshold()) the projection to an L0 ball.
     Keep = 4,
 }
 

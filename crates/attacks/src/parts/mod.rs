@@ -8,6 +8,7 @@ mod descent;
 mod rule;
 mod schedule;
 mod start;
+mod transfer;
 
 pub use adam::Adam;
 pub use balls::{into_balls, onto_spheres, widest};
@@ -15,3 +16,4 @@ pub use descent::Descent;
 pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;
+pub use transfer::Transfer;

@@ -149,7 +149,7 @@ pub struct TargetArgs {
     #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
     pub limit: Option<usize>,
 
-    /// Samples that go through the model at once
+    /// Samples that go through the model at once; `assess` halves it where memory runs out
     #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "128")]
     pub batch: usize,
 }

@@ -64,9 +64,6 @@ impl Part {
 
     /// `weights`, outputs by inputs, by each sample's elements.
     pub fn dense(weights: Vec<f32>, bias: Vec<f32>, outputs: usize) -> Option<Part> {
-        if weights.len() > MAX_DENSE {
-            return None;
-        }
         Part::of_first(Kind::Dense(Dense {
             weights,
             bias,
@@ -106,6 +103,13 @@ pub(crate) fn by_channel(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
         [value] => Some(vec![*value; channels]),
         _ => Some(values),
     }
+}
+
+/// Whether a matrix is worth packing.
+pub(crate) fn is_packed(depth: usize, outputs: usize) -> bool {
+    depth
+        .checked_mul(outputs)
+        .is_some_and(|size| size <= MAX_DENSE)
 }
 
 /// A matrix of inputs by outputs, as outputs by inputs.

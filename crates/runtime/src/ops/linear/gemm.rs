@@ -6,7 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left, wrapped};
-use crate::ops::layer::{Inputs, Part, by_output};
+use crate::ops::layer::{Inputs, Part, by_output, is_packed};
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values, is_float};
@@ -75,6 +75,9 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     }
     let transposed = attributes.int_or("transB", 0).ok()? != 0;
     let [depth, outputs] = matrix(inputs.facts.get(1)?.shape(), transposed).ok()?;
+    if !is_packed(depth, outputs) {
+        return None;
+    }
     let mut weights = (inputs.constant)(1)?;
     if !transposed {
         weights = by_output(&weights, depth, outputs);

@@ -6,7 +6,7 @@ use scoville_onnx::{DType, Node};
 
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, pad_left, stretched, wrap, wrapped};
-use crate::ops::layer::{Inputs, Part, by_output};
+use crate::ops::layer::{Inputs, Part, by_output, is_packed};
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Elements, Fact, Facts, Values, on_device};
@@ -25,6 +25,9 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     else {
         return None;
     };
+    if !is_packed(depth, outputs) {
+        return None;
+    }
     let weights = by_output(&(inputs.constant)(1)?, depth, outputs);
     Part::dense(weights, Vec::new(), outputs)
 }

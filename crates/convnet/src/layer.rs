@@ -61,6 +61,17 @@ pub struct Window {
 }
 
 impl Window {
+    /// The window as large as its input, of rows and columns.
+    pub fn whole(size: [usize; 2]) -> Window {
+        Window {
+            kernel: size,
+            stride: size,
+            dilation: [1, 1],
+            begin: [0, 0],
+            end: [0, 0],
+        }
+    }
+
     /// Where the window lies over `rows` x `cols`; `None` where it does not fit.
     pub(crate) fn places(&self, size: [usize; 2]) -> Option<[usize; 2]> {
         let place = |i: usize| {

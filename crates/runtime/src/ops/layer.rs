@@ -79,7 +79,7 @@ impl Part {
             bias: shift,
             filters,
             groups: filters,
-            window: whole_window(&[1, 1]),
+            window: Window::whole([1, 1]),
         });
         Some(Part::Layer(kind, vec![index]))
     }
@@ -116,17 +116,6 @@ pub(crate) fn is_packed(depth: usize, outputs: usize) -> bool {
 pub(crate) fn by_output(weights: &[f32], depth: usize, outputs: usize) -> Vec<f32> {
     let element = |i: usize| weights.get(i % depth * outputs + i / depth).copied();
     (0..weights.len()).map_while(element).collect()
-}
-
-/// A window over a whole input of one or two axes.
-pub(crate) fn whole_window(size: &[usize]) -> Window {
-    Window {
-        kernel: two(size, 1),
-        stride: [1, 1],
-        dilation: [1, 1],
-        begin: [0, 0],
-        end: [0, 0],
-    }
 }
 
 /// One or two numbers as those of rows and columns; of one, the rows have `first`.

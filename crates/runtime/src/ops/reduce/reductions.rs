@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use burn_backend::{Backend, FloatDType, TensorMetadata, get_device_settings, tensor::FloatTensor};
-use scoville_convnet::Kind;
+use scoville_convnet::{Kind, Window};
 use scoville_onnx::{DType, Node};
 
 use super::axes::Reduced;
 use super::rule::{Rule, reduce};
-use crate::ops::layer::{Inputs, Part, whole_window};
+use crate::ops::layer::{Inputs, Part, two};
 use crate::ops::{Context, Parsed};
 
 const NO_ELEMENTS: f32 = f32::INFINITY;
@@ -54,7 +54,7 @@ pub(super) fn mean_layer(inputs: &Inputs) -> Option<Part> {
         .filter(|spatial| matches!(spatial.len(), 1 | 2))?;
     axes.iter().copied().eq(2..x.len()).then_some(())?;
     Part::of_first(Kind::AveragePool {
-        window: whole_window(spatial),
+        window: Window::whole(two(spatial, 1)),
         count_padding: false,
     })
 }

@@ -6,7 +6,7 @@ use scoville_convnet::{self as layer, Kind};
 use scoville_onnx::Node;
 
 use crate::Fault;
-use crate::ops::layer::{Inputs, Part, whole_window};
+use crate::ops::layer::{Inputs, Part, two};
 use crate::ops::normalise::lp;
 use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
@@ -45,7 +45,7 @@ pub(super) fn max_layer(inputs: &Inputs) -> Option<Part> {
 fn global(inputs: &Inputs, kind: impl Fn(layer::Window) -> Kind) -> Option<Part> {
     match inputs.facts.get(0)?.shape() {
         [_, _, spatial @ ..] if matches!(spatial.len(), 1 | 2) => {
-            Part::of_first(kind(whole_window(spatial)))
+            Part::of_first(kind(layer::Window::whole(two(spatial, 1))))
         }
         _ => None,
     }

@@ -1,0 +1,137 @@
+//! Operations in order, their values, and the memory that values share.
+
+use crate::correlate::Correlation;
+use crate::depthwise::Depthwise;
+use crate::end::End;
+use crate::map::{Halo, Map};
+use crate::pool::Pool;
+use crate::simd::Block;
+use crate::winograd::Winograd;
+
+/// Bytes of activations that a group of samples may take between two operations: they are to stay in the second cache.
+const GROUP_BYTES: usize = 512 << 10;
+/// The same where large weights are worth it.
+const MAX_GROUP_BYTES: usize = 16 << 20;
+/// Most samples of a group.
+const MAX_GROUP: usize = 64;
+
+/// Index of a value of a program.
+pub(crate) type Id = usize;
+
+/// One operation of a program.
+#[derive(Debug)]
+pub(crate) struct Op {
+    pub core: Core,
+    pub source: Id,
+    /// A value that is added: what pools start from, and what others add at their end.
+    pub add: Option<Id>,
+    pub to: Id,
+}
+
+/// What an operation computes.
+#[derive(Debug)]
+pub(crate) enum Core {
+    Correlation(Correlation),
+    Depthwise(Depthwise),
+    Winograd(Winograd),
+    Pointwise(End),
+    /// The picks go to the tape from the given place on, a sample.
+    MaxPool(Pool, usize),
+    MaxPoolBack(Pool, usize),
+    AveragePool(Pool),
+    AveragePoolBack(Pool),
+}
+
+impl Core {
+    /// Samples that are run together at least.
+    fn least(&self, to: &Map) -> usize {
+        match self {
+            Core::Correlation(op) => op.least([to.rows, to.cols]),
+            Core::Winograd(op) => op.least([to.rows, to.cols]),
+            _ => 1,
+        }
+    }
+
+    fn halo(&self, source: &Map, to: &Map) -> Halo {
+        let size = [source.rows, source.cols];
+        match self {
+            Core::Correlation(op) => op.halo(size),
+            Core::Depthwise(op) => op.halo(size),
+            Core::Winograd(op) => op.halo(size, [to.rows, to.cols]),
+            _ => Halo::default(),
+        }
+    }
+}
+
+/// Operations in order, from the value `input` to the value `output`.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub ops: Vec<Op>,
+    pub maps: Vec<Map>,
+    pub input: Id,
+    pub output: Id,
+    /// The buffer of each value, and how many there are.
+    pub buffers: Vec<usize>,
+    pub count: usize,
+}
+
+impl Program {
+    /// Blocks that all buffers take for one sample.
+    pub fn work(&self) -> usize {
+        let mut sizes = vec![0; self.count];
+        for (map, &buffer) in self.maps.iter().zip(&self.buffers) {
+            sizes[buffer] = map.size().max(sizes[buffer]);
+        }
+        sizes.iter().sum()
+    }
+
+    /// How many samples run together: as many as stay in the second cache between two operations, more where
+    /// that spares weights from being read again and again.
+    pub fn group(&self) -> usize {
+        let size = |id: Id| self.maps[id].size() * size_of::<Block>();
+        let pairs = self.ops.iter().map(|op| size(op.source) + size(op.to));
+        let bytes = pairs.max().unwrap_or(1).max(1);
+        let least = self.ops.iter().map(|op| op.core.least(&self.maps[op.to]));
+        let least = least.max().unwrap_or(1).min(MAX_GROUP_BYTES / bytes);
+        (GROUP_BYTES / bytes).max(least).clamp(1, MAX_GROUP)
+    }
+}
+
+/// Gives each value the halo that its readers need, and a buffer.
+pub(super) fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -> Program {
+    for op in &ops {
+        let halo = op.core.halo(&maps[op.source], &maps[op.to]);
+        maps[op.source].halo = maps[op.source].halo.or(halo);
+    }
+    let mut last_use = vec![0; maps.len()];
+    for (i, op) in ops.iter().enumerate() {
+        last_use[op.source] = i;
+        op.add.iter().for_each(|&add| last_use[add] = i);
+    }
+    last_use[output] = usize::MAX;
+    let (mut buffers, mut free, mut count) = (vec![0; maps.len()], Vec::new(), 0);
+    let take = |free: &mut Vec<usize>, count: &mut usize| {
+        free.pop().unwrap_or_else(|| {
+            *count += 1;
+            *count - 1
+        })
+    };
+    buffers[input] = take(&mut free, &mut count);
+    for (i, op) in ops.iter().enumerate() {
+        buffers[op.to] = take(&mut free, &mut count);
+        let mut read = [Some(op.source), op.add];
+        if op.add == Some(op.source) {
+            read[1] = None;
+        }
+        let done = read.into_iter().flatten().filter(|&id| last_use[id] == i);
+        free.extend(done.map(|id| buffers[id]));
+    }
+    Program {
+        ops,
+        maps,
+        input,
+        output,
+        buffers,
+        count,
+    }
+}

@@ -1,0 +1,306 @@
+//! The attacks by name: one row an attack.
+
+mod rows;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use scoville_kernels::Norm;
+
+use crate::{BlackBox, WhiteBox};
+use rows::ROWS;
+
+/// What an attack must reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Logits or probabilities.
+    Scores,
+    /// Input gradients.
+    Gradients,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Access::Scores => "scores",
+            Access::Gradients => "gradients",
+        })
+    }
+}
+
+/// An attack, ready to run with what it needs.
+pub enum Algorithm {
+    WhiteBox(Box<dyn WhiteBox>),
+    BlackBox(Box<dyn BlackBox>),
+}
+
+/// An attack with its parameters.
+pub struct Attack {
+    pub row: &'static Row,
+    pub algorithm: Algorithm,
+    values: Values,
+}
+
+impl Attack {
+    fn new(row: &'static Row, values: Values) -> Self {
+        Self {
+            row,
+            algorithm: (row.build)(&values),
+            values,
+        }
+    }
+
+    /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
+    pub fn is_minimal(&self) -> bool {
+        match &self.algorithm {
+            Algorithm::WhiteBox(attack) => attack.is_minimal(),
+            Algorithm::BlackBox(_) => false,
+        }
+    }
+
+    /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged.
+    pub fn doubled(&self) -> Option<Attack> {
+        let mut values = self.values.clone();
+        *values.0.get_mut("steps")? *= 2.0;
+        Some(Attack::new(self.row, values))
+    }
+}
+
+/// `apgd-ce (100 steps, 5 restarts)`.
+impl fmt::Display for Attack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.row.parameters.is_empty() {
+            return f.write_str(self.row.name);
+        }
+        write!(f, "{} ({})", self.row.name, self.values.describe(self.row))
+    }
+}
+
+/// One attack of the registry.
+pub struct Row {
+    pub name: &'static str,
+    /// The ATLAS technique that it emulates.
+    pub technique: &'static str,
+    pub access: Access,
+    pub norms: &'static [Norm],
+    /// The fewest classes of a model that its loss is defined for.
+    pub least_classes: usize,
+    /// Parameters with their defaults.
+    pub parameters: &'static [Parameter],
+    /// First author and year, and where to read it.
+    pub paper: &'static str,
+    build: fn(&Values) -> Algorithm,
+}
+
+/// A parameter of an attack.
+pub struct Parameter {
+    pub name: &'static str,
+    pub default: f64,
+    /// Least and most value.
+    pub range: (f64, f64),
+    pub whole: bool,
+}
+
+const fn whole(name: &'static str, default: f64, most: f64) -> Parameter {
+    Parameter {
+        name,
+        default,
+        range: (1.0, most),
+        whole: true,
+    }
+}
+
+const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter {
+    Parameter {
+        name,
+        default,
+        range,
+        whole: false,
+    }
+}
+
+/// Every attack.
+pub fn rows() -> &'static [Row] {
+    ROWS
+}
+
+/// An attack that was asked for in a way that cannot be.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum AttackError {
+    #[error("no attack is called `{name}`; there are {known}")]
+    Unknown { name: String, known: String },
+    #[error("no suite is called `{text}`; there are {known}")]
+    Version { text: String, known: String },
+    #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
+    Syntax { attack: String, text: String },
+    #[error("{attack} has no parameter `{key}`; it has {known}")]
+    Parameter {
+        attack: &'static str,
+        key: String,
+        known: String,
+    },
+    #[error("{attack}: {key}={value} must be {wanted}")]
+    Value {
+        attack: &'static str,
+        key: &'static str,
+        value: String,
+        wanted: String,
+    },
+}
+
+/// Parses one attack, `NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
+pub fn parse(text: &str) -> Result<Attack, AttackError> {
+    let mut words = text.split(':');
+    let name = words.next().unwrap_or_default().trim();
+    let row = ROWS
+        .iter()
+        .find(|row| row.name == name)
+        .ok_or_else(|| AttackError::Unknown {
+            name: name.into(),
+            known: list(ROWS.iter().map(|row| row.name).chain(["autoattack"])),
+        })?;
+    let mut values = Values::defaults(row);
+    for word in words {
+        let (key, value) = word.split_once('=').ok_or_else(|| AttackError::Syntax {
+            attack: text.into(),
+            text: word.into(),
+        })?;
+        values.set(row, key.trim(), value.trim())?;
+    }
+    Ok(Attack::new(row, values))
+}
+
+#[derive(Clone)]
+struct Values(BTreeMap<&'static str, f64>);
+
+impl Values {
+    fn defaults(row: &Row) -> Self {
+        Self(row.parameters.iter().map(|p| (p.name, p.default)).collect())
+    }
+
+    fn set(&mut self, row: &Row, key: &str, text: &str) -> Result<(), AttackError> {
+        let parameter = row
+            .parameters
+            .iter()
+            .find(|p| p.name == key)
+            .ok_or_else(|| {
+                let known = list(row.parameters.iter().map(|p| p.name));
+                AttackError::Parameter {
+                    attack: row.name,
+                    key: key.into(),
+                    known: if known.is_empty() {
+                        "none".into()
+                    } else {
+                        known
+                    },
+                }
+            })?;
+        let (least, most) = parameter.range;
+        let value = text
+            .parse::<f64>()
+            .ok()
+            .filter(|v| (least..=most).contains(v) && (!parameter.whole || v.fract() == 0.0));
+        let value = value.ok_or_else(|| AttackError::Value {
+            attack: row.name,
+            key: parameter.name,
+            value: text.into(),
+            wanted: format!(
+                "a {}number from {least} to {most}",
+                if parameter.whole { "whole " } else { "" }
+            ),
+        })?;
+        self.0.insert(parameter.name, value);
+        Ok(())
+    }
+
+    fn double(&self, name: &str) -> f64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    fn real(&self, name: &str) -> f32 {
+        self.double(name) as f32
+    }
+
+    fn whole(&self, name: &str) -> usize {
+        self.double(name) as usize
+    }
+
+    fn describe(&self, row: &Row) -> String {
+        list(row.parameters.iter().map(|p| {
+            let value = self.double(p.name);
+            match (p.whole, value == 1.0) {
+                (true, true) => format!("1 {}", singular(p.name)),
+                (true, false) => format!("{value} {}", p.name),
+                (false, _) => format!("{} {value}", p.name),
+            }
+        }))
+    }
+}
+
+fn singular(plural: &str) -> &str {
+    match plural {
+        "queries" => "query",
+        other => other.strip_suffix('s').unwrap_or(other),
+    }
+}
+
+fn list<T: Into<String>>(words: impl Iterator<Item = T>) -> String {
+    words.map(Into::into).collect::<Vec<String>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_defaults_are_allowed() {
+        for (i, row) in ROWS.iter().enumerate() {
+            assert!(ROWS[..i].iter().all(|other| other.name != row.name));
+            let attack = parse(row.name).unwrap();
+            let white = matches!(attack.algorithm, Algorithm::WhiteBox(_));
+            assert_eq!(white, row.access == Access::Gradients, "{}", row.name);
+            for p in row.parameters {
+                assert!(
+                    (p.range.0..=p.range.1).contains(&p.default),
+                    "{}.{}",
+                    row.name,
+                    p.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_and_described() {
+        let attack = parse("apgd-ce:steps=50:restarts=5").unwrap();
+        assert_eq!(attack.to_string(), "apgd-ce (50 steps, 5 restarts)");
+        assert_eq!(
+            parse("square:queries=1").unwrap().to_string(),
+            "square (1 query, schedule 1)"
+        );
+        assert_eq!(parse("fgsm").unwrap().to_string(), "fgsm");
+        assert_eq!(
+            attack.doubled().unwrap().to_string(),
+            "apgd-ce (100 steps, 5 restarts)"
+        );
+        assert!(parse("fgsm").unwrap().doubled().is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let message = |text: &str| parse(text).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message("pgdd").contains("`pgdd`"));
+        assert!(message("pgd:steps").contains("KEY=VALUE"));
+        assert!(message("pgd:stepz=3").contains("`stepz`"));
+        for text in [
+            "pgd:steps=0",
+            "pgd:steps=1.5",
+            "pgd:steps=x",
+            "pgd:step=nan",
+            "pgd:step=-1",
+        ] {
+            assert!(message(text).contains("must be"), "{text}");
+        }
+        assert!(message("fgsm:steps=1").contains("none"));
+    }
+}

@@ -9,8 +9,6 @@ struct Params {
 
 const MULTIPLY = 0u;
 const LOWER = 1u;
-const WITHIN = 2u;
-const SHRINK = 3u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> a: array<f32>;
@@ -35,8 +33,6 @@ fn main(
     switch params.function {
         case MULTIPLY: { a[i] = v * w; }
         case LOWER: { a[i] = select(v, w, w < v); }
-        case WITHIN: { a[i] = max(min(v, w), -w); }
-        case SHRINK: { a[i] = sign(v) * max(abs(v) - w, 0.0); }
-        default: { a[i] = select(0.0, v, abs(v) > w); }
+        default: { a[i] = max(min(v, w), -w); }
     }
 }

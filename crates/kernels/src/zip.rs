@@ -5,7 +5,6 @@ use rayon::prelude::*;
 
 use crate::array::row_grain;
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::sign;
 use crate::{Array, Device, Error};
 
 const KERNEL: &str = "zip";
@@ -20,11 +19,6 @@ pub enum Zip {
     Lower = 1,
     /// `a` moved into `[-b, b]`: the projection to a Linf ball.
     Within = 2,
-    /// `a` moved towards 0 by `b`, and no further (soft threshold): with [`threshold`](crate::threshold()) the projection
-    /// to an L1 ball.
-    Shrink = 3,
-    /// `a` where `|a| > b`, else 0 (hard threshold): with [`threshold`](crate::threshold()) the projection to an L0 ball.
-    Keep = 4,
 }
 
 #[repr(C)]
@@ -70,8 +64,6 @@ fn twin(a: &mut [f32], f: Zip, b: &[f32]) {
         Zip::Multiply => each(a, b, |a, b| a * b),
         Zip::Lower => each(a, b, |a, b| if b < a { b } else { a }),
         Zip::Within => each(a, b, |a, b| a.min(b).max(-b)),
-        Zip::Shrink => each(a, b, |a, b| sign(a) * (a.abs() - b).max(0.0)),
-        Zip::Keep => each(a, b, |a, b| if a.abs() > b { a } else { 0.0 }),
     }
 }
 
@@ -87,23 +79,13 @@ mod tests {
     use super::*;
     use crate::testing::{self, Random, assert_close};
 
-    const ALL: [Zip; 5] = [
-        Zip::Multiply,
-        Zip::Lower,
-        Zip::Within,
-        Zip::Shrink,
-        Zip::Keep,
-    ];
+    const ALL: [Zip; 3] = [Zip::Multiply, Zip::Lower, Zip::Within];
 
     fn naive(f: Zip, a: f32, b: f32) -> f32 {
         match f {
             Zip::Multiply => a * b,
             Zip::Lower => a.min(b),
             Zip::Within => a.clamp(-b, b),
-            Zip::Shrink if a > 0.0 => (a - b).max(0.0),
-            Zip::Shrink => (a + b).min(0.0),
-            Zip::Keep if a > b || a < -b => a,
-            Zip::Keep => 0.0,
         }
     }
 

@@ -141,7 +141,7 @@ where
             program.plan(vec![recipe.feed(batch)], &[recipe.output.as_str()])
         })?;
         if recipe.baked.is_some() {
-            program.lift_reshapes(&exported);
+            program.lift(&exported);
         }
         let (shape, classes) = sample_output(&exported, batch)?;
         let mut network = Network {

@@ -54,7 +54,7 @@ impl<B: Backend> Program<B> {
     /// batch stands is what is left over, and each Concat of samples with what is the same for all
     /// of them so that this is stretched to as many as there are: the same function at the exported
     /// batch, and defined at any other.
-    pub fn lift_reshapes(&mut self, exported: &Plan) {
+    pub fn lift(&mut self, exported: &Plan) {
         let (samples, _) = self.follow(exported);
         for i in 0..self.steps.len() {
             if let Some(target) = self.lifted_target(i, exported, &samples) {

@@ -2,9 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_attacks::evasion::{
-    apgd::apgd, fab::Fab, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd, square::Square,
-};
+use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use scoville_attacks::evasion::{nearest::fab::Fab, scores::square::Square};
 use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, white_box};
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Loss, Norm, adapters};

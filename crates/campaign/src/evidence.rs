@@ -160,7 +160,7 @@ impl Probe<'_> {
     /// FGSM must not break what the iterative attacks could not.
     fn single_step(&self, broken: &[Option<usize>]) -> Result<Finding, Error> {
         let rung = self.middle();
-        let fgsm = scoville_attacks::evasion::fgsm::fgsm();
+        let fgsm = scoville_attacks::evasion::gradients::fgsm::fgsm();
         let found = white_box(
             &fgsm,
             self.target,

@@ -10,6 +10,16 @@ use scoville_kernels::Norm;
 use crate::{BlackBox, WhiteBox};
 use rows::ROWS;
 
+/// Norms of attacks that know both balls.
+pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
+pub(crate) const LINF: &[Norm] = &[Norm::Linf];
+pub(crate) const L2: &[Norm] = &[Norm::L2];
+
+/// ATLAS: Craft Adversarial Data, White-Box Optimization.
+pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
+/// ATLAS: Craft Adversarial Data, Black-Box Optimization.
+pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+
 /// What an attack must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
@@ -89,7 +99,7 @@ pub struct Row {
     pub parameters: &'static [Parameter],
     /// First author and year, and where to read it.
     pub paper: &'static str,
-    build: fn(&Values) -> Algorithm,
+    pub(crate) build: fn(&Values) -> Algorithm,
 }
 
 /// A parameter of an attack.
@@ -101,7 +111,7 @@ pub struct Parameter {
     pub whole: bool,
 }
 
-const fn whole(name: &'static str, default: f64, most: f64) -> Parameter {
+pub(crate) const fn whole(name: &'static str, default: f64, most: f64) -> Parameter {
     Parameter {
         name,
         default,
@@ -110,7 +120,7 @@ const fn whole(name: &'static str, default: f64, most: f64) -> Parameter {
     }
 }
 
-const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter {
+pub(crate) const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter {
     Parameter {
         name,
         default,
@@ -170,8 +180,9 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
     Ok(Attack::new(row, values))
 }
 
+/// The values of an attack's parameters.
 #[derive(Clone)]
-struct Values(BTreeMap<&'static str, f64>);
+pub struct Values(BTreeMap<&'static str, f64>);
 
 impl Values {
     fn defaults(row: &Row) -> Self {
@@ -213,15 +224,15 @@ impl Values {
         Ok(())
     }
 
-    fn double(&self, name: &str) -> f64 {
+    pub(crate) fn double(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    fn real(&self, name: &str) -> f32 {
+    pub(crate) fn real(&self, name: &str) -> f32 {
         self.double(name) as f32
     }
 
-    fn whole(&self, name: &str) -> usize {
+    pub(crate) fn whole(&self, name: &str) -> usize {
         self.double(name) as usize
     }
 

@@ -5,6 +5,18 @@
 use scoville_kernels::Loss;
 
 use crate::parts::{Descent, Rule, Start};
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+
+pub const ROW: Row = Row {
+    name: "mi-fgsm",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
+    paper: "Dong 2018, arXiv:1710.06081",
+    build: |v| Algorithm::WhiteBox(Box::new(mi_fgsm(v.whole("steps"), v.real("decay")))),
+};
 
 /// MI-FGSM with `steps` steps of eps / `steps` and momentum `decay`.
 pub fn mi_fgsm(steps: usize, decay: f32) -> Descent {

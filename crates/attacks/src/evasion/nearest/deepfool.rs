@@ -9,7 +9,29 @@ use scoville_kernels::{
 };
 use scoville_targets::{Evaluation, Gradients};
 
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
+
+pub const ROW: Row = Row {
+    name: "deepfool",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[
+        whole("steps", 50.0, 1e6),
+        whole("candidates", 9.0, 1e4),
+        real("overshoot", 0.02, (0.0, 10.0)),
+    ],
+    paper: "Moosavi-Dezfooli 2016, arXiv:1511.04599",
+    build: |v| {
+        Algorithm::WhiteBox(Box::new(DeepFool {
+            steps: v.whole("steps"),
+            candidates: v.whole("candidates"),
+            overshoot: v.real("overshoot"),
+        }))
+    },
+};
 
 /// Added to each distance, so that a boundary is crossed in spite of rounding.
 const MARGIN: f32 = 1e-4;

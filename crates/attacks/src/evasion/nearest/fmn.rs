@@ -11,7 +11,24 @@ use scoville_kernels::{
 use scoville_targets::{Evaluation, Gradients};
 
 use crate::parts::{cosine, into_balls, widest};
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox};
+
+pub const ROW: Row = Row {
+    name: "fmn",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+    paper: "Pintor 2021, arXiv:2102.12827",
+    build: |v| {
+        Algorithm::WhiteBox(Box::new(Fmn {
+            steps: v.whole("steps"),
+            gamma: v.real("gamma"),
+        }))
+    },
+};
 
 /// The lengths of the first and last step in L2, and the last change of the radius.
 const STEP: (f32, f32) = (1.0, 0.01);

@@ -7,7 +7,24 @@ use scoville_kernels::{Array, Loss, Map, Reduce, combine, head, map, reduce_rows
 use scoville_targets::Gradients;
 
 use crate::parts::{cosine, onto_spheres, widest};
+use crate::registry::{Access, Algorithm, L2, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox};
+
+pub const ROW: Row = Row {
+    name: "ddn",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: L2,
+    least_classes: 2,
+    parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+    paper: "Rony 2019, arXiv:1811.09600",
+    build: |v| {
+        Algorithm::WhiteBox(Box::new(Ddn {
+            steps: v.whole("steps"),
+            gamma: v.real("gamma"),
+        }))
+    },
+};
 
 /// The radius of the first sphere, and the lengths of the first and last step.
 const FIRST_RADIUS: f32 = 1.0;

@@ -5,6 +5,18 @@
 use scoville_kernels::Loss;
 
 use crate::parts::{Descent, Rule, Start};
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+
+pub const ROW: Row = Row {
+    name: "bim",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[whole("steps", 10.0, 1e6), real("step", 0.2, (1e-6, 10.0))],
+    paper: "Kurakin 2017, arXiv:1607.02533",
+    build: |v| Algorithm::WhiteBox(Box::new(bim(v.whole("steps"), v.real("step")))),
+};
 
 /// BIM with `steps` steps of `step` times eps.
 pub fn bim(steps: usize, step: f32) -> Descent {

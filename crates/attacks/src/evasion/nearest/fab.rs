@@ -7,7 +7,29 @@ use scoville_kernels::{Array, Ball, Loss, fab_step, head, retreat, rivals, withi
 use scoville_targets::Gradients;
 
 use crate::parts::Start;
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
+
+pub const ROW: Row = Row {
+    name: "fab-t",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: Loss::TargetedMargin.least_classes(),
+    parameters: &[
+        whole("steps", 100.0, 1e6),
+        whole("targets", 9.0, 1e4),
+        whole("restarts", 1.0, 1e4),
+    ],
+    paper: "Croce 2020, arXiv:1907.02044",
+    build: |v| {
+        Algorithm::WhiteBox(Box::new(Fab {
+            steps: v.whole("steps"),
+            targets: v.whole("targets"),
+            restarts: v.whole("restarts"),
+        }))
+    },
+};
 
 /// What is kept of the way from the clean sample after a misclassified point.
 const BACKWARD: f32 = 0.9;

@@ -9,7 +9,27 @@ use scoville_kernels::{
 };
 use scoville_targets::Scores;
 
+use crate::registry::{Access, Algorithm, BLACK_BOX, BOTH, Row, real, whole};
 use crate::{BlackBox, Error, Search, search::gather_in_place};
+
+pub const ROW: Row = Row {
+    name: "square",
+    technique: BLACK_BOX,
+    access: Access::Scores,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[
+        whole("queries", 1000.0, 1e7),
+        real("schedule", 1.0, (1e-3, 1e3)),
+    ],
+    paper: "Andriushchenko 2020, arXiv:1912.00049",
+    build: |v| {
+        Algorithm::BlackBox(Box::new(Square {
+            queries: v.whole("queries"),
+            schedule: v.double("schedule"),
+        }))
+    },
+};
 
 /// The share of the image that the first window covers.
 const FIRST_SHARE: f64 = 0.8;

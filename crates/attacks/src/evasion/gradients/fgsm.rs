@@ -5,6 +5,18 @@
 use scoville_kernels::Loss;
 
 use crate::parts::{Descent, Rule, Start};
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX};
+
+pub const ROW: Row = Row {
+    name: "fgsm",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[],
+    paper: "Goodfellow 2015, arXiv:1412.6572",
+    build: |_| Algorithm::WhiteBox(Box::new(fgsm())),
+};
 
 /// FGSM. In L2 the step follows the normalised gradient.
 pub fn fgsm() -> Descent {

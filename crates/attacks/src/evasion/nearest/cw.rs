@@ -7,7 +7,29 @@ use scoville_kernels::{Array, Ball, Loss, Map, Zip, claim, combine, head, map, s
 use scoville_targets::Gradients;
 
 use crate::parts::Adam;
+use crate::registry::{Access, Algorithm, L2, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox};
+
+pub const ROW: Row = Row {
+    name: "cw",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: L2,
+    least_classes: 2,
+    parameters: &[
+        whole("steps", 200.0, 1e6),
+        whole("searches", 9.0, 100.0),
+        real("rate", 0.01, (1e-6, 10.0)),
+    ],
+    paper: "Carlini 2017, arXiv:1608.04644",
+    build: |v| {
+        Algorithm::WhiteBox(Box::new(CarliniWagner {
+            steps: v.whole("steps"),
+            searches: v.whole("searches"),
+            rate: v.real("rate"),
+        }))
+    },
+};
 
 /// The first c, and how it grows until a sample is misclassified.
 const FIRST_CONSTANT: f32 = 1e-3;

@@ -1,0 +1,62 @@
+//! Auto-PGD: momentum steps whose length halves where progress stalls, from the best point so far. No step size to tune.
+//!
+//! Croce & Hein 2020b, <https://arxiv.org/abs/2003.01690>.
+
+use scoville_kernels::Loss;
+
+use crate::parts::{Descent, Rule, Start};
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
+
+pub const APGD_CE: Row = Row {
+    name: "apgd-ce",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+    paper: "Croce 2020, arXiv:2003.01690",
+    build: |v| {
+        let attack = apgd(Loss::CrossEntropy, v.whole("steps"), v.whole("restarts"));
+        Algorithm::WhiteBox(Box::new(attack))
+    },
+};
+
+pub const APGD_DLR: Row = Row {
+    name: "apgd-dlr",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: Loss::Dlr.least_classes(),
+    parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+    paper: "Croce 2020, arXiv:2003.01690",
+    build: |v| {
+        let attack = apgd(Loss::Dlr, v.whole("steps"), v.whole("restarts"));
+        Algorithm::WhiteBox(Box::new(attack))
+    },
+};
+
+pub const APGD_T: Row = Row {
+    name: "apgd-t",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: Loss::TargetedDlr.least_classes(),
+    parameters: &[whole("steps", 100.0, 1e6), whole("targets", 9.0, 1e4)],
+    paper: "Croce 2020, arXiv:2003.01690",
+    build: |v| {
+        let attack = apgd(Loss::TargetedDlr, v.whole("steps"), v.whole("targets"));
+        Algorithm::WhiteBox(Box::new(attack))
+    },
+};
+
+/// APGD on `loss` with `steps` iterations and `restarts` random starts on the ball's surface, each towards another class
+/// if the loss is targeted.
+pub fn apgd(loss: Loss, steps: usize, restarts: usize) -> Descent {
+    Descent {
+        loss,
+        start: Start::Surface,
+        rule: Rule::Auto { iterations: steps },
+        steps,
+        restarts,
+    }
+}

@@ -1,0 +1,11 @@
+//! Attacks that climb a loss inside a ball, with input gradients.
+
+pub mod apgd;
+pub mod bim;
+pub mod fgsm;
+pub mod mi_fgsm;
+pub mod ni_fgsm;
+pub mod pgd;
+pub mod si_ni_fgsm;
+pub mod ti_fgsm;
+pub mod vmi_fgsm;

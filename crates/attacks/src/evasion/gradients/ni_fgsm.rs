@@ -1,0 +1,28 @@
+//! Nesterov iterative FGSM: MI-FGSM with gradients taken where the momentum leads.
+//!
+//! Lin et al. 2020, <https://arxiv.org/abs/1908.06281>.
+
+use crate::parts::Transfer;
+use crate::registry::{Access, Algorithm, LINF, Row, WHITE_BOX, real, whole};
+
+pub const ROW: Row = Row {
+    name: "ni-fgsm",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: LINF,
+    least_classes: 2,
+    parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
+    paper: "Lin 2020, arXiv:1908.06281",
+    build: |v| {
+        let (steps, decay) = (v.whole("steps"), v.real("decay"));
+        Algorithm::WhiteBox(Box::new(ni_fgsm(steps, decay)))
+    },
+};
+
+/// NI-FGSM with `steps` steps of eps / `steps` and momentum `decay`.
+pub fn ni_fgsm(steps: usize, decay: f32) -> Transfer {
+    Transfer {
+        lookahead: true,
+        ..Transfer::new(steps, decay)
+    }
+}

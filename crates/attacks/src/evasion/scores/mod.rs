@@ -1,0 +1,3 @@
+//! Attacks from scores alone.
+
+pub mod square;

@@ -364,6 +364,7 @@ impl Network<Host> {
             return Ok(None);
         }
         let x = noise(1, recipe.prologue.sample().iter().product())?;
+        self.program.rewind();
         let slow = match self.run(&x, End::Output) {
             Ok(slow) => slow.to_vec()?,
             Err(error) => {
@@ -372,6 +373,7 @@ impl Network<Host> {
             }
         };
         self.set_segments(segments);
+        self.program.rewind();
         if agree(&self.run(&x, End::Output)?.to_vec()?, &slow) {
             return Ok(None);
         }

@@ -68,10 +68,16 @@ impl Attack {
         }
     }
 
-    /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged.
-    pub fn doubled(&self) -> Option<Attack> {
+    /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged. One
+    /// restart and the three likeliest targets show that as well as all of them.
+    pub fn longer(&self) -> Option<Attack> {
         let mut values = self.values.clone();
         *values.0.get_mut("steps")? *= 2.0;
+        for (name, most) in [("restarts", 1.0), ("targets", 3.0)] {
+            if let Some(value) = values.0.get_mut(name) {
+                *value = value.min(most);
+            }
+        }
         Some(Attack::new(self.row, values))
     }
 }
@@ -291,10 +297,15 @@ mod tests {
         );
         assert_eq!(parse("fgsm").unwrap().to_string(), "fgsm");
         assert_eq!(
-            attack.doubled().unwrap().to_string(),
-            "apgd-ce (100 steps, 5 restarts)"
+            attack.longer().unwrap().to_string(),
+            "apgd-ce (100 steps, 1 restart)"
         );
-        assert!(parse("fgsm").unwrap().doubled().is_none());
+        let targeted = parse("apgd-t:steps=10:targets=9").unwrap().longer();
+        assert_eq!(
+            targeted.unwrap().to_string(),
+            "apgd-t (20 steps, 3 targets)"
+        );
+        assert!(parse("fgsm").unwrap().longer().is_none());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use scoville_report::event::{
 use scoville_targets::{Labels, Metered, ModelTarget, Scores, Spent};
 
 use crate::clean::Clean;
-use crate::evidence::{PROBE, Probe, run_attack};
+use crate::evidence::{PROBE, Probe};
 use crate::order::{attack_seed, shuffled};
 use crate::tally::{Broken, Size, Tally};
 use crate::{EVASION, Error, Plan};
@@ -357,7 +357,7 @@ impl<'a, 'e> Run<'a, 'e> {
             seed: attack_seed(self.plan.seed, attack.row.name, eps),
             stop: self.stop,
         };
-        let found = run_attack(attack, self.target, &problem);
+        let found = attack.run(self.target, &problem);
         self.tallies[t].spend(
             self.target.spent().since(spent),
             since.elapsed().as_secs_f64(),
@@ -419,8 +419,8 @@ impl<'a, 'e> Run<'a, 'e> {
     fn check_probe(&mut self) -> Result<(), Error> {
         let Batch { ids, x, y, .. } = std::mem::take(&mut self.probe);
         let white_box = self
-            .family(Access::Gradients)
-            .map(|_| self.probe_broken.clone());
+            .has(Access::Gradients)
+            .then(|| self.probe_broken.clone());
         let (plan, target, stop) = (self.plan, self.target, self.stop);
         self.findings = Probe {
             ids,

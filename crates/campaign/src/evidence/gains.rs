@@ -6,7 +6,7 @@ use scoville_attacks::evasion::scores::square::Square;
 use scoville_attacks::{Access, Algorithm, Attack, Problem, Success, black_box, white_box};
 use scoville_kernels::{Loss, Norm};
 
-use super::{Open, Probe, finding, not_run, run_attack};
+use super::{Open, Probe, finding, not_run};
 use crate::Error;
 
 impl Probe<'_> {
@@ -45,7 +45,7 @@ impl Probe<'_> {
         }
         let mut left = standing.clone();
         for attack in &longer {
-            let run = |problem: &Problem<'_>| run_attack(attack, self.target, problem);
+            let run = |problem: &Problem<'_>| Ok(attack.run(self.target, problem)?);
             left = self.left_by(left, attack.row.name, eps, run)?;
         }
         let gain = standing.len() - left.len();
@@ -90,7 +90,7 @@ impl Probe<'_> {
         let all = 0..self.n();
         let mut left: Vec<usize> = all.filter(|&row| broken[row].is_none()).collect();
         for attack in self.attacks() {
-            let run = |problem: &Problem<'_>| run_attack(attack, self.target, problem);
+            let run = |problem: &Problem<'_>| Ok(attack.run(self.target, problem)?);
             left = self.left_by(left, "check unbounded", eps, run)?;
         }
         let detail = format!("{} of {} samples stand at eps {eps}", left.len(), self.n());

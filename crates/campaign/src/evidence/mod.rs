@@ -7,7 +7,7 @@ mod gains;
 use std::sync::atomic::AtomicBool;
 
 use scoville_atlas::evidence::{Check, Finding, Outcome};
-use scoville_attacks::{Algorithm, Attack, Problem, Success, black_box, white_box};
+use scoville_attacks::Problem;
 use scoville_targets::Gradients;
 
 use crate::order::attack_seed;
@@ -90,18 +90,6 @@ impl Open {
             stop: probe.stop,
         }
     }
-}
-
-/// Runs an attack with the access that it needs.
-pub fn run_attack(
-    attack: &Attack,
-    target: &dyn Gradients,
-    problem: &Problem<'_>,
-) -> Result<Vec<Success>, Error> {
-    Ok(match &attack.algorithm {
-        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem)?,
-        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem)?,
-    })
 }
 
 /// A check that was made: `warned` when it found something.

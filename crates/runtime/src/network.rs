@@ -423,10 +423,10 @@ where
             // is `by_logits`: a vector-Jacobian product without a sum.
             let root = B::float_mul(logits, B::from_inner(by_logits));
             let mut gradients = B::backward(root);
-            let gradient = B::grad_remove(&leaf, &mut gradients).ok_or_else(|| Error::Backend {
-                during: "the backward pass",
-                message: "no gradient reached the input".into(),
-            })?;
+            // A graph through which no gradient passes is piecewise constant.
+            let Some(gradient) = B::grad_remove(&leaf, &mut gradients) else {
+                return Ok(Array::zeros(&x.device(), n, x.cols())?);
+            };
             let gradient = <B::InnerBackend as Bridge>::export(gradient, n, x.cols())?;
             match &self.scaling {
                 Some(scaling) => scaling.back(&gradient),

@@ -77,14 +77,20 @@ impl Attack {
         }
     }
 
-    /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged.
-    pub fn doubled(&self) -> Option<Attack> {
+    /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged. One
+    /// restart and the three likeliest targets show that as well as all of them.
+    pub fn longer(&self) -> Option<Attack> {
         let mut values = self.values.clone();
         *values.0.get_mut("steps")? *= 2.0;
-        let doubled = Attack::new(self.row, values).under(self.technique);
+        for (name, most) in [("restarts", 1.0), ("targets", 3.0)] {
+            if let Some(value) = values.0.get_mut(name) {
+                *value = value.min(most);
+            }
+        }
+        let longer = Attack::new(self.row, values).under(self.technique);
         Some(Attack {
             eot: self.eot,
-            ..doubled
+            ..longer
         })
     }
 
@@ -357,11 +363,16 @@ mod tests {
         );
         assert_eq!(parse("fgsm").unwrap().to_string(), "fgsm");
         assert_eq!(
-            attack.doubled().unwrap().to_string(),
-            "apgd-ce (100 steps, 5 restarts)"
+            attack.longer().unwrap().to_string(),
+            "apgd-ce (100 steps, 1 restart)"
         );
-        assert!(parse("fgsm").unwrap().doubled().is_none());
-        let mean = parse("pgd:eot=20").unwrap().doubled().unwrap();
+        let targeted = parse("apgd-t:steps=10:targets=9").unwrap().longer();
+        assert_eq!(
+            targeted.unwrap().to_string(),
+            "apgd-t (20 steps, 3 targets)"
+        );
+        assert!(parse("fgsm").unwrap().longer().is_none());
+        let mean = parse("pgd:eot=20").unwrap().longer().unwrap();
         assert!(mean.to_string().ends_with(", mean of 20 gradients)"));
     }
 

@@ -20,6 +20,8 @@ pub use run::{Emit, Finished, Manifest, run};
 pub enum Error {
     #[error(transparent)]
     Attack(#[from] scoville_attacks::Error),
+    #[error(transparent)]
+    Data(#[from] scoville_data::Error),
     #[error("cannot write the results: {0}")]
     Output(#[from] std::io::Error),
     #[error(

@@ -24,12 +24,14 @@ pub struct Loaded {
     pub raw: bool,
 }
 
-/// Opens the device, loads the model and reads the data.
+/// Opens the device, loads the model and checks the data.
 pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let spec = spec(&args.model)?;
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
     let data = data(args, &spec, &graph)?;
+    let raw = spec.raw.unwrap_or(false);
+    let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
     let device = Device::open(&args.device).or_fail(Exit::Unreachable, "--device")?;
     let input = spec
         .input(Some(data.shape.clone()))
@@ -43,7 +45,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         .or_fail(Exit::Internal, &name)?;
     let model = target.inner().model();
     Ok(Loaded {
-        raw: spec.raw.unwrap_or(false),
+        raw,
         target_info: TargetInfo {
             name,
             sha256,
@@ -57,7 +59,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         },
         data_info: DataInfo {
             name: data.name.clone(),
-            sha256: data.sha256(),
+            sha256: data_sha256,
             samples: data.len(),
         },
         device_info: DeviceInfo {
@@ -148,13 +150,9 @@ fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, 
         }
     };
     let hint = sample_shape(graph, spec);
-    let data = source
+    source
         .load(hint.as_deref(), args.limit)
-        .or_fail(Exit::BadInput, "")?;
-    if !spec.raw.unwrap_or(false) {
-        check_pixels(&data)?;
-    }
-    Ok(data)
+        .or_fail(Exit::BadInput, "")
 }
 
 fn default_source() -> Result<Source, Failure> {
@@ -180,20 +178,6 @@ fn sample_shape(graph: &Graph, spec: &TargetSpec) -> Option<Vec<usize>> {
         &[h, w, c] if channels_last => vec![c, h, w],
         _ => shape,
     })
-}
-
-fn check_pixels(data: &Dataset) -> Result<(), Failure> {
-    match data.x.iter().position(|v| !(0.0..=1.0).contains(v)) {
-        None => Ok(()),
-        Some(at) => Err(Failure::new(
-            Exit::BadInput,
-            format!(
-                "{}: value {} at position {at} is no pixel in [0,1]; give pixels with --mean and --std, or --raw to \
-                 `predict` when the data are the model's input as they stand",
-                data.name, data.x[at]
-            ),
-        )),
-    }
 }
 
 /// What happens to pixels on their way into the model.

@@ -61,9 +61,18 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let mut sinks = Sinks::new(args.format);
     let mut emit = |event: &Event| sinks.event(event);
     let finished = scoville_campaign::run(&plan, &target, &data, manifest, &stop, &mut emit)
-        .or_fail(Exit::Internal, "")?;
+        .map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
+}
+
+/// Why a run ended early. Data are read while it goes on, and may be gone or changed by then.
+fn failure(error: scoville_campaign::Error) -> Failure {
+    let exit = match error {
+        scoville_campaign::Error::Data(_) => Exit::BadInput,
+        _ => Exit::Internal,
+    };
+    Failure::new(exit, error.to_string())
 }
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {

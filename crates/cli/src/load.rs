@@ -12,11 +12,14 @@ use scoville_targets::{Metered, ModelTarget, TargetSpec};
 use crate::args::{ModelArgs, TargetArgs};
 use crate::builtin;
 use crate::exit::{Exit, Failure, OrFail};
+use crate::parse::Batch;
 
 /// A target that is ready to be asked, and the data to ask it with.
 pub struct Loaded {
     pub target: Metered<ModelTarget>,
     pub data: Dataset,
+    /// Samples that go to the device at once.
+    pub batch: usize,
     pub target_info: TargetInfo,
     pub data_info: DataInfo,
     pub device_info: DeviceInfo,
@@ -39,6 +42,13 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
     let class_names = class_names(&spec, &data, model.classes())?;
     let target = Metered::new(ModelTarget::new(model));
+    let batch = match args.batch {
+        Batch::Of(n) => n,
+        Batch::Auto => {
+            let targets = std::slice::from_ref(&target);
+            scoville_campaign::automatic_batch(targets).or_fail(Exit::Internal, &name)?
+        }
+    };
     let weights_sha256 = target
         .inner()
         .weights_digest()
@@ -69,6 +79,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         },
         target,
         data,
+        batch,
     })
 }
 

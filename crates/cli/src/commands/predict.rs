@@ -20,7 +20,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         check_labels(&loaded)?;
     }
     let rows: Vec<usize> = (0..loaded.data.len()).collect();
-    for batch in rows.chunks(args.target.batch) {
+    for batch in rows.chunks(loaded.batch) {
         let x = array(&loaded, batch)?;
         if let Some(file) = &mut out {
             let outputs = loaded

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_attacks::{
-    Algorithm, Problem, Success, black_box, parse, projection, rows, white_box,
-};
+use scoville_attacks::{Problem, Success, driver, parse, projection, rows};
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Norm};
 use scoville_targets::{Gradients, Labels, Metered, ModelTarget};
@@ -51,10 +49,7 @@ fn launch(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, scoville_attacks::Error> {
-    match parse(attack).unwrap().algorithm {
-        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
-        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
-    }
+    driver::run(&parse(attack).unwrap().algorithm, target, problem)
 }
 
 fn correct_samples(target: &ModelTarget) -> (Vec<f32>, Vec<u32>) {

@@ -5,10 +5,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_kernels::{Array, Ball, Image, Loss, Norm, head};
-use scoville_targets::{Gradients, Scores};
+use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
+use scoville_targets::{Gradients, Labels, Scores};
 
-use crate::{BlackBox, Error, Search, WhiteBox, projection};
+use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, WhiteBox, projection};
 
 /// Samples to attack at one eps.
 pub struct Problem<'a> {
@@ -41,6 +41,19 @@ pub struct Success {
     pub predicted: u32,
 }
 
+/// Runs any attack on a target that gives all that one can need.
+pub fn run(
+    algorithm: &Algorithm,
+    target: &dyn Gradients,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    match algorithm {
+        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
+        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
+        Algorithm::LabelsOnly(attack) => labels_only(attack.as_ref(), target, problem),
+    }
+}
+
 /// Runs a gradient attack and verifies what it finds.
 pub fn white_box(
     attack: &dyn WhiteBox,
@@ -59,8 +72,17 @@ pub fn black_box(
     judge(target, problem, |search| attack.run(search, target))
 }
 
+/// Runs a label attack and verifies what it finds; nothing but labels is asked for.
+pub fn labels_only(
+    attack: &dyn LabelsOnly,
+    target: &dyn Labels,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    judge(target, problem, |search| attack.run(search, target))
+}
+
 fn judge(
-    target: &dyn Scores,
+    target: &dyn Labels,
     problem: &Problem<'_>,
     attack: impl FnOnce(&mut Search<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Success>, Error> {
@@ -88,7 +110,7 @@ fn judge(
 
 /// Projects the candidates exactly and keeps those that the target still gets wrong.
 fn verify(
-    target: &dyn Scores,
+    target: &dyn Labels,
     problem: &Problem<'_>,
     mut candidates: Vec<(usize, Vec<f32>)>,
 ) -> Result<Vec<Success>, Error> {
@@ -103,12 +125,11 @@ fn verify(
     let stored: Vec<f32> = candidates.iter().flat_map(|(_, x)| x).copied().collect();
     let labels: Vec<u32> = candidates.iter().map(|(row, _)| problem.y[*row]).collect();
     let (device, n) = (target.device(), labels.len());
-    let scores = target.scores(&Array::from_vec(device, n, cols, stored)?)?;
-    let y = Array::from_vec(device, n, 1, labels.clone())?;
-    let predicted = head(&scores, &y, Loss::Margin)?.predicted.to_vec()?;
+    let stored = Array::from_vec(device, n, cols, stored)?;
+    let predicted = target.labels(&stored)?.to_vec()?;
     let verdicts = candidates.into_iter().zip(predicted).zip(labels);
     Ok(verdicts
-        .filter(|((_, predicted), label)| predicted != label && *predicted != u32::MAX)
+        .filter(|((_, predicted), label)| predicted != label && *predicted != INVALID)
         .map(|(((row, x), predicted), _)| Success {
             row,
             distance: projection::distance(problem.norm, clean(row), &x),

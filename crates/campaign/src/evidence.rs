@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_atlas::evidence::{Check, Finding, Outcome};
-use scoville_attacks::{Algorithm, Attack, Problem, Success, black_box, white_box};
+use scoville_attacks::{Algorithm, Attack, Problem, driver, white_box};
 use scoville_kernels::{Array, Loss, Norm, head};
 use scoville_targets::Gradients;
 
@@ -187,7 +187,7 @@ impl Probe<'_> {
         let mut gained = vec![false; self.n()];
         for attack in &doubled {
             let problem = self.problem(attack.row.name, self.plan.ladder[rung]);
-            for success in run_attack(attack, self.target, &problem)? {
+            for success in driver::run(&attack.algorithm, self.target, &problem)? {
                 gained[success.row] |= broken[success.row].is_none_or(|r| r > rung);
             }
         }
@@ -210,8 +210,9 @@ impl Probe<'_> {
             Norm::L2 => (self.x.len() as f64 / self.n() as f64).sqrt(),
         };
         let mut broken = vec![false; self.n()];
+        let problem = self.problem("check unbounded", eps);
         for attack in self.attacks() {
-            for success in run_attack(attack, self.target, &self.problem("check unbounded", eps))? {
+            for success in driver::run(&attack.algorithm, self.target, &problem)? {
                 broken[success.row] = true;
             }
         }
@@ -258,18 +259,6 @@ impl Probe<'_> {
     fn more_than_tolerated(&self, count: usize) -> bool {
         count as f64 > TOLERATED * self.n() as f64
     }
-}
-
-/// Runs an attack with the access that it needs.
-pub fn run_attack(
-    attack: &Attack,
-    target: &dyn Gradients,
-    problem: &Problem<'_>,
-) -> Result<Vec<Success>, Error> {
-    Ok(match &attack.algorithm {
-        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem)?,
-        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem)?,
-    })
 }
 
 /// A check that was made: `warned` when it found something.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use scoville_atlas::evidence::{self, Finding};
-use scoville_attacks::{Access, Attack, Problem, Success};
+use scoville_attacks::{Attack, Problem, Success, driver};
 use scoville_data::Dataset;
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
@@ -19,10 +19,10 @@ use scoville_report::event::{
 use scoville_targets::{Labels, Metered, ModelTarget, Scores, Spent};
 
 use crate::clean::Clean;
-use crate::evidence::{PROBE, Probe, run_attack};
+use crate::evidence::{PROBE, Probe};
 use crate::order::{attack_seed, shuffled};
 use crate::tally::{Broken, Size, Tally};
-use crate::{EVASION, Error, Plan};
+use crate::{EVASION, Error, Plan, TechniquePlan};
 
 use feed::Feed;
 
@@ -235,7 +235,7 @@ impl<'a, 'e> Run<'a, 'e> {
         let mut white_box: Vec<Option<usize>> = vec![None; batch.ids.len()];
         for t in 0..self.tallies.len() {
             let broken = self.technique(t, &batch)?;
-            let white = self.plan.techniques[t].needs(Access::Gradients);
+            let white = self.plan.techniques[t].is_white_box();
             for (i, broken) in broken.into_iter().enumerate() {
                 if white {
                     white_box[i] = broken.as_ref().map(|b| b.rung);
@@ -357,7 +357,7 @@ impl<'a, 'e> Run<'a, 'e> {
             seed: attack_seed(self.plan.seed, attack.row.name, eps),
             stop: self.stop,
         };
-        let found = run_attack(attack, self.target, &problem);
+        let found = driver::run(&attack.algorithm, self.target, &problem);
         self.tallies[t].spend(
             self.target.spent().since(spent),
             since.elapsed().as_secs_f64(),
@@ -419,7 +419,7 @@ impl<'a, 'e> Run<'a, 'e> {
     fn check_probe(&mut self) -> Result<(), Error> {
         let Batch { ids, x, y, .. } = std::mem::take(&mut self.probe);
         let white_box = self
-            .family(Access::Gradients)
+            .family(TechniquePlan::is_white_box)
             .map(|_| self.probe_broken.clone());
         let (plan, target, stop) = (self.plan, self.target, self.stop);
         self.findings = Probe {

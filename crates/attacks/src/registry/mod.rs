@@ -7,7 +7,7 @@ use std::fmt;
 
 use scoville_kernels::Norm;
 
-use crate::{BlackBox, WhiteBox};
+use crate::{BlackBox, LabelsOnly, WhiteBox};
 use rows::ROWS;
 
 /// Norms of attacks that know both balls.
@@ -23,6 +23,8 @@ pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
 /// What an attack must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// The predicted class.
+    Labels,
     /// Logits or probabilities.
     Scores,
     /// Input gradients.
@@ -32,6 +34,7 @@ pub enum Access {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Access::Labels => "labels",
             Access::Scores => "scores",
             Access::Gradients => "gradients",
         })
@@ -42,6 +45,7 @@ impl fmt::Display for Access {
 pub enum Algorithm {
     WhiteBox(Box<dyn WhiteBox>),
     BlackBox(Box<dyn BlackBox>),
+    LabelsOnly(Box<dyn LabelsOnly>),
 }
 
 /// An attack with its parameters.
@@ -64,7 +68,8 @@ impl Attack {
     pub fn is_minimal(&self) -> bool {
         match &self.algorithm {
             Algorithm::WhiteBox(attack) => attack.is_minimal(),
-            Algorithm::BlackBox(_) => false,
+            Algorithm::BlackBox(attack) => attack.is_minimal(),
+            Algorithm::LabelsOnly(attack) => attack.is_minimal(),
         }
     }
 
@@ -268,8 +273,12 @@ mod tests {
         for (i, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..i].iter().all(|other| other.name != row.name));
             let attack = parse(row.name).unwrap();
-            let white = matches!(attack.algorithm, Algorithm::WhiteBox(_));
-            assert_eq!(white, row.access == Access::Gradients, "{}", row.name);
+            let access = match attack.algorithm {
+                Algorithm::WhiteBox(_) => Access::Gradients,
+                Algorithm::BlackBox(_) => Access::Scores,
+                Algorithm::LabelsOnly(_) => Access::Labels,
+            };
+            assert_eq!(access, row.access, "{}", row.name);
             for p in row.parameters {
                 assert!(
                     (p.range.0..=p.range.1).contains(&p.default),

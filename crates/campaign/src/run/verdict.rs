@@ -2,7 +2,6 @@
 
 use scoville_atlas::evidence::{self, Check, Conduct, Finding};
 use scoville_atlas::score::{Band, Score};
-use scoville_attacks::Access;
 use scoville_report::event::{
     Accuracy, Event, EvidenceCheck, Headline, Outcome, RunFinished, ScoreParts, TechniqueScored,
     Totals,
@@ -99,9 +98,10 @@ impl Run<'_, '_> {
 
     fn black_box_beats_white_box(&self) -> Finding {
         let check = Check::BlackBoxBeatsWhiteBox;
-        let (Some(white), Some(black)) =
-            (self.family(Access::Gradients), self.family(Access::Scores))
-        else {
+        let (Some(white), Some(black)) = (
+            self.family(TechniquePlan::is_white_box),
+            self.family(TechniquePlan::is_black_box),
+        ) else {
             return not_run(check, "needs both a white-box and a black-box attack");
         };
         let worst = white
@@ -131,18 +131,18 @@ impl Run<'_, '_> {
         finding(check, last.correct > 0 && high <= low && low < 1.0, detail)
     }
 
-    pub(super) fn family(&self, access: Access) -> Option<&Tally> {
+    pub(super) fn family(&self, is_of: fn(&TechniquePlan) -> bool) -> Option<&Tally> {
         self.plan
             .techniques
             .iter()
-            .position(|t| t.needs(access))
+            .position(is_of)
             .map(|t| &self.tallies[t])
     }
 
     fn scored(&self, technique: &TechniquePlan, tally: &Tally, size: Size) -> TechniqueScored {
         let conduct = Conduct {
-            white_box: self.family(Access::Gradients).is_some(),
-            black_box: self.family(Access::Scores).is_some(),
+            white_box: self.family(TechniquePlan::is_white_box).is_some(),
+            black_box: self.family(TechniquePlan::is_black_box).is_some(),
             samples: tally.correct(),
             widest_interval: tally.final_width(size),
             inconclusive: self.clean.inconclusive(),

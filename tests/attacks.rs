@@ -169,7 +169,7 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "fmn:steps=20",
         "square:queries=60",
     ] {
-        let rows_broken = |rows: std::ops::Range<usize>| -> Vec<usize> {
+        let rows_broken = |rows: std::ops::Range<usize>| -> Vec<(usize, u64)> {
             let ids: Vec<u32> = rows.clone().map(|i| i as u32).collect();
             let (x, y) = (&x[rows.start * 784..rows.end * 784], &y[rows.clone()]);
             let (norm, eps) = (Norm::Linf, 10.0 / 255.0);
@@ -184,13 +184,14 @@ fn a_sample_fares_alone_as_in_a_batch() {
                 stop: &stop,
             };
             let found = launch(attack, &target, &problem);
-            let mut broken: Vec<usize> =
-                found.unwrap().iter().map(|s| rows.start + s.row).collect();
+            let found = found.unwrap().into_iter();
+            let mut broken: Vec<_> = found.map(|s| (rows.start + s.row, s.asked)).collect();
             broken.sort_unstable();
             broken
         };
+        // Who is broken, and after how many answers about the sample.
         let together = rows_broken(0..SAMPLES);
-        let alone: Vec<usize> = (0..SAMPLES).flat_map(|i| rows_broken(i..i + 1)).collect();
+        let alone: Vec<_> = (0..SAMPLES).flat_map(|i| rows_broken(i..i + 1)).collect();
         assert_eq!(together, alone, "{attack}");
         assert!(
             !together.is_empty() && together.len() < SAMPLES,

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
 use scoville_targets::{Gradients, Labels, Scores};
 
+use crate::search::Candidate;
 use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, WhiteBox, projection};
 
 /// Samples to attack at one eps.
@@ -39,6 +40,8 @@ pub struct Success {
     pub x: Vec<f32>,
     /// What the target says of it.
     pub predicted: u32,
+    /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball.
+    pub asked: u64,
 }
 
 /// Runs any attack on a target that gives all that one can need.
@@ -60,7 +63,10 @@ pub fn white_box(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| attack.run(search, target))
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
 }
 
 /// Runs a score attack and verifies what it finds.
@@ -69,7 +75,10 @@ pub fn black_box(
     target: &dyn Scores,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| attack.run(search, target))
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
 }
 
 /// Runs a label attack and verifies what it finds; nothing but labels is asked for.
@@ -78,7 +87,10 @@ pub fn labels_only(
     target: &dyn Labels,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| attack.run(search, target))
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
 }
 
 fn judge(
@@ -112,29 +124,33 @@ fn judge(
 fn verify(
     target: &dyn Labels,
     problem: &Problem<'_>,
-    mut candidates: Vec<(usize, Vec<f32>)>,
+    mut candidates: Vec<Candidate>,
 ) -> Result<Vec<Success>, Error> {
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
     let cols = problem.x.len() / problem.ids.len();
     let clean = |row: usize| &problem.x[row * cols..(row + 1) * cols];
-    for (row, x) in &mut candidates {
-        projection::project(problem.norm, problem.eps, problem.bounds, clean(*row), x);
+    let Problem {
+        norm, eps, bounds, ..
+    } = *problem;
+    for c in &mut candidates {
+        projection::project(norm, eps, bounds, clean(c.row), &mut c.x);
     }
-    let stored: Vec<f32> = candidates.iter().flat_map(|(_, x)| x).copied().collect();
-    let labels: Vec<u32> = candidates.iter().map(|(row, _)| problem.y[*row]).collect();
+    let stored: Vec<f32> = candidates.iter().flat_map(|c| &c.x).copied().collect();
+    let labels: Vec<u32> = candidates.iter().map(|c| problem.y[c.row]).collect();
     let (device, n) = (target.device(), labels.len());
     let stored = Array::from_vec(device, n, cols, stored)?;
     let predicted = target.labels(&stored)?.to_vec()?;
     let verdicts = candidates.into_iter().zip(predicted).zip(labels);
     Ok(verdicts
         .filter(|((_, predicted), label)| predicted != label && *predicted != INVALID)
-        .map(|(((row, x), predicted), _)| Success {
+        .map(|((Candidate { row, asked, x }, predicted), _)| Success {
             row,
-            distance: projection::distance(problem.norm, clean(row), &x),
+            distance: projection::distance(norm, clean(row), &x),
             x,
             predicted,
+            asked: asked.into(),
         })
         .collect())
 }

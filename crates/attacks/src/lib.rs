@@ -4,6 +4,7 @@
 //! f32 sample, and only then counts a success. Gradient attacks are values of a few [`parts`] (loss x start x rule x
 //! schedule), not copies of one loop. To add an attack: one file, one row in the [`registry`].
 
+mod counted;
 pub mod driver;
 pub mod evasion;
 pub mod parts;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use scoville_atlas::evidence::{self, Finding};
-use scoville_attacks::{Attack, Problem, Success, driver};
+use scoville_attacks::{Access, Attack, Problem, Success, driver};
 use scoville_data::Dataset;
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
@@ -299,14 +299,15 @@ impl<'a, 'e> Run<'a, 'e> {
         let plan = self.plan;
         let technique = &plan.techniques[t];
         let mut broken: Vec<Option<Broken>> = vec![None; batch.ids.len()];
-        for (at, &eps) in plan.ladder.iter().enumerate() {
+        for at in 0..plan.ladder.len() {
             for attack in &technique.attacks {
                 let minimal = attack.is_minimal();
+                let black_box = attack.row.access < Access::Gradients;
                 if minimal && at > 0 {
                     continue;
                 }
-                let largest = plan.ladder.last().copied();
-                let eps = largest.filter(|_| minimal).unwrap_or(eps);
+                let top = if minimal { plan.ladder.len() - 1 } else { at };
+                let eps = plan.ladder[top];
                 let rows: Vec<usize> = (0..broken.len())
                     .filter(|&i| rung(&broken[i]) > at)
                     .collect();
@@ -323,6 +324,7 @@ impl<'a, 'e> Run<'a, 'e> {
                             *place = Some(Broken {
                                 rung: reached,
                                 attack: attack.row.name.to_owned(),
+                                queries: black_box.then_some((success.asked, top)),
                             });
                         }
                     }

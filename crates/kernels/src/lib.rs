@@ -51,7 +51,7 @@ pub use apgd_track::{ApgdMasks, ApgdState, apgd_track};
 pub use array::{Array, Bridge, Word};
 pub use ball::{Ball, Norm};
 pub use blur::blur;
-pub use claim::claim;
+pub use claim::{claim, claim_at};
 pub use combine::{Factor, combine};
 pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapters};
 pub use error::{Error, tells_of_memory};

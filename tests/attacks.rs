@@ -90,8 +90,8 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
         let attack = format!("{}{}", row.name, if targeted { ":targets=2" } else { "" });
         for &norm in row.norms {
             let large = if norm == Norm::Linf { 0.2 } else { 4.0 };
-            // One step goes less far.
-            let most = if row.name == "fgsm" {
+            // One step, or one pixel at a time, goes less far.
+            let most = if ["fgsm", "simba"].contains(&row.name) {
                 SAMPLES / 2
             } else {
                 SAMPLES - 2
@@ -134,6 +134,13 @@ fn budgets_are_kept_to_the_last_sample() {
         // A step of FAB is a gradient and a query, and each walk asks for the clean sample's scores.
         ("fab-t:steps=4:targets=2:restarts=2", 20 * n, 16 * n),
         ("square:queries=13", 13 * n, 0),
+        ("simba:queries=13", 13 * n, 0),
+        ("simba-dct:queries=13", 13 * n, 0),
+        // Those that estimate a gradient spend as much as makes up whole steps.
+        ("nes:queries=15:directions=3", 14 * n, 0),
+        ("spsa:queries=15:directions=3", 14 * n, 0),
+        ("bandits:queries=14", 12 * n, 0),
+        ("zoo:queries=20:coordinates=4", 18 * n, 0),
     ] {
         let norm = parse(attack).unwrap().row.norms[0];
         let run = run(attack, norm, 1e-6, false).unwrap();
@@ -168,6 +175,11 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "deepfool:steps=3",
         "fmn:steps=20",
         "square:queries=60",
+        "simba:queries=600",
+        "simba-dct",
+        "nes",
+        "spsa",
+        "bandits",
     ] {
         let rows_broken = |rows: std::ops::Range<usize>| -> Vec<(usize, u64)> {
             let ids: Vec<u32> = rows.clone().map(|i| i as u32).collect();

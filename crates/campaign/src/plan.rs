@@ -48,9 +48,18 @@ impl TechniquePlan {
         catalogue::technique(self.id).map_or("", |t| t.name)
     }
 
-    /// Whether one of its attacks needs that access.
-    pub fn needs(&self, access: Access) -> bool {
-        self.attacks.iter().any(|a| a.row.access == access)
+    /// Whether one of its attacks needs gradients.
+    pub fn is_white_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access == Access::Gradients)
+    }
+
+    /// Whether one of its attacks makes do with scores or labels.
+    pub fn is_black_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access < Access::Gradients)
     }
 
     /// The attacks in words.

@@ -22,7 +22,7 @@ use crate::clean::Clean;
 use crate::evidence::{PROBE, Probe};
 use crate::order::{attack_seed, shuffled};
 use crate::tally::{Broken, Size, Tally};
-use crate::{EVASION, Error, Plan};
+use crate::{EVASION, Error, Plan, TechniquePlan};
 
 use feed::Feed;
 
@@ -236,7 +236,7 @@ impl<'a, 'e> Run<'a, 'e> {
         let mut white_box: Vec<Option<usize>> = vec![None; batch.ids.len()];
         for t in 0..self.tallies.len() {
             let broken = self.technique(t, &batch)?;
-            let white = self.plan.techniques[t].needs(Access::Gradients);
+            let white = self.plan.techniques[t].is_white_box();
             for (i, broken) in broken.into_iter().enumerate() {
                 if white {
                     white_box[i] = broken.as_ref().map(|b| b.rung);
@@ -307,14 +307,15 @@ impl<'a, 'e> Run<'a, 'e> {
         let plan = self.plan;
         let technique = &plan.techniques[t];
         let mut broken: Vec<Option<Broken>> = vec![None; batch.ids.len()];
-        for (at, &eps) in plan.ladder.iter().enumerate() {
+        for at in 0..plan.ladder.len() {
             for attack in &technique.attacks {
                 let minimal = attack.is_minimal();
+                let black_box = attack.row.access < Access::Gradients;
                 if minimal && at > 0 {
                     continue;
                 }
-                let largest = plan.ladder.last().copied();
-                let eps = largest.filter(|_| minimal).unwrap_or(eps);
+                let top = if minimal { plan.ladder.len() - 1 } else { at };
+                let eps = plan.ladder[top];
                 let rows: Vec<usize> = (0..broken.len())
                     .filter(|&i| rung(&broken[i]) > at)
                     .collect();
@@ -331,6 +332,7 @@ impl<'a, 'e> Run<'a, 'e> {
                             *place = Some(Broken {
                                 rung: reached,
                                 attack: attack.row.name.to_owned(),
+                                queries: black_box.then_some((success.asked, top)),
                             });
                         }
                     }
@@ -427,8 +429,8 @@ impl<'a, 'e> Run<'a, 'e> {
     fn check_probe(&mut self) -> Result<(), Error> {
         let Batch { ids, x, y, .. } = std::mem::take(&mut self.probe);
         let white_box = self
-            .has(Access::Gradients)
-            .then(|| self.probe_broken.clone());
+            .technique_of(TechniquePlan::is_white_box)
+            .map(|_| self.probe_broken.clone());
         let (plan, target, stop) = (self.plan, self.target, self.stop);
         self.findings = Probe {
             ids,

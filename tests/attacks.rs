@@ -31,6 +31,7 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         eps,
         bounds: (0.0, 1.0),
         seed: 1,
+        goal: None,
         stop: &stop,
     };
     let found = launch(attack, &target, &problem)?;
@@ -189,6 +190,7 @@ fn a_sample_fares_alone_as_in_a_batch() {
                 eps,
                 bounds: (0.0, 1.0),
                 seed: 1,
+                goal: None,
                 stop: &stop,
             };
             let found = launch(attack, &target, &problem);

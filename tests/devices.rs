@@ -55,6 +55,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         eps,
         bounds: (0.0, 1.0),
         seed: 5,
+        goal: None,
         stop: &stop,
     };
     let target = target(device);

@@ -365,6 +365,7 @@ impl<'a, 'e> Run<'a, 'e> {
             eps,
             bounds: (0.0, 1.0),
             seed: attack_seed(self.plan.seed, attack.row.name, eps),
+            goal: None,
             stop: self.stop,
         };
         let found = attack.run(self.target, &problem);

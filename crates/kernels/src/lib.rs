@@ -5,6 +5,7 @@
 //! machine without a GPU and that the tests hold the shader against.
 
 mod affine;
+pub mod against_rest;
 #[cfg(test)]
 mod apgd_published;
 pub mod apgd_step;
@@ -20,6 +21,7 @@ mod error;
 pub mod fab_step;
 pub mod gather;
 pub mod head;
+pub mod is_class;
 pub mod keep_lower;
 mod launch;
 pub mod map;
@@ -51,6 +53,7 @@ pub mod within;
 pub mod zip;
 
 pub use affine::affine;
+pub use against_rest::against_rest;
 pub use apgd_step::apgd_step;
 pub use apgd_track::{ApgdMasks, ApgdState, apgd_track};
 pub use array::{Array, Bridge, Word};
@@ -64,6 +67,7 @@ pub use error::{Error, tells_of_memory};
 pub use fab_step::fab_step;
 pub use gather::gather;
 pub use head::{Head, INVALID, Loss, head};
+pub use is_class::is_class;
 pub use keep_lower::keep_lower;
 pub use map::{Map, map};
 pub use momentum::momentum;

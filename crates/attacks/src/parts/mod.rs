@@ -10,6 +10,7 @@ mod eot;
 mod rule;
 mod schedule;
 mod start;
+mod towards;
 mod transfer;
 
 pub use adam::Adam;
@@ -20,4 +21,5 @@ pub use eot::Eot;
 pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;
+pub use towards::Towards;
 pub use transfer::Transfer;

@@ -9,7 +9,7 @@ use scoville_kernels::Norm;
 
 use scoville_targets::Gradients;
 
-use crate::parts::Eot;
+use crate::parts::{Eot, Towards};
 use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
@@ -107,9 +107,27 @@ impl Attack {
     ) -> Result<Vec<Success>, Error> {
         let samples = self.eot;
         match samples {
-            1 => driver::run(&self.algorithm, target, problem),
-            _ => driver::run(&self.algorithm, &Eot { target, samples }, problem),
+            1 => self.aim(target, problem),
+            _ => self.aim(&Eot { target, samples }, problem),
         }
+    }
+
+    /// Runs it towards the problem's goal.
+    fn aim(&self, target: &dyn Gradients, problem: &Problem<'_>) -> Result<Vec<Success>, Error> {
+        let Some(class) = problem.goal else {
+            return driver::run(&self.algorithm, target, problem);
+        };
+        let rest = vec![0; problem.y.len()];
+        let seen_so = Problem {
+            y: &rest,
+            goal: None,
+            ..*problem
+        };
+        let mut found = driver::run(&self.algorithm, &Towards { target, class }, &seen_so)?;
+        found
+            .iter_mut()
+            .for_each(|success| success.predicted = class);
+        Ok(found)
     }
 
     /// The same attack, booked under `technique`.

@@ -15,7 +15,7 @@ pub struct Broken {
     /// The lowest rung of the ladder at which it was.
     pub rung: usize,
     /// The attack that did it.
-    pub attack: String,
+    pub attack: &'static str,
 }
 
 /// How the number of samples came about, and so which interval is valid for them.
@@ -48,7 +48,7 @@ pub struct Rung {
     /// Of those, misclassified after.
     pub successes: usize,
     sequence: ConfidenceSequence,
-    by_attack: BTreeMap<String, usize>,
+    by_attack: BTreeMap<&'static str, usize>,
 }
 
 impl Rung {
@@ -102,14 +102,13 @@ impl Tally {
             rung.successes += usize::from(hit.is_some());
             rung.sequence.push(hit.is_some());
             if let Some(broken) = hit {
-                *rung.by_attack.entry(broken.attack.clone()).or_default() += 1;
+                *rung.by_attack.entry(broken.attack).or_default() += 1;
             }
         }
     }
 
     pub fn spend(&mut self, spent: Spent, seconds: f64) {
-        self.spent.queries += spent.queries;
-        self.spent.gradients += spent.gradients;
+        self.spent += spent;
         self.seconds += seconds;
     }
 
@@ -179,9 +178,9 @@ impl Tally {
     }
 }
 
-fn shares(by_attack: &BTreeMap<String, usize>) -> Vec<AttackShare> {
-    let share = |(attack, &successes): (&String, &usize)| AttackShare {
-        attack: attack.clone(),
+fn shares(by_attack: &BTreeMap<&str, usize>) -> Vec<AttackShare> {
+    let share = |(&attack, &successes): (&&str, &usize)| AttackShare {
+        attack: attack.into(),
         successes,
     };
     by_attack.iter().map(share).collect()
@@ -208,7 +207,7 @@ mod tests {
     fn broken(rung: usize) -> Option<Broken> {
         Some(Broken {
             rung,
-            attack: "pgd".into(),
+            attack: "pgd",
         })
     }
 

@@ -3,7 +3,10 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
-use scoville_attacks::evasion::{nearest::fab::Fab, scores::square::Square};
+use scoville_attacks::evasion::{
+    nearest::fab::{Fab, Rivals},
+    scores::square::Square,
+};
 use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, parse, white_box};
 use scoville_campaign::{Manifest, Plan};
 use scoville_data::Dataset;
@@ -90,7 +93,12 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
         Attack::White(Box::new(apgd(Loss::TargetedDlr, 11, 2))),
         Attack::White(Box::new(Fab {
             steps: 11,
-            targets: 1,
+            rivals: Rivals::Each(1),
+            restarts: 2,
+        })),
+        Attack::White(Box::new(Fab {
+            steps: 5,
+            rivals: Rivals::Nearest(3),
             restarts: 2,
         })),
         Attack::Black(Box::new(Square {

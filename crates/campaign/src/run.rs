@@ -209,8 +209,8 @@ impl<'a, 'e> Run<'a, 'e> {
     fn check_probe(&mut self) -> Result<(), Error> {
         let Samples { ids, x, y } = std::mem::take(&mut self.probe);
         let white_box = self
-            .family(Access::Gradients)
-            .map(|_| self.probe_broken.clone());
+            .has(Access::Gradients)
+            .then(|| self.probe_broken.clone());
         self.findings = Probe {
             ids,
             x,

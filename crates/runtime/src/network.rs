@@ -370,6 +370,7 @@ impl Network<Host> {
             return Ok(None);
         }
         let x = noise(1, recipe.prologue.sample().iter().product())?;
+        self.program.rewind();
         let slow = match self.run(&x, End::Output) {
             Ok(slow) => slow.to_vec()?,
             Err(error) => {
@@ -378,6 +379,7 @@ impl Network<Host> {
             }
         };
         self.set_segments(segments);
+        self.program.rewind();
         if agree(&self.run(&x, End::Output)?.to_vec()?, &slow) {
             return Ok(None);
         }
@@ -431,10 +433,10 @@ where
             // is `by_logits`: a vector-Jacobian product without a sum.
             let root = B::float_mul(logits, B::from_inner(by_logits));
             let mut gradients = B::backward(root);
-            let gradient = B::grad_remove(&leaf, &mut gradients).ok_or_else(|| Error::Backend {
-                during: "the backward pass",
-                message: "no gradient reached the input".into(),
-            })?;
+            // A graph through which no gradient passes is piecewise constant.
+            let Some(gradient) = B::grad_remove(&leaf, &mut gradients) else {
+                return Ok(Array::zeros(&x.device(), n, x.cols())?);
+            };
             let gradient = <B::InnerBackend as Bridge>::export(gradient, n, x.cols())?;
             match &self.scaling {
                 Some(scaling) => scaling.back(&gradient),

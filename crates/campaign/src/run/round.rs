@@ -11,7 +11,7 @@ use scoville_targets::{Labels, Scores, Spent};
 use super::samples::Samples;
 use super::workers::Target;
 use super::{Run, STRIPS};
-use crate::evidence::{PROBE, run_attack};
+use crate::evidence::PROBE;
 use crate::order::attack_seed;
 use crate::tally::Broken;
 use crate::{EVASION, Error};
@@ -147,7 +147,7 @@ impl Run<'_, '_> {
                 seed: attack_seed(plan.seed, attack.row.name, eps),
                 stop,
             };
-            run_attack(attack, target, &problem)
+            Ok(attack.run(target, &problem)?)
         });
         let spent = self.workers.spent().since(spent);
         self.tallies[t].spend(spent, since.elapsed().as_secs_f64());

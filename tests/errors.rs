@@ -191,6 +191,7 @@ fn command_lines_that_are_wrong() {
     );
     fails(&with(&["--raw"]), 2, &["--mean"]);
     fails(&with(&["--batch", "1000000000000"]), 2, &["4096"]);
+    fails(&with(&["--batch", "many"]), 2, &["many", "auto"]);
     let same = scratch.path("report");
     fails(
         &[
@@ -209,6 +210,12 @@ fn command_lines_that_are_wrong() {
         &["parquet", "cifar10"],
     );
     fails(&["assess", "--device", "quantum"], 2, &["quantum"]);
+    fails(&["assess", "--device", "cpu,quantum"], 2, &["quantum"]);
+    fails(
+        &["predict", "--device", "cpu,cpu"],
+        2,
+        &["several devices", "one"],
+    );
     fails(
         &["assess", "--device", "vulkan:99", "--limit", "1"],
         4,

@@ -130,6 +130,14 @@ impl Plan {
         })
     }
 
+    /// The rung in whose ball an attack runs when it is `at`'s turn: the largest for one that seeks the nearest point.
+    pub fn rung_of(&self, attack: &Attack, at: usize) -> usize {
+        match attack.is_minimal() {
+            true => self.ladder.len() - 1,
+            false => at,
+        }
+    }
+
     /// The first rung whose ball reaches as far as `distance`.
     pub fn reach(&self, distance: f64) -> usize {
         self.ladder.partition_point(|&eps| eps < distance)

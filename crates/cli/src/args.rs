@@ -141,9 +141,16 @@ pub struct TargetArgs {
     #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
     pub data: Option<Source>,
 
-    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
-    #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
-    pub device: DeviceSpec,
+    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several. `assess` shares the samples among all that are
+    /// named, such as vulkan:0,vulkan:1
+    #[arg(
+        long,
+        env = "SCOVILLE_DEVICE",
+        value_name = "DEVICE,..",
+        value_delimiter = ',',
+        default_value = "auto"
+    )]
+    pub device: Vec<DeviceSpec>,
 
     /// Use only the first N samples
     #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]

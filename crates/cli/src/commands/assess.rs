@@ -39,16 +39,16 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     plan.batch = loaded.batch;
+    plan.check_classes(loaded.target().classes())
+        .or_fail(Exit::Usage, "--attacks")?;
     let Loaded {
-        target,
+        targets,
         data,
         target_info,
         data_info,
-        device_info,
+        devices,
         ..
     } = loaded;
-    plan.check_classes(target.classes())
-        .or_fail(Exit::Usage, "--attacks")?;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -57,11 +57,11 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
             .collect(),
         target: target_info,
         data: data_info,
-        device: device_info,
+        devices,
     };
     let mut sinks = Sinks::new(args.format);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = scoville_campaign::run(&plan, &target, &data, manifest, &stop, &mut emit)
+    let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
         .map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))

@@ -12,6 +12,7 @@ const ALONE = 0u;
 
 const L1 = 0u;
 const L2 = 1u;
+const L0 = 3u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> a: array<f32>;
@@ -38,7 +39,11 @@ fn norm(lane: u32, first: u32, end: u32) -> f32 {
     if (usable) {
         for (var i = first; i < end; i += 256u) {
             let v = abs(value(i)) / scale;
-            partial_sum += select(v, v * v, params.kind == L2);
+            switch params.kind {
+                case L2: { partial_sum += v * v; }
+                case L0: { partial_sum += select(0.0, 1.0, magnitude_bits(value(i)) > 0u); }
+                default: { partial_sum += v; }
+            }
         }
     }
     let total = sum(lane, partial_sum);
@@ -48,6 +53,7 @@ fn norm(lane: u32, first: u32, end: u32) -> f32 {
     switch params.kind {
         case L1: { return total * scale; }
         case L2: { return sqrt(total) * scale; }
+        case L0: { return total; }
         default: { return scale; }
     }
 }

@@ -208,6 +208,7 @@ impl Probe<'_> {
         let eps = match self.plan.norm {
             Norm::Linf => 1.0,
             Norm::L2 => (self.x.len() as f64 / self.n() as f64).sqrt(),
+            Norm::L1 => self.x.len() as f64 / self.n() as f64,
         };
         let mut broken = vec![false; self.n()];
         for attack in self.attacks() {

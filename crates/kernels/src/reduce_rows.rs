@@ -17,6 +17,8 @@ pub enum Reduce {
     L1 = 0,
     L2 = 1,
     Linf = 2,
+    /// How many numbers are not 0.
+    L0 = 3,
 }
 
 impl From<Norm> for Reduce {
@@ -24,6 +26,7 @@ impl From<Norm> for Reduce {
         match norm {
             Norm::Linf => Reduce::Linf,
             Norm::L2 => Reduce::L2,
+            Norm::L1 => Reduce::L1,
         }
     }
 }
@@ -99,6 +102,7 @@ fn norm(row: &[f32], kind: Reduce) -> f32 {
     // The largest magnitude by its bits, among which Inf and NaN are on top.
     let bits = row.iter().map(|v| v.abs().to_bits()).max();
     match (row_scale(row), kind) {
+        (Some(_), Reduce::L0) => row.iter().filter(|&&v| v != 0.0).count() as f32,
         (Some(_), Reduce::L1) => total(row, |v| f64::from(v.abs())) as f32,
         (Some(_), Reduce::L2) => total(row, |v| f64::from(v) * f64::from(v)).sqrt() as f32,
         _ => f32::from_bits(bits.unwrap_or(0)),
@@ -123,12 +127,13 @@ mod tests {
     use super::*;
     use crate::testing::{self, Random, assert_close};
 
-    const ALL: [Reduce; 3] = [Reduce::L1, Reduce::L2, Reduce::Linf];
+    const ALL: [Reduce; 4] = [Reduce::L1, Reduce::L2, Reduce::Linf, Reduce::L0];
 
     fn naive(row: &[f64], kind: Reduce) -> f64 {
         match kind {
             Reduce::L1 => row.iter().map(|v| v.abs()).sum(),
             Reduce::L2 => row.iter().map(|v| v * v).sum::<f64>().sqrt(),
+            Reduce::L0 => row.iter().filter(|&&v| v != 0.0).count() as f64,
             Reduce::Linf => row.iter().fold(0.0, |most, v| v.abs().max(most)),
         }
     }
@@ -182,7 +187,7 @@ mod tests {
         for device in testing::devices() {
             for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let a = Array::from_vec(&device, 2, 3, vec![1.0, odd, 2.0, 0.0, 0.0, 0.0]).unwrap();
-                for kind in [Reduce::L1, Reduce::L2, Reduce::Linf] {
+                for kind in ALL {
                     let got = reduce_rows(&a, kind).unwrap().to_vec().unwrap();
                     assert!(!got[0].is_finite() && got[1] == 0.0, "{kind:?}: {got:?}");
                 }

@@ -11,8 +11,9 @@ mod start;
 mod transfer;
 
 pub use adam::Adam;
-pub use balls::{into_balls, onto_spheres, widest};
+pub use balls::{dual, into_balls, onto_spheres, widest};
 pub use descent::Descent;
+pub(crate) use descent::{labels, restarts};
 pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;

@@ -9,6 +9,7 @@ use scoville_kernels::{
 };
 use scoville_targets::{Evaluation, Gradients};
 
+use crate::parts::dual;
 use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
@@ -124,13 +125,9 @@ impl Nearest {
 
     /// Takes a boundary where it is nearer: it is as far as the difference of the logits over the dual norm of its gradient.
     fn take(&mut self, seen: Evaluation, norm: Norm) -> Result<(), Error> {
-        let dual = match norm {
-            Norm::Linf => Reduce::L1,
-            Norm::L2 => Reduce::L2,
-        };
         let mut distance = seen.loss;
         map(&mut distance, Map::Abs)?;
-        let mut slope = reduce_rows(&seen.gradient, dual)?;
+        let mut slope = reduce_rows(&seen.gradient, dual(norm))?;
         // A boundary without a gradient is far, not near.
         map(
             &mut slope,
@@ -156,7 +153,7 @@ impl Nearest {
         )?;
         match search.ball.norm {
             Norm::Linf => map(&mut self.gradient, Map::Sign)?,
-            Norm::L2 => {
+            _ => {
                 let mut length = reduce_rows(&self.gradient, Reduce::L2)?;
                 map(&mut length, Map::Reciprocal)?;
                 zip(&mut self.distance, Zip::Multiply, &length)?;

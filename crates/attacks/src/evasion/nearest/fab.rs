@@ -7,14 +7,14 @@ use scoville_kernels::{Array, Ball, Loss, fab_step, head, retreat, rivals, withi
 use scoville_targets::Gradients;
 
 use crate::parts::Start;
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
+use crate::registry::{Access, Algorithm, CONVEX, Row, WHITE_BOX, whole};
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const ROW: Row = Row {
     name: "fab-t",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: Loss::TargetedMargin.least_classes(),
     parameters: &[
         whole("steps", 100.0, 1e6),

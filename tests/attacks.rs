@@ -86,7 +86,11 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
         let targeted = row.parameters.iter().any(|p| p.name == "targets");
         let attack = format!("{}{}", row.name, if targeted { ":targets=2" } else { "" });
         for &norm in row.norms {
-            let large = if norm == Norm::Linf { 0.2 } else { 4.0 };
+            let large = match norm {
+                Norm::Linf => 0.2,
+                Norm::L2 => 4.0,
+                Norm::L1 => 60.0,
+            };
             // One step, or one pixel at a time, goes less far.
             let most = if ["fgsm", "simba"].contains(&row.name) {
                 SAMPLES / 2

@@ -2,7 +2,7 @@
 
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
-use scoville_attacks::{Access, Attack};
+use scoville_attacks::{Access, Attack, rows};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -27,8 +27,12 @@ pub enum PlanError {
     },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
-    #[error("{attack} cannot run in {norm}")]
-    Norm { attack: String, norm: Norm },
+    #[error("{attack} cannot run in {norm}; there run {known}")]
+    Norm {
+        attack: String,
+        norm: Norm,
+        known: String,
+    },
     #[error("--fail-on names {technique}, which this run does not measure; it measures {measured}")]
     FailOn { technique: String, measured: String },
     #[error("--until-width {0}: give a width above 0 and below 1, for example 0.05")]
@@ -91,7 +95,7 @@ impl Plan {
         if attacks.is_empty() {
             return Err(PlanError::NoAttacks);
         }
-        // Pixels lie in [0,1], so no Linf ball above 1 means anything; L2 distances can be longer.
+        // Pixels lie in [0,1], so no Linf ball above 1 means anything; other distances can be longer.
         let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
         if let Some(&bad) = ladder.iter().find(|e| !(**e > 0.0 && **e <= most)) {
             return Err(PlanError::Eps(bad, most));
@@ -107,6 +111,7 @@ impl Plan {
                 return Err(PlanError::Norm {
                     attack: attack.row.name.into(),
                     norm,
+                    known: known_in(norm),
                 });
             }
             match techniques.iter_mut().find(|t| t.id == attack.technique) {
@@ -208,10 +213,16 @@ impl Plan {
     }
 }
 
+/// The attacks that can run in `norm`.
+fn known_in(norm: Norm) -> String {
+    let known = rows().iter().filter(|row| row.norms.contains(&norm));
+    known.map(|row| row.name).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scoville_attacks::{parse, rows};
+    use scoville_attacks::parse;
 
     fn plan(names: &[&str], ladder: &[f64]) -> Result<Plan, PlanError> {
         let attacks = names.iter().map(|n| parse(n).unwrap()).collect();
@@ -244,6 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn a_distance_is_booked_at_the_first_rung_that_reaches_it() {
+        let plan = plan(&["deepfool"], &[0.1, 0.2, 0.4]).unwrap();
+        for (distance, rung) in [
+            (0.0, 0),
+            (0.1, 0),
+            (0.1 + 1e-12, 1),
+            (0.2, 1),
+            (0.39, 2),
+            (0.4, 2),
+            (0.41, 3),
+            (f64::INFINITY, 3),
+        ] {
+            assert_eq!(plan.reach(distance), rung, "{distance}");
+        }
+    }
+
+    #[test]
     fn what_cannot_run_is_refused() {
         assert!(matches!(plan(&[], &[0.1]), Err(PlanError::NoAttacks)));
         assert!(matches!(plan(&["pgd"], &[]), Err(PlanError::NoEps)));
@@ -253,6 +281,12 @@ mod tests {
                 "{eps}"
             );
         }
+        let in_l1 = Plan::new(vec![parse("ti-fgsm").unwrap()], Norm::L1, vec![0.1]);
+        let error = in_l1.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(
+            error.starts_with("ti-fgsm cannot run in l1; there run pgd,"),
+            "{error}"
+        );
         let mut gated = plan(&["pgd"], &[0.1]).unwrap();
         gated.fail_on = vec!["AML.T0043.001=5".parse().unwrap()];
         assert!(matches!(gated.check(), Err(PlanError::FailOn { .. })));

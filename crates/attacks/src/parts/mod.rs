@@ -14,9 +14,10 @@ mod towards;
 mod transfer;
 
 pub use adam::Adam;
-pub use balls::{into_balls, onto_spheres, widest};
+pub use balls::{dual, into_balls, onto_spheres, widest};
 pub use boundary::{Boundary, likeliest};
 pub use descent::Descent;
+pub(crate) use descent::{labels, restarts};
 pub use eot::Eot;
 pub use rule::{Rule, Walk};
 pub use schedule::cosine;

@@ -13,7 +13,9 @@ use crate::parts::{Eot, Towards};
 use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
-/// Norms of attacks that know both balls.
+/// Norms of attacks that know every ball that is convex.
+pub(crate) const CONVEX: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1];
+/// Norms of attacks that know two of them.
 pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
 pub(crate) const LINF: &[Norm] = &[Norm::Linf];
 pub(crate) const L2: &[Norm] = &[Norm::L2];

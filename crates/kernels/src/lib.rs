@@ -18,6 +18,7 @@ mod device;
 pub mod enlarge;
 mod error;
 pub mod fab_step;
+pub mod flip_block;
 pub mod gather;
 pub mod head;
 pub mod keep_lower;
@@ -61,6 +62,7 @@ pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapt
 pub use enlarge::enlarge;
 pub use error::{Error, tells_of_memory};
 pub use fab_step::fab_step;
+pub use flip_block::flip_block;
 pub use gather::gather;
 pub use head::{Head, INVALID, Loss, head};
 pub use keep_lower::keep_lower;

@@ -103,11 +103,11 @@ fn the_meter_is_exact() {
     );
     assert_eq!(technique["queries"].as_u64().unwrap(), correct + broken);
     assert_eq!(technique["gradients"], 0);
-    // The probe asks 32 samples twice. The rest are the clean questions.
+    // The probe asks 32 samples twice, and at three points of noise. The rest are the clean questions.
     let totals = &events.last().unwrap()["totals"];
     assert_eq!(
         totals["queries"].as_u64().unwrap(),
-        64 + correct + broken + 2 * 32
+        64 + correct + broken + 5 * 32
     );
     assert_eq!(totals["gradients"], 0);
 }

@@ -2,6 +2,7 @@
 
 mod assess;
 mod attacks;
+mod broken_defences;
 mod devices;
 mod errors;
 mod falsify;

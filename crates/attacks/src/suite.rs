@@ -1,26 +1,56 @@
 //! Several attacks under one name, with the parameters of the paper that put them together.
 
-use crate::registry::{Attack, AttackError, parse};
+use crate::registry::{Attack, AttackError, WHITE_BOX, parse};
 
-/// Attacks that run together.
+/// Attacks that run together: each on what the ones before it left, as one ensemble under one technique.
+///
+/// Who has gradients has scores, too: a suite that needs gradients is white-box as a whole, and a black-box attack in
+/// it is an emulation of white-box access. Named beside the suite, the same attack runs on every sample as black box.
 pub struct Suite {
     /// `FAMILY:VERSION`; the family alone means its first version.
     pub name: &'static str,
     /// In the order in which they run.
     pub attacks: &'static [&'static str],
+    /// The ATLAS technique that the ensemble emulates.
+    pub technique: &'static str,
     pub paper: &'static str,
 }
 
-const SUITES: &[Suite] = &[Suite {
-    name: "autoattack:standard",
-    attacks: &[
-        "apgd-ce:steps=100:restarts=1",
-        "apgd-t:steps=100:targets=9",
-        "fab-t:steps=100:targets=9:restarts=1",
-        "square:queries=5000:schedule=2",
-    ],
-    paper: "Croce 2020, arXiv:2003.01690",
-}];
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "autoattack:standard",
+        attacks: &[
+            "apgd-ce:steps=100:restarts=1",
+            "apgd-t:steps=100:targets=9",
+            "fab-t:steps=100:targets=9:restarts=1",
+            "square:queries=5000:schedule=2",
+        ],
+        technique: WHITE_BOX,
+        paper: "Croce 2020, arXiv:2003.01690",
+    },
+    Suite {
+        name: "autoattack:plus",
+        attacks: &[
+            "apgd-ce:steps=100:restarts=5",
+            "apgd-dlr:steps=100:restarts=5",
+            "fab:steps=100:candidates=9:restarts=5",
+            "square:queries=5000:schedule=2",
+            "apgd-t:steps=100:targets=9",
+            "fab-t:steps=100:targets=9:restarts=1",
+        ],
+        technique: WHITE_BOX,
+        paper: "Croce 2020, arXiv:2003.01690",
+    },
+    Suite {
+        name: "autoattack:rand",
+        attacks: &[
+            "apgd-ce:steps=100:restarts=1:eot=20",
+            "apgd-dlr:steps=100:restarts=1:eot=20",
+        ],
+        technique: WHITE_BOX,
+        paper: "Croce 2020, arXiv:2003.01690",
+    },
+];
 
 /// Every suite.
 pub fn suites() -> &'static [Suite] {
@@ -29,41 +59,53 @@ pub fn suites() -> &'static [Suite] {
 
 /// Parses attacks and suites; what is named twice runs once.
 pub fn parse_all<T: AsRef<str>>(texts: &[T]) -> Result<Vec<Attack>, AttackError> {
-    let mut names: Vec<&str> = Vec::new();
+    let mut attacks: Vec<Attack> = Vec::new();
     for text in texts {
-        for name in expand(text.as_ref())? {
-            if !names.contains(&name) {
-                names.push(name);
+        for attack in expand(text.as_ref().trim())? {
+            if !attacks.contains(&attack) {
+                attacks.push(attack);
             }
         }
     }
-    names.into_iter().map(parse).collect()
+    Ok(attacks)
 }
 
-/// The attacks of a suite; anything else is itself.
-fn expand(text: &str) -> Result<Vec<&str>, AttackError> {
-    let text = text.trim();
+/// The attacks of a suite; anything else is one attack.
+fn expand(text: &str) -> Result<Vec<Attack>, AttackError> {
+    let Some(suite) = find(text)? else {
+        return Ok(vec![parse(text)?]);
+    };
+    let attacks = suite.attacks.iter().map(|name| parse(name));
+    attacks
+        .map(|attack| Ok(attack?.under(suite.technique)))
+        .collect()
+}
+
+/// The suite of that name, if its family is one of suites.
+fn find(text: &str) -> Result<Option<&'static Suite>, AttackError> {
     let family = text.split(':').next().unwrap_or_default();
-    let mut versions = SUITES
-        .iter()
-        .filter(|s| s.name.split(':').next() == Some(family))
-        .peekable();
-    if versions.peek().is_none() {
-        return Ok(vec![text]);
-    }
-    let known: Vec<&str> = versions.clone().map(|s| s.name).collect();
-    let named = versions.find(|s| text == family || text == s.name);
+    let versions = || {
+        SUITES
+            .iter()
+            .filter(move |s| s.name.split(':').next() == Some(family))
+    };
+    let Some(first) = versions().next() else {
+        return Ok(None);
+    };
+    let named = versions().find(|s| text == s.name);
     named
-        .map(|suite| suite.attacks.to_vec())
+        .or((text == family).then_some(first))
+        .map(Some)
         .ok_or_else(|| AttackError::Version {
             text: text.into(),
-            known: known.join(", "),
+            known: versions().map(|s| s.name).collect::<Vec<_>>().join(", "),
         })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::BLACK_BOX;
 
     fn names(texts: &[&str]) -> Vec<String> {
         let attacks = parse_all(texts).unwrap();
@@ -94,6 +136,17 @@ mod tests {
         assert_eq!(names(&["autoattack:standard", "autoattack"]), standard);
         let more = names(&["fgsm", "autoattack", "fgsm"]);
         assert_eq!((more.len(), more[0].as_str()), (5, "fgsm"));
+    }
+
+    #[test]
+    fn a_suite_is_one_technique_and_the_same_attack_alone_another() {
+        let attacks =
+            parse_all(&["autoattack", "square:queries=5000:schedule=2", "autoattack"]).unwrap();
+        let techniques: Vec<&str> = attacks.iter().map(|a| a.technique).collect();
+        assert_eq!(
+            techniques,
+            [WHITE_BOX, WHITE_BOX, WHITE_BOX, WHITE_BOX, BLACK_BOX]
+        );
     }
 
     #[test]

@@ -109,10 +109,10 @@ impl Plan {
                     norm,
                 });
             }
-            match techniques.iter_mut().find(|t| t.id == attack.row.technique) {
+            match techniques.iter_mut().find(|t| t.id == attack.technique) {
                 Some(technique) => technique.attacks.push(attack),
                 None => techniques.push(TechniquePlan {
-                    id: attack.row.technique,
+                    id: attack.technique,
                     attacks: vec![attack],
                 }),
             }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use scoville_atlas::evidence::{self, Finding};
-use scoville_attacks::{Access, Attack, Problem, Success, driver};
+use scoville_attacks::{Access, Attack, Problem, Success};
 use scoville_data::Dataset;
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
@@ -190,10 +190,11 @@ impl<'a, 'e> Run<'a, 'e> {
         let mut left = order.as_slice();
         while !left.is_empty() {
             let size = self.feed.round(order.len() - left.len()).min(left.len());
-            let (rows, rest) = left.split_at(size);
+            let (ids, rest) = left.split_at(size);
             left = rest;
+            let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
             let before = (self.tallies.clone(), self.clean.clone());
-            if let Ended::Interrupted = unless_interrupted(self.round(rows))? {
+            if let Ended::Interrupted = unless_interrupted(self.round(&rows))? {
                 self.forget_round(before);
                 return Ok(Ended::Interrupted);
             }
@@ -260,22 +261,30 @@ impl<'a, 'e> Run<'a, 'e> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(scoville_attacks::Error::Interrupted.into());
         }
-        let mut answers = Vec::new();
-        let mut feed = self.feed;
-        feed.each(rows.len(), |range| {
-            answers.extend(self.predict(&rows[range])?);
-            Ok(())
-        })?;
-        self.feed = feed;
         let mut batch = Batch {
             size: rows.len(),
             ..Batch::default()
         };
+        let mut answers = Vec::new();
+        let mut feed = self.feed;
+        feed.each(rows.len(), |range| {
+            let rows = &rows[range];
+            let x = self.data.read(rows)?;
+            let predicted = self.predict(rows, &x)?;
+            let samples = x.chunks_exact(self.data.sample_len());
+            for ((&row, &answer), sample) in rows.iter().zip(&predicted).zip(samples) {
+                if self.data.y[row] == answer {
+                    batch.x.extend_from_slice(sample);
+                }
+            }
+            answers.extend(predicted);
+            Ok(())
+        })?;
+        self.feed = feed;
         for (&row, &answer) in rows.iter().zip(&answers) {
             let label = self.data.y[row];
             if self.clean.note(label, answer) {
                 batch.ids.push(row as u32);
-                batch.x.extend_from_slice(self.data.sample(row));
                 batch.y.push(label);
             }
         }
@@ -283,10 +292,9 @@ impl<'a, 'e> Run<'a, 'e> {
     }
 
     /// What the target says of samples of the data.
-    fn predict(&self, rows: &[usize]) -> Result<Vec<u32>, Error> {
+    fn predict(&self, rows: &[usize], x: &[f32]) -> Result<Vec<u32>, Error> {
         let (device, n, cols) = (self.target.device(), rows.len(), self.data.sample_len());
-        let samples = rows.iter().flat_map(|&i| self.data.sample(i));
-        let x = Array::from_vec(device, n, cols, samples.copied().collect())?;
+        let x = Array::from_vec(device, n, cols, x.to_vec())?;
         let labels = rows.iter().map(|&i| self.data.y[i]).collect();
         let labels = Array::from_vec(device, n, 1, labels)?;
         let scores = self.target.scores(&x)?;
@@ -359,7 +367,7 @@ impl<'a, 'e> Run<'a, 'e> {
             seed: attack_seed(self.plan.seed, attack.row.name, eps),
             stop: self.stop,
         };
-        let found = driver::run(&attack.algorithm, self.target, &problem);
+        let found = attack.run(self.target, &problem);
         self.tallies[t].spend(
             self.target.spent().since(spent),
             since.elapsed().as_secs_f64(),
@@ -421,7 +429,7 @@ impl<'a, 'e> Run<'a, 'e> {
     fn check_probe(&mut self) -> Result<(), Error> {
         let Batch { ids, x, y, .. } = std::mem::take(&mut self.probe);
         let white_box = self
-            .family(TechniquePlan::is_white_box)
+            .technique_of(TechniquePlan::is_white_box)
             .map(|_| self.probe_broken.clone());
         let (plan, target, stop) = (self.plan, self.target, self.stop);
         self.findings = Probe {

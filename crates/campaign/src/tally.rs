@@ -119,6 +119,21 @@ impl Tally {
         self.seconds += seconds;
     }
 
+    /// The largest share of the correct samples that `attacks` were the first to break, at any one rung.
+    pub fn largest_share_of(&self, attacks: &[&str]) -> f64 {
+        let broken = |rung: &Rung| -> usize {
+            let counts = attacks.iter().filter_map(|&name| rung.by_attack.get(name));
+            counts.sum()
+        };
+        let (mut below, mut most) = (0, 0.0_f64);
+        for rung in &self.rungs {
+            let here = broken(rung);
+            most = most.max(ratio(here.saturating_sub(below), rung.correct));
+            below = here;
+        }
+        most
+    }
+
     /// Correct samples finished on every rung.
     pub fn correct(&self) -> usize {
         self.rungs.iter().map(|r| r.correct).min().unwrap_or(0)
@@ -269,6 +284,32 @@ mod tests {
             (score - 10.0 * (4.0 / 21.0 + 2.0 / 21.0 + 2.0 / 21.0)).abs() < 1e-12,
             "{score}"
         );
+    }
+
+    #[test]
+    fn the_share_of_an_attack_is_what_it_broke_first_at_a_rung() {
+        let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02]).unwrap();
+        let mut tally = Tally::new(&plan);
+        let by = |rung, attack: &str| {
+            Some(Broken {
+                rung,
+                attack: attack.into(),
+                queries: None,
+            })
+        };
+        let batch = [
+            by(0, "square"),
+            by(1, "square"),
+            by(1, "square"),
+            by(0, "pgd"),
+            None,
+        ];
+        for rung in 0..2 {
+            tally.book(rung, 5, &batch);
+        }
+        assert_eq!(tally.largest_share_of(&["square"]), 0.4);
+        assert_eq!(tally.largest_share_of(&["pgd"]), 0.2);
+        assert_eq!(tally.largest_share_of(&["fab-t"]), 0.0);
     }
 
     #[test]

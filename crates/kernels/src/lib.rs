@@ -24,6 +24,7 @@ pub mod head;
 pub mod keep_lower;
 mod launch;
 pub mod map;
+mod memory;
 pub mod momentum;
 pub mod noise;
 mod normal;

@@ -11,10 +11,16 @@ pub enum Check {
     RandomisedOutput,
     /// The outputs are probabilities, whose gradients vanish where the model is sure.
     SoftmaxOutputs,
+    /// Small changes of the input leave the scores as they are.
+    FlatScores,
+    /// Near some samples the outputs are NaN or infinite, which is no class and counts as no find.
+    NonFiniteOutputs,
     /// The input gradient is zero on some samples.
     ZeroGradients,
     /// The gradient is not that of finite differences.
     GradientMismatch,
+    /// A step along the gradient does not raise the loss.
+    AscentFails,
     /// Attacks on scores alone succeed where those with gradients do not.
     BlackBoxBeatsWhiteBox,
     /// One step succeeds where many do not.
@@ -23,6 +29,8 @@ pub enum Check {
     NoRiseWithEps,
     /// Twice the iterations still succeed more often.
     MoreIterationsGain,
+    /// Attacks that are not among those of the run succeed more often.
+    OtherAttacksGain,
     /// A budget without bound does not always succeed.
     UnboundedEpsFails,
     /// The data hold labels that the model never predicts.
@@ -31,15 +39,19 @@ pub enum Check {
 
 impl Check {
     /// All checks.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::RandomisedOutput,
         Self::SoftmaxOutputs,
+        Self::FlatScores,
+        Self::NonFiniteOutputs,
         Self::ZeroGradients,
         Self::GradientMismatch,
+        Self::AscentFails,
         Self::BlackBoxBeatsWhiteBox,
         Self::SingleStepBeatsIterative,
         Self::NoRiseWithEps,
         Self::MoreIterationsGain,
+        Self::OtherAttacksGain,
         Self::UnboundedEpsFails,
         Self::LabelNeverPredicted,
     ];
@@ -49,12 +61,16 @@ impl Check {
         match self {
             Self::RandomisedOutput => "randomised-output",
             Self::SoftmaxOutputs => "softmax-outputs",
+            Self::FlatScores => "flat-scores",
+            Self::NonFiniteOutputs => "non-finite-outputs",
             Self::ZeroGradients => "zero-gradients",
             Self::GradientMismatch => "gradient-mismatch",
+            Self::AscentFails => "ascent-fails",
             Self::BlackBoxBeatsWhiteBox => "black-box-beats-white-box",
             Self::SingleStepBeatsIterative => "single-step-beats-iterative",
             Self::NoRiseWithEps => "no-rise-with-eps",
             Self::MoreIterationsGain => "more-iterations-gain",
+            Self::OtherAttacksGain => "other-attacks-gain",
             Self::UnboundedEpsFails => "unbounded-eps-fails",
             Self::LabelNeverPredicted => "label-never-predicted",
         }
@@ -67,7 +83,15 @@ impl Check {
                 "Turn the randomness off, or average the gradient over many draws for each step."
             }
             Self::SoftmaxOutputs => {
-                "Export the model without its final softmax, so that it returns logits."
+                "Export the model without its final softmax or sigmoid, so that it returns logits."
+            }
+            Self::FlatScores => {
+                "Look for rounded inputs, activations or scores: attack the model before they are \
+                 rounded, or from its labels alone."
+            }
+            Self::NonFiniteOutputs => {
+                "An input that the model refuses counts as no find: let it answer with a class of \
+                 its own, and attack that, too."
             }
             Self::ZeroGradients => {
                 "Look for saturated or quantised layers; attack the logits with a margin loss, \
@@ -76,6 +100,10 @@ impl Check {
             Self::GradientMismatch => {
                 "Look for an operation that is not differentiable; replace it by a smooth one \
                  for the attack, or rely on black-box attacks."
+            }
+            Self::AscentFails => {
+                "The gradient holds only next to the sample: average it over noise, attack a smooth \
+                 copy of the model, or rely on black-box attacks."
             }
             Self::BlackBoxBeatsWhiteBox => {
                 "The gradients mislead: take the black-box figures, and try other losses, \
@@ -91,6 +119,9 @@ impl Check {
             }
             Self::MoreIterationsGain => {
                 "The attack has not converged: raise its iterations until the rate settles."
+            }
+            Self::OtherAttacksGain => {
+                "Add attacks of other losses and of other access: --attacks autoattack holds four."
             }
             Self::UnboundedEpsFails => {
                 "With the whole input range to use an attack must succeed: check preprocessing, \
@@ -134,7 +165,7 @@ mod tests {
     fn each_check_is_listed_once_and_has_advice_of_its_own() {
         let codes: HashSet<_> = Check::ALL.map(Check::code).into();
         let advice: HashSet<_> = Check::ALL.map(Check::advice).into();
-        assert_eq!((codes.len(), advice.len()), (10, 10));
+        assert_eq!((codes.len(), advice.len()), (14, 14));
         assert!(advice.iter().all(|text| text.ends_with('.')));
     }
 }

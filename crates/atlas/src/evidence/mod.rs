@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_takes_both_families_all_checks_and_a_narrow_interval() {
         let expected =
-            "white-box and black-box attacks ran, all 10 checks passed, widest interval 0.063";
+            "white-box and black-box attacks ran, all 14 checks passed, widest interval 0.063";
         assert_eq!(
             grade(&thorough(), &all_passed()),
             (Grade::A, expected.to_owned())

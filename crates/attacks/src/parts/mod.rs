@@ -4,7 +4,9 @@
 
 mod adam;
 mod balls;
+mod boundary;
 mod descent;
+mod eot;
 mod rule;
 mod schedule;
 mod start;
@@ -12,7 +14,9 @@ mod transfer;
 
 pub use adam::Adam;
 pub use balls::{into_balls, onto_spheres, widest};
+pub use boundary::{Boundary, likeliest};
 pub use descent::Descent;
+pub use eot::Eot;
 pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;

@@ -7,7 +7,10 @@ use std::fmt;
 
 use scoville_kernels::Norm;
 
-use crate::{BlackBox, LabelsOnly, WhiteBox};
+use scoville_targets::Gradients;
+
+use crate::parts::Eot;
+use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know both balls.
@@ -52,7 +55,11 @@ pub enum Algorithm {
 pub struct Attack {
     pub row: &'static Row,
     pub algorithm: Algorithm,
+    /// The ATLAS technique under which it is booked: the row's own, or its suite's.
+    pub technique: &'static str,
     values: Values,
+    /// Evaluations whose mean is a gradient: see [`Eot`].
+    eot: usize,
 }
 
 impl Attack {
@@ -60,7 +67,9 @@ impl Attack {
         Self {
             row,
             algorithm: (row.build)(&values),
+            technique: row.technique,
             values,
+            eot: 1,
         }
     }
 
@@ -73,21 +82,62 @@ impl Attack {
         }
     }
 
-    /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged.
-    pub fn doubled(&self) -> Option<Attack> {
+    /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged. One
+    /// restart and the three likeliest targets show that as well as all of them.
+    pub fn longer(&self) -> Option<Attack> {
         let mut values = self.values.clone();
         *values.0.get_mut("steps")? *= 2.0;
-        Some(Attack::new(self.row, values))
+        for (name, most) in [("restarts", 1.0), ("targets", 3.0)] {
+            if let Some(value) = values.0.get_mut(name) {
+                *value = value.min(most);
+            }
+        }
+        let longer = Attack::new(self.row, values).under(self.technique);
+        Some(Attack {
+            eot: self.eot,
+            ..longer
+        })
+    }
+
+    /// Runs it on `problem` with the access that it needs, and verifies what it finds.
+    pub fn run(
+        &self,
+        target: &dyn Gradients,
+        problem: &Problem<'_>,
+    ) -> Result<Vec<Success>, Error> {
+        let samples = self.eot;
+        match samples {
+            1 => driver::run(&self.algorithm, target, problem),
+            _ => driver::run(&self.algorithm, &Eot { target, samples }, problem),
+        }
+    }
+
+    /// The same attack, booked under `technique`.
+    pub fn under(self, technique: &'static str) -> Self {
+        Self { technique, ..self }
+    }
+}
+
+/// The same algorithm with the same parameters, booked under the same technique.
+impl PartialEq for Attack {
+    fn eq(&self, other: &Self) -> bool {
+        (self.row.name, self.technique, &self.values, self.eot)
+            == (other.row.name, other.technique, &other.values, other.eot)
     }
 }
 
 /// `apgd-ce (100 steps, 5 restarts)`.
 impl fmt::Display for Attack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.row.parameters.is_empty() {
-            return f.write_str(self.row.name);
+        let mut words = self.values.describe(self.row);
+        if self.eot > 1 {
+            words.push(format!("mean of {} gradients", self.eot));
         }
-        write!(f, "{} ({})", self.row.name, self.values.describe(self.row))
+        f.write_str(self.row.name)?;
+        if words.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", words.join(", "))
     }
 }
 
@@ -134,6 +184,28 @@ pub(crate) const fn real(name: &'static str, default: f64, range: (f64, f64)) ->
     }
 }
 
+/// What every attack with gradients takes besides its own parameters.
+pub const EOT: Parameter = whole("eot", 1.0, 1e4);
+
+impl Parameter {
+    fn parse(&self, row: &Row, text: &str) -> Result<f64, AttackError> {
+        let (least, most) = self.range;
+        let value = text
+            .parse::<f64>()
+            .ok()
+            .filter(|v| (least..=most).contains(v) && (!self.whole || v.fract() == 0.0));
+        value.ok_or_else(|| AttackError::Value {
+            attack: row.name,
+            key: self.name,
+            value: text.into(),
+            wanted: format!(
+                "a {}number from {least} to {most}",
+                if self.whole { "whole " } else { "" }
+            ),
+        })
+    }
+}
+
 /// Every attack.
 pub fn rows() -> &'static [Row] {
     ROWS
@@ -175,18 +247,27 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
             known: list(ROWS.iter().map(|row| row.name).chain(["autoattack"])),
         })?;
     let mut values = Values::defaults(row);
+    let mut eot = 1;
     for word in words {
         let (key, value) = word.split_once('=').ok_or_else(|| AttackError::Syntax {
             attack: text.into(),
             text: word.into(),
         })?;
-        values.set(row, key.trim(), value.trim())?;
+        let (key, value) = (key.trim(), value.trim());
+        if key == EOT.name && row.access == Access::Gradients {
+            eot = EOT.parse(row, value)? as usize;
+        } else {
+            values.set(row, key, value)?;
+        }
     }
-    Ok(Attack::new(row, values))
+    Ok(Attack {
+        eot,
+        ..Attack::new(row, values)
+    })
 }
 
 /// The values of an attack's parameters.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Values(BTreeMap<&'static str, f64>);
 
 impl Values {
@@ -211,20 +292,7 @@ impl Values {
                     },
                 }
             })?;
-        let (least, most) = parameter.range;
-        let value = text
-            .parse::<f64>()
-            .ok()
-            .filter(|v| (least..=most).contains(v) && (!parameter.whole || v.fract() == 0.0));
-        let value = value.ok_or_else(|| AttackError::Value {
-            attack: row.name,
-            key: parameter.name,
-            value: text.into(),
-            wanted: format!(
-                "a {}number from {least} to {most}",
-                if parameter.whole { "whole " } else { "" }
-            ),
-        })?;
+        let value = parameter.parse(row, text)?;
         self.0.insert(parameter.name, value);
         Ok(())
     }
@@ -241,15 +309,16 @@ impl Values {
         self.double(name) as usize
     }
 
-    fn describe(&self, row: &Row) -> String {
-        list(row.parameters.iter().map(|p| {
+    fn describe(&self, row: &Row) -> Vec<String> {
+        let word = |p: &Parameter| {
             let value = self.double(p.name);
             match (p.whole, value == 1.0) {
                 (true, true) => format!("1 {}", singular(p.name)),
                 (true, false) => format!("{value} {}", p.name),
                 (false, _) => format!("{} {value}", p.name),
             }
-        }))
+        };
+        row.parameters.iter().map(word).collect()
     }
 }
 
@@ -300,10 +369,17 @@ mod tests {
         );
         assert_eq!(parse("fgsm").unwrap().to_string(), "fgsm");
         assert_eq!(
-            attack.doubled().unwrap().to_string(),
-            "apgd-ce (100 steps, 5 restarts)"
+            attack.longer().unwrap().to_string(),
+            "apgd-ce (100 steps, 1 restart)"
         );
-        assert!(parse("fgsm").unwrap().doubled().is_none());
+        let targeted = parse("apgd-t:steps=10:targets=9").unwrap().longer();
+        assert_eq!(
+            targeted.unwrap().to_string(),
+            "apgd-t (20 steps, 3 targets)"
+        );
+        assert!(parse("fgsm").unwrap().longer().is_none());
+        let mean = parse("pgd:eot=20").unwrap().longer().unwrap();
+        assert!(mean.to_string().ends_with(", mean of 20 gradients)"));
     }
 
     #[test]
@@ -318,9 +394,11 @@ mod tests {
             "pgd:steps=x",
             "pgd:step=nan",
             "pgd:step=-1",
+            "pgd:eot=0",
         ] {
             assert!(message(text).contains("must be"), "{text}");
         }
         assert!(message("fgsm:steps=1").contains("none"));
+        assert!(message("square:eot=2").contains("`eot`"));
     }
 }

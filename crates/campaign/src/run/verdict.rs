@@ -2,6 +2,7 @@
 
 use scoville_atlas::evidence::{self, Check, Conduct, Finding};
 use scoville_atlas::score::{Band, Score};
+use scoville_attacks::Access;
 use scoville_report::event::{
     Accuracy, Event, EvidenceCheck, Headline, Outcome, RunFinished, ScoreParts, TechniqueScored,
     Totals,
@@ -17,6 +18,10 @@ use crate::{EVASION, Error, FailOn, Plan, TechniquePlan};
 const DONE: u8 = 0;
 const INCONCLUSIVE: u8 = 5;
 const BREACHED: u8 = 100;
+
+/// The share of samples that an ensemble's black-box part may break after the attacks with gradients; the reference
+/// AutoAttack warns above it, too.
+const LEFT_BY_GRADIENTS: f64 = 0.002;
 
 impl Run<'_, '_> {
     pub(super) fn finish(mut self, ended: Ended) -> Result<Finished, Error> {
@@ -98,23 +103,36 @@ impl Run<'_, '_> {
 
     fn black_box_beats_white_box(&self) -> Finding {
         let check = Check::BlackBoxBeatsWhiteBox;
-        let (Some(white), Some(black)) = (
-            self.family(TechniquePlan::is_white_box),
-            self.family(TechniquePlan::is_black_box),
-        ) else {
-            return not_run(check, "needs both a white-box and a black-box attack");
+        let Some(white) = self.technique_of(TechniquePlan::is_white_box) else {
+            return not_run(check, "needs a white-box attack");
         };
-        let worst = white
-            .rungs
+        let alone = |t: &TechniquePlan| t.is_black_box() && !t.is_white_box();
+        if let Some(black) = self.technique_of(alone) {
+            let (white, black) = (&self.tallies[white].rungs, &self.tallies[black].rungs);
+            let difference = white.iter().zip(black).map(|(w, b)| b.rate() - w.rate());
+            let worst = difference.fold(f64::NEG_INFINITY, f64::max);
+            let detail = format!(
+                "black-box rate minus white-box rate is at most {:+.1} points",
+                worst * 100.0
+            );
+            return finding(check, worst > 0.0, detail);
+        }
+        let blind: Vec<&str> = self.plan.techniques[white]
+            .attacks
             .iter()
-            .zip(&black.rungs)
-            .map(|(w, b)| b.rate() - w.rate());
-        let worst = worst.fold(f64::NEG_INFINITY, f64::max);
+            .filter(|a| a.row.access < Access::Gradients)
+            .map(|a| a.row.name)
+            .collect();
+        if blind.is_empty() {
+            return not_run(check, "needs a black-box attack");
+        }
+        let most = self.tallies[white].largest_share_of(&blind);
         let detail = format!(
-            "black-box rate minus white-box rate is at most {:+.1} points",
-            worst * 100.0
+            "{} alone breaks {:.1} % at most, after the attacks with gradients",
+            blind.join(", "),
+            most * 100.0
         );
-        finding(check, worst > 0.0, detail)
+        finding(check, most > LEFT_BY_GRADIENTS, detail)
     }
 
     fn no_rise(&self) -> Finding {
@@ -131,18 +149,14 @@ impl Run<'_, '_> {
         finding(check, last.correct > 0 && high <= low && low < 1.0, detail)
     }
 
-    pub(super) fn family(&self, is_of: fn(&TechniquePlan) -> bool) -> Option<&Tally> {
-        self.plan
-            .techniques
-            .iter()
-            .position(is_of)
-            .map(|t| &self.tallies[t])
+    pub(super) fn technique_of(&self, wanted: impl Fn(&TechniquePlan) -> bool) -> Option<usize> {
+        self.plan.techniques.iter().position(wanted)
     }
 
     fn scored(&self, technique: &TechniquePlan, tally: &Tally, size: Size) -> TechniqueScored {
         let conduct = Conduct {
-            white_box: self.family(TechniquePlan::is_white_box).is_some(),
-            black_box: self.family(TechniquePlan::is_black_box).is_some(),
+            white_box: self.technique_of(TechniquePlan::is_white_box).is_some(),
+            black_box: self.technique_of(TechniquePlan::is_black_box).is_some(),
             samples: tally.correct(),
             widest_interval: tally.final_width(size),
             inconclusive: self.clean.inconclusive(),

@@ -36,10 +36,13 @@ fn table() -> String {
 }
 
 fn suite_table() -> Vec<Vec<String>> {
-    let head = ["SUITE", "ATTACKS", "PAPER"].map(String::from).to_vec();
+    let head = ["SUITE", "TECHNIQUE", "ATTACKS", "PAPER"]
+        .map(String::from)
+        .to_vec();
     let row = |suite: &Suite| {
         vec![
             suite.name.into(),
+            suite.technique.into(),
             suite.attacks.join(","),
             suite.paper.into(),
         ]
@@ -65,7 +68,7 @@ fn lines() -> String {
         format!("{object}\n")
     };
     let suite = |suite: &Suite| {
-        let object = json!({"suite": suite.name, "attacks": suite.attacks, "paper": suite.paper});
+        let object = json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "paper": suite.paper});
         format!("{object}\n")
     };
     let attacks = rows().iter().map(line);

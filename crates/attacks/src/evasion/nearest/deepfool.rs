@@ -4,11 +4,11 @@
 //! Moosavi-Dezfooli, Fawzi & Frossard 2016, <https://arxiv.org/abs/1511.04599>.
 
 use scoville_kernels::{
-    Array, Ball, Loss, Map, Norm, Reduce, Zip, combine, head, keep_lower, map, reduce_rows, rivals,
-    select, zip,
+    Array, Ball, Loss, Map, Norm, Reduce, Zip, combine, head, map, reduce_rows, zip,
 };
-use scoville_targets::{Evaluation, Gradients};
+use scoville_targets::Gradients;
 
+use crate::parts::{Boundary, likeliest};
 use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
@@ -51,7 +51,7 @@ impl WhiteBox for DeepFool {
     }
 
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
-        let mut pairs = self.pairs(search, target)?;
+        let mut pairs = likeliest(0..self.candidates, search, target)?;
         let mut x = search.x0.copy()?;
         let mut perturbation = Array::zeros(&search.device(), x.rows(), x.cols())?;
         for _ in 0..self.steps {
@@ -74,13 +74,13 @@ impl WhiteBox for DeepFool {
                     .iter_mut()
                     .try_for_each(|pair| gather_in_place(pair, &rows))?;
             }
-            let mut nearest = Nearest::new(search)?;
+            let mut nearest = Boundary::none(search)?;
             nearest.take(seen, search.ball.norm)?;
             for pair in pairs.iter().skip(1) {
                 let seen = target.gradient(&x, pair, Loss::TargetedMargin)?;
                 nearest.take(seen, search.ball.norm)?;
             }
-            combine(&mut perturbation, 1.0, &nearest.step(search)?, 1.0)?;
+            combine(&mut perturbation, 1.0, &across(nearest, search)?, 1.0)?;
             self.place(&mut x, &perturbation, search)?;
         }
         let last = head(&target.scores(&x)?, &search.y, Loss::Margin)?;
@@ -89,15 +89,6 @@ impl WhiteBox for DeepFool {
 }
 
 impl DeepFool {
-    /// Each sample's label with one of its candidates, for all candidates.
-    fn pairs(&self, search: &Search<'_>, target: &dyn Gradients) -> Result<Vec<Array<u32>>, Error> {
-        let scores = target.scores(&search.x0)?;
-        let candidates = self.candidates.min(target.classes().saturating_sub(1));
-        (0..candidates)
-            .map(|rank| Ok(rivals(&scores, &search.y, rank)?))
-            .collect()
-    }
-
     /// `x = clip(x0 + (1 + overshoot) * perturbation)`.
     fn place(&self, x: &mut Array, perturbation: &Array, search: &Search<'_>) -> Result<(), Error> {
         *x = search.x0.copy()?;
@@ -107,62 +98,26 @@ impl DeepFool {
     }
 }
 
-/// The nearest boundary so far of each sample.
-struct Nearest {
-    distance: Array,
-    gradient: Array,
-}
-
-impl Nearest {
-    fn new(search: &Search<'_>) -> Result<Self, Error> {
-        let (n, cols, device) = (search.x0.rows(), search.x0.cols(), search.device());
-        Ok(Self {
-            distance: Array::filled(&device, n, 1, f32::MAX)?,
-            gradient: Array::zeros(&device, n, cols)?,
-        })
-    }
-
-    /// Takes a boundary where it is nearer: it is as far as the difference of the logits over the dual norm of its gradient.
-    fn take(&mut self, seen: Evaluation, norm: Norm) -> Result<(), Error> {
-        let dual = match norm {
-            Norm::Linf => Reduce::L1,
-            Norm::L2 => Reduce::L2,
-        };
-        let mut distance = seen.loss;
-        map(&mut distance, Map::Abs)?;
-        let mut slope = reduce_rows(&seen.gradient, dual)?;
-        // A boundary without a gradient is far, not near.
-        map(
-            &mut slope,
-            Map::Affine {
-                scale: 1.0,
-                shift: 1e-8,
-            },
-        )?;
-        map(&mut slope, Map::Reciprocal)?;
-        zip(&mut distance, Zip::Multiply, &slope)?;
-        let nearer = keep_lower(&mut self.distance, &distance)?;
-        Ok(select(&mut self.gradient, &seen.gradient, &nearer)?)
-    }
-
-    /// The shortest way to the boundary.
-    fn step(mut self, search: &Search<'_>) -> Result<Array, Error> {
-        map(
-            &mut self.distance,
-            Map::Affine {
-                scale: 1.0,
-                shift: MARGIN,
-            },
-        )?;
-        match search.ball.norm {
-            Norm::Linf => map(&mut self.gradient, Map::Sign)?,
-            Norm::L2 => {
-                let mut length = reduce_rows(&self.gradient, Reduce::L2)?;
-                map(&mut length, Map::Reciprocal)?;
-                zip(&mut self.distance, Zip::Multiply, &length)?;
-            }
+/// The shortest way across the boundary.
+fn across(boundary: Boundary, search: &Search<'_>) -> Result<Array, Error> {
+    let Boundary {
+        mut distance,
+        mut gradient,
+        ..
+    } = boundary;
+    let beyond = Map::Affine {
+        scale: 1.0,
+        shift: MARGIN,
+    };
+    map(&mut distance, beyond)?;
+    match search.ball.norm {
+        Norm::Linf => map(&mut gradient, Map::Sign)?,
+        Norm::L2 => {
+            let mut length = reduce_rows(&gradient, Reduce::L2)?;
+            map(&mut length, Map::Reciprocal)?;
+            zip(&mut distance, Zip::Multiply, &length)?;
         }
-        zip(&mut self.gradient, Zip::Multiply, &self.distance)?;
-        Ok(self.gradient)
     }
+    zip(&mut gradient, Zip::Multiply, &distance)?;
+    Ok(gradient)
 }

@@ -1,16 +1,40 @@
 //! Fast adaptive boundary attack: takes the decision boundary to a class for a plane, steps a little beyond it by the
 //! least move, leaning towards the clean sample, and from beyond goes back: the points found come nearer and nearer.
 //!
-//! Croce & Hein 2020a, <https://arxiv.org/abs/1907.02044>; towards one class at a time as in AutoAttack (2020b).
+//! Croce & Hein 2020a, <https://arxiv.org/abs/1907.02044>: each step to the nearest of all boundaries; or towards one
+//! class at a time, as in AutoAttack (2020b).
 
-use scoville_kernels::{Array, Ball, Loss, fab_step, head, retreat, rivals, within};
+use std::ops::Range;
+
+use scoville_kernels::{Array, Ball, Loss, fab_step, head, retreat, within};
 use scoville_targets::Gradients;
 
-use crate::parts::Start;
+use crate::parts::{Boundary, Start, likeliest};
 use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
-pub const ROW: Row = Row {
+pub const FAB: Row = Row {
+    name: "fab",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: Loss::TargetedMargin.least_classes(),
+    parameters: &[
+        whole("steps", 100.0, 1e6),
+        whole("candidates", 9.0, 1e4),
+        whole("restarts", 1.0, 1e4),
+    ],
+    paper: "Croce 2020, arXiv:1907.02044",
+    build: |v| {
+        Algorithm::WhiteBox(Box::new(Fab {
+            steps: v.whole("steps"),
+            rivals: Rivals::Nearest(v.whole("candidates")),
+            restarts: v.whole("restarts"),
+        }))
+    },
+};
+
+pub const FAB_T: Row = Row {
     name: "fab-t",
     technique: WHITE_BOX,
     access: Access::Gradients,
@@ -25,7 +49,7 @@ pub const ROW: Row = Row {
     build: |v| {
         Algorithm::WhiteBox(Box::new(Fab {
             steps: v.whole("steps"),
-            targets: v.whole("targets"),
+            rivals: Rivals::Each(v.whole("targets")),
             restarts: v.whole("restarts"),
         }))
     },
@@ -34,31 +58,52 @@ pub const ROW: Row = Row {
 /// What is kept of the way from the clean sample after a misclassified point.
 const BACKWARD: f32 = 0.9;
 
-/// Targeted FAB: `steps` steps towards each of the `targets` most likely classes, `restarts` times over. The first walk
-/// begins at the clean sample, later ones at distance eps/2.
+/// The boundaries that a step may go to, of those with the classes that are the likeliest on the clean sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rivals {
+    /// The nearest of so many at every step, which costs as many gradient evaluations.
+    Nearest(usize),
+    /// So many walks, each towards one class.
+    Each(usize),
+}
+
+/// FAB: walks of `steps` steps, `restarts` times over. The first walk begins at the clean sample, later ones at distance
+/// eps/2.
 ///
 /// It seeks the nearest adversarial point, wherever that is; a sample is finished as soon as one lies in the ball. A
-/// step costs a gradient evaluation and a query, a walk one query more.
+/// step costs a gradient evaluation for each boundary that it looks at, and a query; a walk one query more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fab {
     pub steps: usize,
-    pub targets: usize,
+    pub rivals: Rivals,
     pub restarts: usize,
 }
 
 impl WhiteBox for Fab {
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
-        for rank in 0..self.targets.min(target.classes().saturating_sub(1)) {
+        let others = target.classes().saturating_sub(1);
+        for (group, ranks) in self.rivals.groups(others).enumerate() {
             for restart in 0..self.restarts {
                 if search.is_done() {
                     return Ok(());
                 }
-                let stream = rank * self.restarts + restart;
-                let x = first(restart, stream, search)?;
-                self.walk(x, rank, search, target)?;
+                let x = first(restart, group * self.restarts + restart, search)?;
+                let pairs = likeliest(ranks.clone(), search, target)?;
+                self.walk(x, pairs, search, target)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Rivals {
+    /// The ranks that a walk looks at, for each walk, where there are so many `others`.
+    fn groups(self, others: usize) -> impl Iterator<Item = Range<usize>> {
+        let (walks, width) = match self {
+            Rivals::Nearest(most) => (1, most.min(others)),
+            Rivals::Each(most) => (most.min(others), 1),
+        };
+        (0..walks).map(move |walk| walk * width..(walk + 1) * width)
     }
 }
 
@@ -66,14 +111,15 @@ impl Fab {
     fn walk(
         &self,
         mut x: Array,
-        rank: usize,
+        mut pairs: Vec<Array<u32>>,
         search: &mut Search<'_>,
         target: &dyn Gradients,
     ) -> Result<(), Error> {
-        let mut labels = rivals(&target.scores(&search.x0)?, &search.y, rank)?;
         for _ in 0..self.steps {
-            let seen = target.gradient(&x, &labels, Loss::TargetedMargin)?;
-            fab_step(&mut x, &search.x0, &seen.gradient, &seen.loss, &search.ball)?;
+            let Boundary {
+                margin, gradient, ..
+            } = Boundary::nearest(&x, &pairs, search, target)?;
+            fab_step(&mut x, &search.x0, &gradient, &margin, &search.ball)?;
             let predicted = head(&target.scores(&x)?, &search.y, Loss::Margin)?.predicted;
             let inside = within(&predicted, &x, &search.x0, &search.ball)?;
             search.offer(&x, &inside)?;
@@ -83,7 +129,9 @@ impl Fab {
                     return Ok(());
                 }
                 gather_in_place(&mut x, &rows)?;
-                gather_in_place(&mut labels, &rows)?;
+                pairs
+                    .iter_mut()
+                    .try_for_each(|pair| gather_in_place(pair, &rows))?;
             }
         }
         search.settle()

@@ -1,0 +1,122 @@
+//! Defences that are known not to defend: a run must break each, or say that its figures are no more than a lower bound.
+
+mod defences;
+mod wrap;
+
+use std::collections::BTreeSet;
+
+use scoville_onnx::{Graph, encode, parse};
+use serde_json::Value;
+
+use crate::support::{Scratch, events, scored, scoville, stderr};
+use defences::DEFENCES;
+
+const MODEL: &[u8] = include_bytes!("../../datasets/glyphs-cnn.onnx");
+
+/// A defence is broken when the score is at least this share of the undefended model's.
+const BROKEN: f64 = 0.75;
+
+/// What a run says of AML.T0015.
+#[derive(Debug)]
+struct Verdict {
+    grade: String,
+    score: f64,
+    warned: Vec<String>,
+}
+
+fn assess(scratch: &Scratch, attacks: &str, defend: impl FnOnce(&mut Graph)) -> Verdict {
+    let mut graph = parse(MODEL.into(), None).unwrap();
+    defend(&mut graph);
+    let model = scratch.file("model.onnx", encode::to_bytes(&graph));
+    let output = scoville(&[
+        "assess",
+        &model,
+        "--device",
+        "cpu",
+        "--data",
+        "glyphs:test",
+        "--limit",
+        "40",
+        "--eps-ladder",
+        "4/255,16/255",
+        "--attacks",
+        attacks,
+    ]);
+    assert!(
+        matches!(output.status.code(), Some(0 | 5)),
+        "{}",
+        stderr(&output)
+    );
+    let events = events(&output);
+    let evasion = scored(&events, "AML.T0015");
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let checks = evasion["checks"].as_array().unwrap().iter();
+    Verdict {
+        grade: word(&evasion["grade"]),
+        score: evasion["score"].as_f64().unwrap_or_default(),
+        warned: checks
+            .filter(|check| check["outcome"] == "warned")
+            .map(|check| word(&check["code"]))
+            .collect(),
+    }
+}
+
+/// Runs every defence; returns the checks that warned of any.
+fn none_deceives(attacks: &str) -> BTreeSet<String> {
+    let scratch = Scratch::new(&format!("broken-defences-{}", attacks.len()));
+    let undefended = assess(&scratch, attacks, |_| ());
+    assert_eq!(
+        (undefended.grade.as_str(), undefended.warned.as_slice()),
+        ("B", [].as_slice()),
+        "{undefended:?}"
+    );
+    let mut warned = BTreeSet::new();
+    for defence in DEFENCES {
+        let verdict = assess(&scratch, attacks, defence.build);
+        let broken = verdict.grade == "B" && verdict.score >= BROKEN * undefended.score;
+        let doubted = matches!(verdict.grade.as_str(), "C" | "D");
+        assert!(
+            broken || doubted,
+            "{} against {attacks}: {verdict:?}",
+            defence.name
+        );
+        warned.extend(verdict.warned);
+    }
+    warned
+}
+
+fn assert_all(warned: &BTreeSet<String>, expected: &[&str]) {
+    for code in expected {
+        assert!(warned.contains(*code), "{code} caught nothing: {warned:?}");
+    }
+}
+
+#[test]
+fn no_broken_defence_deceives_the_attacks_by_default() {
+    let warned = none_deceives("apgd-ce,square:queries=500");
+    let expected = [
+        "softmax-outputs",
+        "flat-scores",
+        "non-finite-outputs",
+        "zero-gradients",
+        "gradient-mismatch",
+        "ascent-fails",
+        "black-box-beats-white-box",
+        "more-iterations-gain",
+        "other-attacks-gain",
+        "unbounded-eps-fails",
+    ];
+    assert_all(&warned, &expected);
+}
+
+#[test]
+fn no_broken_defence_deceives_white_box_attacks_alone() {
+    let warned = none_deceives("apgd-ce");
+    assert_all(&warned, &["no-rise-with-eps", "other-attacks-gain"]);
+}
+
+#[test]
+fn no_broken_defence_deceives_black_box_attacks_alone() {
+    let warned = none_deceives("square:queries=500");
+    assert_all(&warned, &["flat-scores", "softmax-outputs"]);
+}

@@ -19,6 +19,7 @@ mod device;
 pub mod enlarge;
 mod error;
 pub mod fab_step;
+pub mod flip_block;
 pub mod gather;
 pub mod head;
 pub mod is_class;
@@ -67,6 +68,7 @@ pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapt
 pub use enlarge::enlarge;
 pub use error::{Error, tells_of_memory};
 pub use fab_step::fab_step;
+pub use flip_block::flip_block;
 pub use gather::gather;
 pub use head::{Head, INVALID, Loss, head};
 pub use is_class::is_class;

@@ -2,5 +2,6 @@
 //! for each attack, with its row of the registry.
 
 pub mod gradients;
+pub mod labels;
 pub mod nearest;
 pub mod scores;

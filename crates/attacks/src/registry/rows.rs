@@ -1,7 +1,7 @@
 //! The attacks, in the order in which they are listed.
 
 use super::Row;
-use crate::evasion::{gradients, nearest, scores};
+use crate::evasion::{gradients, labels, nearest, scores};
 
 pub(super) const ROWS: &[Row] = &[
     gradients::fgsm::ROW,
@@ -29,4 +29,9 @@ pub(super) const ROWS: &[Row] = &[
     scores::spsa::ROW,
     scores::bandits::ROW,
     scores::zoo::ROW,
+    labels::hop_skip_jump::ROW,
+    labels::boundary::ROW,
+    labels::sign_opt::ROW,
+    labels::geoda::ROW,
+    labels::rays::ROW,
 ];

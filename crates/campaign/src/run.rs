@@ -399,7 +399,7 @@ impl<'a, 'e> Run<'a, 'e> {
         TechniqueProgress {
             technique: technique.into(),
             attack: attack.into(),
-            norm: self.plan.norm.to_string(),
+            norm: self.plan.measure(),
             eps: rung.eps,
             done: rung.done,
             of: self.data.len(),

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use scoville_attacks::evasion::corruptions::SEVERITIES;
 use scoville_attacks::parse_all;
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
@@ -48,6 +49,8 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     } = loaded;
     plan.check_classes(target.classes())
         .or_fail(Exit::Usage, "--attacks")?;
+    plan.check_shape(target.sample_shape())
+        .or_fail(Exit::Usage, "--attacks")?;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -68,7 +71,9 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
+    let corruptions = attacks.iter().any(|a| a.row.goes_by_severity());
     let ladder = match (args.eps_ladder.as_slice(), args.norm) {
+        ([], _) if corruptions => SEVERITIES.to_vec(),
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),
         (given, _) => given.to_vec(),

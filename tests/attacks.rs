@@ -59,18 +59,14 @@ fn launch(
 
 fn correct_samples(target: &ModelTarget) -> (Vec<f32>, Vec<u32>) {
     let data = generate(Split::Test, 2 * SAMPLES, 0);
-    let all = Array::from_vec(&Device::Cpu, 2 * SAMPLES, 784, data.x.clone()).unwrap();
+    let all = Array::from_vec(&Device::Cpu, 2 * SAMPLES, 784, data.read_all().unwrap()).unwrap();
     let labels = target.labels(&all).unwrap().to_vec().unwrap();
     let correct: Vec<usize> = (0..data.len())
         .filter(|&i| labels[i] == data.y[i])
         .take(SAMPLES)
         .collect();
     assert_eq!(correct.len(), SAMPLES);
-    let x = correct
-        .iter()
-        .flat_map(|&i| data.sample(i))
-        .copied()
-        .collect();
+    let x = data.read(&correct).unwrap();
     (x, correct.iter().map(|&i| data.y[i]).collect())
 }
 

@@ -49,7 +49,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
     let stop = AtomicBool::new(false);
     let problem = Problem {
         ids: &ids,
-        x: &data.x,
+        x: &data.read_all().unwrap(),
         y: &data.y,
         norm,
         eps,
@@ -77,7 +77,7 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
     let Some(gpu) = gpu() else { return };
     let data = generate(Split::Test, 24, 0);
     let clean = |device: &Device| {
-        let x = Array::from_vec(device, 24, 784, data.x.clone()).unwrap();
+        let x = Array::from_vec(device, 24, 784, data.read_all().unwrap()).unwrap();
         target(device).labels(&x).unwrap().to_vec().unwrap()
     };
     assert_eq!(clean(&Device::Cpu), clean(&gpu));
@@ -122,7 +122,7 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
 fn scores_are_logits_and_labels_their_arg_max() {
     let target = target(&Device::Cpu);
     let data = generate(Split::Test, 50, 0);
-    let x = Array::from_vec(&Device::Cpu, 50, 784, data.x.clone()).unwrap();
+    let x = Array::from_vec(&Device::Cpu, 50, 784, data.read_all().unwrap()).unwrap();
     let scores = target.scores(&x).unwrap().to_vec().unwrap();
     let labels = target.labels(&x).unwrap().to_vec().unwrap();
     for (row, label) in scores.chunks_exact(10).zip(labels) {

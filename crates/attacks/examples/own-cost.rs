@@ -102,7 +102,7 @@ fn measure(attack: &Attack, target: &Timed, data: &Dataset, eps: f64) -> Result<
     let ids: Vec<u32> = (0..data.len() as u32).collect();
     let problem = Problem {
         ids: &ids,
-        x: &data.x,
+        x: &data.read_all()?,
         y: &data.y,
         norm: Norm::Linf,
         eps,

@@ -3,6 +3,7 @@
 //! [`Plan`] groups attacks by ATLAS technique over a ladder of budgets. [`run`](run::run) takes the samples batch by
 //! batch through every technique and rung, so that all rates sharpen together and a reader may stop at any moment.
 
+mod batch;
 mod clean;
 mod evidence;
 mod gate;
@@ -11,6 +12,7 @@ mod plan;
 mod run;
 mod tally;
 
+pub use batch::automatic as automatic_batch;
 pub use gate::{FailOn, FailOnError};
 pub use plan::{EVASION, Plan, PlanError, TechniquePlan};
 pub use run::{Emit, Finished, Manifest, run};
@@ -20,6 +22,8 @@ pub use run::{Emit, Finished, Manifest, run};
 pub enum Error {
     #[error(transparent)]
     Attack(#[from] scoville_attacks::Error),
+    #[error(transparent)]
+    Data(#[from] scoville_data::Error),
     #[error("cannot write the results: {0}")]
     Output(#[from] std::io::Error),
     #[error(

@@ -1,10 +1,10 @@
 //! The order in which samples are taken, and seeds derived from the run's.
 
 /// A seeded permutation of `0..n` (Fisher-Yates): data sets are often sorted, and the anytime-valid intervals need
-/// samples in random order.
-pub fn shuffled(n: usize, seed: u64) -> Vec<usize> {
+/// samples in random order. Ids, of four bytes each.
+pub fn shuffled(n: usize, seed: u64) -> Vec<u32> {
     let mut state = seed;
-    let mut order: Vec<usize> = (0..n).collect();
+    let mut order: Vec<u32> = (0..n as u32).collect();
     for i in (1..n).rev() {
         let j = (u128::from(splitmix(&mut state)) * (i as u128 + 1)) >> 64;
         order.swap(i, j as usize);
@@ -36,8 +36,8 @@ mod tests {
 
     #[test]
     fn a_shuffle_is_a_permutation_and_depends_on_the_seed() {
-        for n in [0, 1, 2, 100] {
-            let mut order = shuffled(n, 7);
+        for n in [0, 1, 2, 100u32] {
+            let mut order = shuffled(n as usize, 7);
             order.sort_unstable();
             assert_eq!(order, (0..n).collect::<Vec<_>>());
         }

@@ -190,10 +190,11 @@ impl<'a, 'e> Run<'a, 'e> {
         let mut left = order.as_slice();
         while !left.is_empty() {
             let size = self.feed.round(order.len() - left.len()).min(left.len());
-            let (rows, rest) = left.split_at(size);
+            let (ids, rest) = left.split_at(size);
             left = rest;
+            let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
             let before = (self.tallies.clone(), self.clean.clone());
-            if let Ended::Interrupted = unless_interrupted(self.round(rows))? {
+            if let Ended::Interrupted = unless_interrupted(self.round(&rows))? {
                 self.forget_round(before);
                 return Ok(Ended::Interrupted);
             }
@@ -260,22 +261,30 @@ impl<'a, 'e> Run<'a, 'e> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(scoville_attacks::Error::Interrupted.into());
         }
-        let mut answers = Vec::new();
-        let mut feed = self.feed;
-        feed.each(rows.len(), |range| {
-            answers.extend(self.predict(&rows[range])?);
-            Ok(())
-        })?;
-        self.feed = feed;
         let mut batch = Batch {
             size: rows.len(),
             ..Batch::default()
         };
+        let mut answers = Vec::new();
+        let mut feed = self.feed;
+        feed.each(rows.len(), |range| {
+            let rows = &rows[range];
+            let x = self.data.read(rows)?;
+            let predicted = self.predict(rows, &x)?;
+            let samples = x.chunks_exact(self.data.sample_len());
+            for ((&row, &answer), sample) in rows.iter().zip(&predicted).zip(samples) {
+                if self.data.y[row] == answer {
+                    batch.x.extend_from_slice(sample);
+                }
+            }
+            answers.extend(predicted);
+            Ok(())
+        })?;
+        self.feed = feed;
         for (&row, &answer) in rows.iter().zip(&answers) {
             let label = self.data.y[row];
             if self.clean.note(label, answer) {
                 batch.ids.push(row as u32);
-                batch.x.extend_from_slice(self.data.sample(row));
                 batch.y.push(label);
             }
         }
@@ -283,10 +292,9 @@ impl<'a, 'e> Run<'a, 'e> {
     }
 
     /// What the target says of samples of the data.
-    fn predict(&self, rows: &[usize]) -> Result<Vec<u32>, Error> {
+    fn predict(&self, rows: &[usize], x: &[f32]) -> Result<Vec<u32>, Error> {
         let (device, n, cols) = (self.target.device(), rows.len(), self.data.sample_len());
-        let samples = rows.iter().flat_map(|&i| self.data.sample(i));
-        let x = Array::from_vec(device, n, cols, samples.copied().collect())?;
+        let x = Array::from_vec(device, n, cols, x.to_vec())?;
         let labels = rows.iter().map(|&i| self.data.y[i]).collect();
         let labels = Array::from_vec(device, n, 1, labels)?;
         let scores = self.target.scores(&x)?;

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::parse;
-use scoville_campaign::{Manifest, Plan, run};
+use scoville_campaign::{Manifest, Plan, automatic_batch, run};
 use scoville_data::glyphs;
 use scoville_kernels::{Array, Device, Norm};
 use scoville_report::event::{CurvePoint, DataInfo, DeviceInfo, Event, TargetInfo};
@@ -33,12 +33,11 @@ fn is_refused(model: &Model, samples: usize) -> bool {
     }
 }
 
-/// The model, with room for gradients of a few samples only.
+/// The model, with room for gradients of four samples only.
 fn model_without_room() -> Model {
-    let limits = (18..40).map(|bits| model(Some(1 << bits)));
-    let model = limits.into_iter().find(|model| !is_refused(model, 4));
-    let model = model.expect("four samples fit into 2^39 bytes");
-    assert!(is_refused(&model, 64));
+    let room = model(None).gradient_bytes(4).unwrap();
+    let model = model(Some(room));
+    assert!(!is_refused(&model, 4) && is_refused(&model, 5));
     model
 }
 
@@ -94,6 +93,12 @@ fn scores(model: Model, batch: usize) -> Vec<Vec<CurvePoint>> {
     )
     .unwrap();
     curves
+}
+
+#[test]
+fn the_batch_is_the_largest_that_pays_off() {
+    let target = [Metered::new(ModelTarget::new(model(None)))];
+    assert_eq!(automatic_batch(&target).unwrap(), 128);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use scoville_campaign::FailOn;
 use scoville_data::Source;
 use scoville_kernels::{DeviceSpec, Norm};
 
-use crate::parse;
+use crate::parse::{self, Batch};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -149,9 +149,10 @@ pub struct TargetArgs {
     #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
     pub limit: Option<usize>,
 
-    /// Samples that go through the model at once; `assess` halves it where memory runs out
-    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "128")]
-    pub batch: usize,
+    /// Samples that go through the model at once, or auto: 128 on the CPU and 1024 on a GPU, fewer where the model needs much
+    /// memory. Changes no score; `assess` halves it where memory runs out
+    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "auto")]
+    pub batch: Batch,
 }
 
 #[derive(ClapArgs)]

@@ -12,11 +12,14 @@ use scoville_targets::{Metered, ModelTarget, TargetSpec};
 use crate::args::{ModelArgs, TargetArgs};
 use crate::builtin;
 use crate::exit::{Exit, Failure, OrFail};
+use crate::parse::Batch;
 
 /// A target that is ready to be asked, and the data to ask it with.
 pub struct Loaded {
     pub target: Metered<ModelTarget>,
     pub data: Dataset,
+    /// Samples that go to the device at once.
+    pub batch: usize,
     pub target_info: TargetInfo,
     pub data_info: DataInfo,
     pub device_info: DeviceInfo,
@@ -24,12 +27,14 @@ pub struct Loaded {
     pub raw: bool,
 }
 
-/// Opens the device, loads the model and reads the data.
+/// Opens the device, loads the model and checks the data.
 pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let spec = spec(&args.model)?;
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
     let data = data(args, &spec, &graph)?;
+    let raw = spec.raw.unwrap_or(false);
+    let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
     let device = Device::open(&args.device).or_fail(Exit::Unreachable, "--device")?;
     let input = spec
         .input(Some(data.shape.clone()))
@@ -37,13 +42,20 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
     let class_names = class_names(&spec, &data, model.classes())?;
     let target = Metered::new(ModelTarget::new(model));
+    let batch = match args.batch {
+        Batch::Of(n) => n,
+        Batch::Auto => {
+            let targets = std::slice::from_ref(&target);
+            scoville_campaign::automatic_batch(targets).or_fail(Exit::Internal, &name)?
+        }
+    };
     let weights_sha256 = target
         .inner()
         .weights_digest()
         .or_fail(Exit::Internal, &name)?;
     let model = target.inner().model();
     Ok(Loaded {
-        raw: spec.raw.unwrap_or(false),
+        raw,
         target_info: TargetInfo {
             name,
             sha256,
@@ -57,7 +69,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         },
         data_info: DataInfo {
             name: data.name.clone(),
-            sha256: data.sha256(),
+            sha256: data_sha256,
             samples: data.len(),
         },
         device_info: DeviceInfo {
@@ -67,6 +79,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         },
         target,
         data,
+        batch,
     })
 }
 
@@ -148,13 +161,9 @@ fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, 
         }
     };
     let hint = sample_shape(graph, spec);
-    let data = source
+    source
         .load(hint.as_deref(), args.limit)
-        .or_fail(Exit::BadInput, "")?;
-    if !spec.raw.unwrap_or(false) {
-        check_pixels(&data)?;
-    }
-    Ok(data)
+        .or_fail(Exit::BadInput, "")
 }
 
 fn default_source() -> Result<Source, Failure> {
@@ -180,20 +189,6 @@ fn sample_shape(graph: &Graph, spec: &TargetSpec) -> Option<Vec<usize>> {
         &[h, w, c] if channels_last => vec![c, h, w],
         _ => shape,
     })
-}
-
-fn check_pixels(data: &Dataset) -> Result<(), Failure> {
-    match data.x.iter().position(|v| !(0.0..=1.0).contains(v)) {
-        None => Ok(()),
-        Some(at) => Err(Failure::new(
-            Exit::BadInput,
-            format!(
-                "{}: value {} at position {at} is no pixel in [0,1]; give pixels with --mean and --std, or --raw to \
-                 `predict` when the data are the model's input as they stand",
-                data.name, data.x[at]
-            ),
-        )),
-    }
 }
 
 /// What happens to pixels on their way into the model.

@@ -40,10 +40,22 @@ pub fn seconds(text: &str) -> Result<f64, String> {
 const MOST_AT_ONCE: usize = 4096;
 
 /// A batch size.
-pub fn batch(text: &str) -> Result<usize, String> {
-    match at_least_one(text)? {
-        n if n > MOST_AT_ONCE => Err(format!("must be at most {MOST_AT_ONCE}")),
-        n => Ok(n),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// What model and device allow.
+    Auto,
+    Of(usize),
+}
+
+/// `auto` or a number.
+pub fn batch(text: &str) -> Result<Batch, String> {
+    if text == "auto" {
+        return Ok(Batch::Auto);
+    }
+    match at_least_one(text) {
+        Ok(n) if n > MOST_AT_ONCE => Err(format!("must be at most {MOST_AT_ONCE}")),
+        Ok(n) => Ok(Batch::Of(n)),
+        Err(why) => Err(format!("{why}: give a number, or auto")),
     }
 }
 
@@ -73,7 +85,10 @@ mod tests {
     fn counts_start_at_one() {
         assert_eq!(at_least_one("3"), Ok(3));
         assert!(at_least_one("0").is_err() && at_least_one("-1").is_err());
-        assert_eq!(batch("4096"), Ok(4096));
-        assert!(batch("4097").is_err() && batch("0").is_err());
+        assert_eq!(batch("4096"), Ok(Batch::Of(4096)));
+        assert_eq!(batch("auto"), Ok(Batch::Auto));
+        for wrong in ["4097", "0", "automatic", ""] {
+            assert!(batch(wrong).is_err(), "{wrong}");
+        }
     }
 }

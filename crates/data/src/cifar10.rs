@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use crate::dataset::pixels;
-use crate::input::{Input, MAX_VALUES, name};
+use crate::input::{Input, name};
+use crate::samples::{Encoding, Records, Samples};
 use crate::{Dataset, Error};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -24,10 +24,10 @@ const CLASSES: [&str; 10] = [
     "truck",
 ];
 
-/// Reads the first `limit` records; the file's length is checked to its end.
+/// Opens the first `limit` records; the file's length is checked to its end.
 pub(crate) fn load(path: &Path, limit: Option<usize>) -> Result<Dataset, Error> {
     let keep = limit.map_or(u64::MAX, |n| (n as u64).saturating_mul(RECORD as u64));
-    let (bytes, total) = Input::open(path)?.rest(keep, MAX_VALUES)?;
+    let (store, total) = Input::open(path)?.store(keep, u64::MAX)?;
     if total == 0 {
         return Err(Error::Empty {
             what: path.display().to_string(),
@@ -42,23 +42,26 @@ pub(crate) fn load(path: &Path, limit: Option<usize>) -> Result<Dataset, Error> 
             layout,
         });
     }
-    let records = bytes.as_chunks::<RECORD>().0;
-    let y = records
-        .iter()
-        .enumerate()
-        .map(|(i, record)| label(path, i, record[0]))
-        .collect::<Result<_, _>>()?;
+    let records = (total / RECORD as u64) as usize;
+    let records = limit.map_or(records, |n| records.min(n));
+    let label = |i| {
+        let byte = store.read(i as u64 * RECORD as u64, 1)?;
+        label(path, i, byte[0])
+    };
+    let y = (0..records).map(label).collect::<Result<_, _>>()?;
     Ok(Dataset {
         name: name("cifar10", path),
         shape: SHAPE.to_vec(),
-        x: records
-            .iter()
-            .flat_map(|record| pixels(&record[1..]))
-            .collect(),
         y,
         classes: CLASSES.len(),
         class_names: CLASSES.map(str::to_owned).to_vec(),
         raw: false,
+        samples: Samples::Records(Records {
+            store,
+            size: RECORD,
+            lead: 1,
+            encoding: Encoding::Byte,
+        }),
     })
 }
 
@@ -99,9 +102,13 @@ mod tests {
                 (data.y.as_slice(), data.classes),
                 ([3, 0, 9].as_slice(), 10)
             );
-            assert_eq!((data.sample(0)[0], data.sample(1)[3_071]), (0.6, 0.0));
+            let all = data.read_all().unwrap();
+            assert_eq!((all[0], all[2 * 3_072 - 1]), (0.6, 0.0));
             assert_eq!(data.class_names[3], "cat");
-            assert_eq!(load(&path, Some(2)).unwrap(), data.take(2).unwrap());
+            assert_eq!(data.read(&[2, 0]).unwrap()[3_071..3_073], [0.6, 0.6]);
+            let two = load(&path, Some(2)).unwrap();
+            assert_eq!(two.y, [3, 0]);
+            assert_eq!(two.read_all().unwrap(), all[..2 * 3_072]);
         }
     }
 
@@ -155,8 +162,8 @@ mod tests {
         }
         let exact = load(&folder.join("cifar10_test_exact.bin"), None).unwrap();
         assert_eq!(
-            (byte_sum(exact.sample(0)), byte_sum(exact.sample(413))),
-            (332_962, 285_559)
+            [0, 413].map(|i| byte_sum(&exact.read(&[i]).unwrap())),
+            [332_962, 285_559]
         );
     }
 }

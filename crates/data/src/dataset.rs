@@ -3,16 +3,19 @@
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::samples::Samples;
 
-/// A labelled data set in memory, samples one after the other in C order.
-#[derive(Debug, Clone, PartialEq)]
+/// Values read at once by a pass over all samples: 1 MiB.
+const PASS: usize = 1 << 18;
+
+/// A labelled data set. Labels are in memory; values are read or made when they are asked for, so that memory does not
+/// grow with the samples (a compressed file is held as the bytes that it decompresses to).
+#[derive(Debug)]
 pub struct Dataset {
     /// Format and file name, for reports.
     pub name: String,
     /// Shape of one sample: `[C, H, W]` for images, the model's own for raw data.
     pub shape: Vec<usize>,
-    /// `len * sample_len` values; images in [0, 1].
-    pub x: Vec<f32>,
     /// One label a sample, each below `classes`.
     pub y: Vec<u32>,
     /// Number of classes: the format's own, or the largest label of the whole file + 1.
@@ -21,6 +24,7 @@ pub struct Dataset {
     pub class_names: Vec<String>,
     /// The values are what the model takes as they stand, not pixels.
     pub raw: bool,
+    pub(crate) samples: Samples,
 }
 
 impl Dataset {
@@ -39,42 +43,63 @@ impl Dataset {
         self.shape.iter().product()
     }
 
-    /// The values of sample `i`. Panics when `i >= len`.
-    pub fn sample(&self, i: usize) -> &[f32] {
-        let n = self.sample_len();
-        &self.x[i * n..(i + 1) * n]
-    }
-
-    /// The first `n` samples, or all where there are fewer; an error if that leaves none.
-    pub fn take(&self, n: usize) -> Result<Dataset, Error> {
-        let n = n.min(self.len());
-        if n == 0 {
-            return Err(Error::Empty {
-                what: self.name.clone(),
-            });
+    /// The values of the samples `rows`, each below `len`, one after the other in C order; images in [0, 1].
+    pub fn read(&self, rows: &[usize]) -> Result<Vec<f32>, Error> {
+        let mut values = Vec::with_capacity(rows.len() * self.sample_len());
+        for run in rows.chunk_by(|a, b| a + 1 == *b) {
+            self.samples.read(run[0]..run[0] + run.len(), &mut values)?;
         }
-        Ok(Dataset {
-            name: self.name.clone(),
-            shape: self.shape.clone(),
-            x: self.x[..n * self.sample_len()].to_vec(),
-            y: self.y[..n].to_vec(),
-            classes: self.classes,
-            class_names: self.class_names.clone(),
-            raw: self.raw,
-        })
+        Ok(values)
     }
 
-    /// SHA-256, in hex, over what the data are: rank and dimensions as u64, then `x`, then `y`, all
-    /// little-endian.
-    pub fn sha256(&self) -> String {
+    /// The values of all samples.
+    pub fn read_all(&self) -> Result<Vec<f32>, Error> {
+        let mut values = Vec::new();
+        self.samples.read(0..self.len(), &mut values)?;
+        Ok(values)
+    }
+
+    /// Reads every sample once, a few at a time, so that what cannot be used is found before a run and not in it: values
+    /// that are not finite, and, where they have to be `pixels`, values outside of [0, 1].
+    ///
+    /// Gives the SHA-256, in hex, over what the data are: rank and dimensions as u64, then all values, then the labels,
+    /// all little-endian.
+    pub fn check(&self, pixels: bool) -> Result<String, Error> {
         let mut hash = Sha256::new();
         hash.update((self.shape.len() as u64).to_le_bytes());
-        self.shape
-            .iter()
-            .for_each(|&d| hash.update((d as u64).to_le_bytes()));
-        self.x.iter().for_each(|v| hash.update(v.to_le_bytes()));
-        self.y.iter().for_each(|v| hash.update(v.to_le_bytes()));
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        for &dimension in &self.shape {
+            hash.update((dimension as u64).to_le_bytes());
+        }
+        let step = (PASS / self.sample_len().max(1)).max(1);
+        let (mut values, mut bytes) = (Vec::new(), Vec::new());
+        for start in (0..self.len()).step_by(step) {
+            values.clear();
+            bytes.clear();
+            let rows = start..self.len().min(start + step);
+            self.samples.read(rows, &mut values)?;
+            if pixels {
+                self.check_pixels(start, &values)?;
+            }
+            bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            hash.update(&bytes);
+        }
+        for label in &self.y {
+            hash.update(label.to_le_bytes());
+        }
+        let digest = hash.finalize();
+        Ok(digest.iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    fn check_pixels(&self, first: usize, values: &[f32]) -> Result<(), Error> {
+        match values.iter().position(|v| !(0.0..=1.0).contains(v)) {
+            None => Ok(()),
+            Some(at) => Err(Error::NotPixel {
+                name: self.name.clone(),
+                sample: first + at / self.sample_len(),
+                element: at % self.sample_len(),
+                value: values[at],
+            }),
+        }
     }
 }
 
@@ -91,68 +116,80 @@ pub(crate) fn pixels(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::{Encoding, Records};
+    use crate::store::Store;
 
-    fn two() -> Dataset {
+    fn dataset(shape: &[usize], values: &[f32], y: &[u32]) -> Dataset {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let classes = 2;
         Dataset {
             name: "two".into(),
-            shape: vec![1, 1, 2],
-            x: vec![0.0, 0.25, 0.5, 1.0],
-            y: vec![1, 0],
-            classes: 2,
-            class_names: decimal_names(2),
+            shape: shape.to_vec(),
+            y: y.to_vec(),
+            classes,
+            class_names: decimal_names(classes),
             raw: false,
+            samples: Samples::Records(Records {
+                store: Store::held("two".as_ref(), bytes),
+                size: 4 * shape.iter().product::<usize>(),
+                lead: 0,
+                encoding: Encoding::F32,
+            }),
         }
     }
 
-    #[test]
-    fn samples_are_rows() {
-        let d = two();
-        assert_eq!((d.len(), d.sample_len()), (2, 2));
-        assert_eq!(d.sample(1), [0.5, 1.0]);
+    const VALUES: [f32; 4] = [0.0, 0.25, 0.5, 1.0];
+
+    fn two() -> Dataset {
+        dataset(&[1, 1, 2], &VALUES, &[1, 0])
     }
 
     #[test]
-    fn take_keeps_the_first() {
+    fn samples_are_rows_in_any_order() {
         let d = two();
-        let first = d.take(1).unwrap();
+        assert_eq!((d.len(), d.sample_len()), (2, 2));
+        assert_eq!(d.read(&[1]).unwrap(), [0.5, 1.0]);
         assert_eq!(
-            (first.x.as_slice(), first.y.as_slice()),
-            ([0.0, 0.25].as_slice(), [1].as_slice())
+            d.read(&[1, 0, 0, 1]).unwrap(),
+            [0.5, 1.0, 0.0, 0.25, 0.0, 0.25, 0.5, 1.0]
         );
-        assert_eq!(d.take(99).unwrap(), d);
-        assert!(matches!(d.take(0), Err(Error::Empty { .. })));
+        assert_eq!(d.read(&[]).unwrap(), []);
+        assert_eq!(d.read_all().unwrap(), VALUES);
     }
 
     /// The digest is that of `printf` piped into sha256sum: 3,1,1,2 as u64, the four f32, the two
     /// u32.
     #[test]
     fn hash_covers_shape_values_and_labels() {
-        let d = two();
         let expected = "81d370a424f0e1ea23ff2d7e6c53241578d556a33c72e45ae745bb22c88d45a8";
-        assert_eq!(d.sha256(), expected);
+        assert_eq!(two().check(true).unwrap(), expected);
         for changed in [
-            Dataset {
-                shape: vec![1, 2, 1],
-                ..two()
-            },
-            Dataset {
-                x: vec![0.0, 0.25, 0.5, 0.75],
-                ..two()
-            },
-            Dataset {
-                y: vec![1, 1],
-                ..two()
-            },
+            dataset(&[1, 2, 1], &VALUES, &[1, 0]),
+            dataset(&[1, 1, 2], &[0.0, 0.25, 0.5, 0.75], &[1, 0]),
+            dataset(&[1, 1, 2], &VALUES, &[1, 1]),
         ] {
-            assert_ne!(changed.sha256(), expected);
+            assert_ne!(changed.check(true).unwrap(), expected);
         }
-        assert_eq!(
-            Dataset {
-                name: "renamed".into(),
-                ..two()
-            }
-            .sha256(),
-            expected
+        let mut renamed = two();
+        renamed.name = "renamed".into();
+        assert_eq!(renamed.check(true).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_pixel_is_named_where_pixels_are_wanted() {
+        let d = dataset(&[1, 1, 2], &[0.0, 0.25, 0.5, 1.5], &[1, 0]);
+        assert!(d.check(false).is_ok());
+        let error = d.check(true).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::NotPixel {
+                    sample: 1,
+                    element: 1,
+                    ..
+                }
+            ),
+            "{error}"
         );
     }
 }

@@ -148,6 +148,17 @@ pub enum Error {
     },
 
     #[error(
+        "{name}: sample {sample}, element {element} is {value}: no pixel in [0,1]; give pixels with --mean and --std, \
+         or --raw to `predict` when the data are the model's input as they stand"
+    )]
+    NotPixel {
+        name: String,
+        sample: usize,
+        element: usize,
+        value: f32,
+    },
+
+    #[error(
         "{}: raw f32 data carry no shape; give a model with a fixed sample shape (known here: \
          {hint})",
         path.display()
@@ -167,4 +178,11 @@ pub enum Error {
         "{what}: {bytes} bytes or more, at most {max} are read; give a limit or a smaller file"
     )]
     TooLarge { what: String, bytes: u128, max: u64 },
+
+    #[error("{what}: {samples} samples, at most {max} are read; give a limit")]
+    TooMany {
+        what: String,
+        samples: usize,
+        max: usize,
+    },
 }

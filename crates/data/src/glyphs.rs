@@ -11,6 +11,7 @@ mod strokes;
 use crate::Dataset;
 use crate::dataset::{decimal_names, pixels};
 use crate::philox::Philox;
+use crate::samples::Samples;
 use pose::Pose;
 use raster::{Canvas, SIDE};
 
@@ -51,19 +52,32 @@ impl Split {
 
 /// The first `n` digits of a split. Sample `i` has label `i % 10` and is the same whatever `n`.
 pub fn generate(split: Split, n: usize, seed: u64) -> Dataset {
-    let mut x = Vec::with_capacity(n * LEN);
-    for i in 0..n {
-        let mut rng = Philox::new(seed, split.stream(), i as u64);
-        x.extend(pixels(&digit(&mut rng, i % CLASSES)));
-    }
     Dataset {
         name: format!("glyphs:{}@{seed}", split.name()),
         shape: vec![1, SIDE, SIDE],
-        x,
         y: (0..n).map(|i| (i % CLASSES) as u32).collect(),
         classes: CLASSES,
         class_names: decimal_names(CLASSES),
         raw: false,
+        samples: Samples::Glyphs(Glyphs { split, seed }),
+    }
+}
+
+/// All digits of a split, each drawn when it is asked for.
+#[derive(Debug)]
+pub(crate) struct Glyphs {
+    split: Split,
+    seed: u64,
+}
+
+impl Glyphs {
+    /// Draws digit `i` into `image`, of [`LEN`] pixels.
+    pub(crate) fn draw(&self, i: usize, image: &mut [f32]) {
+        let mut rng = Philox::new(self.seed, self.split.stream(), i as u64);
+        let bytes = digit(&mut rng, i % CLASSES);
+        for (pixel, value) in image.iter_mut().zip(pixels(&bytes)) {
+            *pixel = value;
+        }
     }
 }
 
@@ -129,14 +143,16 @@ mod tests {
         let train = "e68007fea46be2d6da801bd178cb14bb9f8455bdf8ff74d8842d4a583108fb85";
         let test = "b0fddf18616830adf38f62933d73cd8c2a209f4b1ce775b90877863481744cea";
         for (split, expected) in [(Split::Train, train), (Split::Test, test)] {
-            assert_eq!(generate(split, 100, SEED).sha256(), expected, "{split:?}");
+            let digest = generate(split, 100, SEED).check(true).unwrap();
+            assert_eq!(digest, expected, "{split:?}");
         }
     }
 
     #[test]
     fn a_sample_does_not_depend_on_how_many() {
-        let many = generate(Split::Test, 50, SEED);
-        assert_eq!(generate(Split::Test, 13, SEED), many.take(13).unwrap());
+        let many = generate(Split::Test, 50, SEED).read_all().unwrap();
+        let few = generate(Split::Test, 13, SEED).read_all().unwrap();
+        assert_eq!(few, many[..13 * LEN]);
     }
 
     #[test]
@@ -151,7 +167,9 @@ mod tests {
         let images: HashSet<Vec<u32>> = sets
             .iter()
             .flat_map(|set| {
-                (0..set.len()).map(|i| set.sample(i).iter().map(|v| v.to_bits()).collect())
+                let all = set.read_all().unwrap();
+                let bits = |image: &[f32]| image.iter().map(|v| v.to_bits()).collect();
+                all.chunks_exact(LEN).map(bits).collect::<Vec<_>>()
             })
             .collect();
         assert_eq!(images.len(), 2_000);
@@ -162,13 +180,10 @@ mod tests {
         let data = generate(Split::Train, 205, SEED);
         let counts = (0..10).map(|c| data.y.iter().filter(|&&y| y == c).count());
         assert!(counts.clone().max().unwrap() - counts.min().unwrap() <= 1);
-        assert_eq!(
-            (data.x.len(), data.classes, data.raw),
-            (205 * LEN, 10, false)
-        );
+        let x = data.read_all().unwrap();
+        assert_eq!((x.len(), data.classes, data.raw), (205 * LEN, 10, false));
         assert!(
-            data.x
-                .iter()
+            x.iter()
                 .all(|v| (0.0..=1.0).contains(v) && (v * 255.0).round() / 255.0 == *v)
         );
     }
@@ -184,7 +199,7 @@ mod tests {
         for (i, &label) in train.y.iter().enumerate() {
             means[label as usize]
                 .iter_mut()
-                .zip(train.sample(i))
+                .zip(train.read(&[i]).unwrap())
                 .for_each(|(m, v)| *m += v / 100.0);
         }
         let distance =
@@ -194,7 +209,7 @@ mod tests {
                 .min_by(|&a, &b| distance(&means[a], image).total_cmp(&distance(&means[b], image)))
         };
         let right = (0..300)
-            .filter(|&i| nearest(test.sample(i)) == Some(test.y[i] as usize))
+            .filter(|&i| nearest(&test.read(&[i]).unwrap()) == Some(test.y[i] as usize))
             .count();
         assert!((90..240).contains(&right), "{right} of 300");
     }

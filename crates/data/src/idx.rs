@@ -4,18 +4,22 @@
 //!
 //! LeCun, Cortes and Burges, "The MNIST database of handwritten digits", 1998.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
-use crate::dataset::{decimal_names, pixels};
-use crate::input::{Input, MAX_FILE, MAX_VALUES, guard, name};
+use crate::dataset::decimal_names;
+use crate::input::{Input, guard, name};
+use crate::samples::{Encoding, Records, Samples};
+use crate::store::Store;
 use crate::{Dataset, Error};
 
 const UNSIGNED_BYTE: u8 = 0x08;
 
-/// Reads the first `limit` images and labels; both files are checked to their ends.
+/// Opens the first `limit` images and labels; the lengths of both files are checked to their ends.
 pub(crate) fn load(images: &Path, labels: &Path, limit: Option<usize>) -> Result<Dataset, Error> {
-    let ([label_count], mut y) = array(labels, "IDX labels", None)?;
-    let ([count, rows, columns], x) = array(images, "IDX images", limit)?;
+    let ([label_count], store) = array(labels, "IDX labels", None)?;
+    let all_labels = store.read(0, label_count as usize)?;
+    let ([count, rows, columns], store) = array(images, "IDX images", limit)?;
     if count != label_count {
         return Err(Error::Counts {
             samples_path: images.to_owned(),
@@ -24,55 +28,55 @@ pub(crate) fn load(images: &Path, labels: &Path, limit: Option<usize>) -> Result
             labels: label_count.into(),
         });
     }
-    let classes = y.iter().max().map_or(0, |&m| usize::from(m) + 1);
-    y.truncate(limit.unwrap_or(usize::MAX));
+    let classes = all_labels.iter().max().map_or(0, |&m| usize::from(m) + 1);
+    let kept = all_labels.iter().take(limit.unwrap_or(usize::MAX));
+    let shape = vec![1, rows as usize, columns as usize];
     Ok(Dataset {
         name: name("idx", images),
-        shape: vec![1, rows as usize, columns as usize],
-        x: pixels(&x).collect(),
-        y: y.into_iter().map(u32::from).collect(),
+        y: kept.map(|&label| label.into()).collect(),
         classes,
         class_names: decimal_names(classes),
         raw: false,
+        samples: Samples::Records(Records {
+            store,
+            size: shape.iter().product(),
+            lead: 0,
+            encoding: Encoding::Byte,
+        }),
+        shape,
     })
 }
 
-/// The dimensions of a u8 array of rank `RANK`, and the bytes of its first `limit` rows.
+/// The dimensions of a u8 array of rank `RANK`, and the bytes of at least its first `limit` rows.
 fn array<const RANK: usize>(
     path: &Path,
     what: &'static str,
     limit: Option<usize>,
-) -> Result<([u32; RANK], Vec<u8>), Error> {
+) -> Result<([u32; RANK], Store), Error> {
     let mut input = Input::open(path)?;
     let dims = header(&mut input, path, what)?;
     let row: u128 = dims[1..].iter().map(|&d| u128::from(d)).product();
     let rows = u128::from(dims[0]);
     let kept_rows = limit.map_or(rows, |n| rows.min(n as u128));
-    let (declared, kept) = (row * rows, row * kept_rows);
+    let declared = row * rows;
     if declared == 0 {
         return Err(Error::Empty {
             what: path.display().to_string(),
         });
     }
-    guard(path, declared, MAX_FILE)?;
-    guard(path, kept, MAX_VALUES)?;
-    let (declared, kept) = (declared as u64, kept as u64);
-    let bytes = input.bytes(kept)?;
-    let found = bytes.len() as u64 + input.skip(declared - kept)?;
-    if found < declared {
-        return Err(Error::Truncated {
-            path: path.to_owned(),
-            expected: declared,
+    guard(path, declared, u64::MAX - 1)?;
+    let expected = declared as u64;
+    let (store, found) = input.store((row * kept_rows) as u64, expected + 1)?;
+    let path = path.to_owned();
+    match found.cmp(&expected) {
+        Ordering::Less => Err(Error::Truncated {
+            path,
+            expected,
             found,
-        });
+        }),
+        Ordering::Greater => Err(Error::Trailing { path, expected }),
+        Ordering::Equal => Ok((dims, store)),
     }
-    if input.skip(1)? > 0 {
-        return Err(Error::Trailing {
-            path: path.to_owned(),
-            expected: declared,
-        });
-    }
-    Ok((dims, bytes))
 }
 
 fn header<const RANK: usize>(
@@ -132,15 +136,15 @@ mod tests {
             let (images, labels) = (scratch.file("i", &images), scratch.file("l", &labels));
             let all = load(&images, &labels, None).unwrap();
             assert_eq!(all.shape, [1, 1, 2]);
-            assert_eq!(all.x, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+            assert_eq!(all.read_all().unwrap(), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
             assert_eq!(
                 (all.y.as_slice(), all.classes, all.raw),
                 ([4, 0, 2].as_slice(), 5, false)
             );
             let first = load(&images, &labels, Some(1)).unwrap();
             assert_eq!(
-                (first.x.as_slice(), first.y.as_slice()),
-                ([0.0, 0.2].as_slice(), [4].as_slice())
+                (first.read_all().unwrap(), first.y.as_slice()),
+                (vec![0.0, 0.2], [4].as_slice())
             );
             assert_eq!(first.classes, 5, "the classes are those of the whole file");
         }
@@ -267,9 +271,11 @@ mod tests {
         assert_eq!((data.len(), data.classes), (10_000, 10));
         assert_eq!(data.shape, [1, 28, 28]);
         assert_eq!(data.y[..4], [7, 2, 1, 0]);
-        assert_eq!(byte_sum(data.sample(0)), 18_454);
-        assert_eq!(byte_sum(&data.x), 264_923_200);
+        let all = data.read_all().unwrap();
+        assert_eq!(byte_sum(&all[..784]), 18_454);
+        assert_eq!(byte_sum(&all), 264_923_200);
         let first = load(&paths.0, &paths.1, Some(5)).unwrap();
-        assert_eq!(first, data.take(5).unwrap());
+        assert_eq!(first.y, data.y[..5]);
+        assert_eq!(first.read_all().unwrap(), all[..5 * 784]);
     }
 }

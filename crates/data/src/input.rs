@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::Error;
+use crate::store::Store;
 
-/// Values that a data set may hold: 4 GiB of f32.
-pub(crate) const MAX_VALUES: u64 = 1 << 30;
-/// Bytes read from one file after decompression, kept or skipped.
-pub(crate) const MAX_FILE: u64 = 1 << 32;
+/// Bytes of a compressed file that are held in memory.
+const MAX_HELD: u64 = 1 << 32;
+/// Bytes read from one stream after decompression, held or skipped.
+const MAX_STREAM: u64 = 1 << 32;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -21,6 +22,10 @@ pub(crate) struct Input {
     path: PathBuf,
     stream: Box<dyn Read>,
     gzip: bool,
+    /// The file itself, where any place in it can be read: neither compressed nor a pipe.
+    file: Option<File>,
+    /// Bytes read so far.
+    passed: u64,
 }
 
 impl Input {
@@ -29,7 +34,10 @@ impl Input {
             path: path.to_owned(),
             cause,
         };
-        let mut plain = BufReader::new(File::open(path).map_err(io)?);
+        let file = File::open(path).map_err(io)?;
+        let is_file = file.metadata().map_err(io)?.is_file();
+        let same = file.try_clone().map_err(io)?;
+        let mut plain = BufReader::new(file);
         let gzip = plain.fill_buf().map_err(io)?.starts_with(&GZIP_MAGIC);
         let stream: Box<dyn Read> = if gzip {
             Box::new(MultiGzDecoder::new(plain))
@@ -40,6 +48,8 @@ impl Input {
             path: path.to_owned(),
             stream,
             gzip,
+            file: (is_file && !gzip).then_some(same),
+            passed: 0,
         })
     }
 
@@ -51,23 +61,36 @@ impl Input {
             .take(n)
             .read_to_end(&mut bytes)
             .map_err(|e| self.error(e))?;
+        self.passed += bytes.len() as u64;
+        Ok(bytes)
+    }
+
+    /// All that follows, to be read at any place, and how many bytes that is, counted up to `most`. Of what cannot be
+    /// read at any place the first `keep` bytes are held in memory.
+    pub(crate) fn store(mut self, keep: u64, most: u64) -> Result<(Store, u64), Error> {
+        if let Some(file) = self.file.take() {
+            let length = file.metadata().map_err(|e| self.error(e))?.len();
+            let store = Store::file(&self.path, file, self.passed);
+            return Ok((store, length.saturating_sub(self.passed).min(most)));
+        }
+        let held = self.bytes(keep.min(MAX_HELD + 1))?;
+        let length = held.len() as u64;
+        guard(&self.path, length.into(), MAX_HELD)?;
+        let total = length + self.skip(most.min(MAX_STREAM + 1).saturating_sub(length))?;
+        guard(&self.path, total.into(), MAX_STREAM)?;
+        Ok((Store::held(&self.path, held), total))
+    }
+
+    /// All that follows, at most `most` bytes.
+    pub(crate) fn rest(&mut self, most: u64) -> Result<Vec<u8>, Error> {
+        let bytes = self.bytes(most + 1)?;
+        guard(&self.path, bytes.len() as u128, most)?;
         Ok(bytes)
     }
 
     /// Passes over the next `n` bytes; returns how many there were.
-    pub(crate) fn skip(&mut self, n: u64) -> Result<u64, Error> {
+    fn skip(&mut self, n: u64) -> Result<u64, Error> {
         io::copy(&mut self.stream.by_ref().take(n), &mut io::sink()).map_err(|e| self.error(e))
-    }
-
-    /// Reads to the end: the first `keep` bytes, at most `most` of them, and how many there were in
-    /// all.
-    pub(crate) fn rest(&mut self, keep: u64, most: u64) -> Result<(Vec<u8>, u64), Error> {
-        let kept = self.bytes(keep.min(most + 1))?;
-        let length = kept.len() as u64;
-        guard(&self.path, length.into(), most)?;
-        let total = length + self.skip((MAX_FILE + 1).saturating_sub(length))?;
-        guard(&self.path, total.into(), MAX_FILE)?;
-        Ok((kept, total))
     }
 
     fn error(&self, cause: io::Error) -> Error {
@@ -116,8 +139,11 @@ mod tests {
         ] {
             let mut input = Input::open(&scratch.file(name, &stored)).unwrap();
             assert_eq!(input.bytes(2).unwrap(), b"ab", "{name}");
-            assert_eq!(input.skip(1).unwrap(), 1, "{name}");
-            assert_eq!(input.rest(3, 3).unwrap(), (b"def".to_vec(), 4), "{name}");
+            let (store, total) = input.store(4, u64::MAX).unwrap();
+            assert_eq!(total, 5, "{name}");
+            assert_eq!(*store.read(1, 3).unwrap(), *b"def", "{name}");
+            let counted = Input::open(&scratch.path(name)).unwrap().store(1, 3);
+            assert_eq!(counted.unwrap().1, 3, "{name}");
         }
     }
 
@@ -125,10 +151,7 @@ mod tests {
     fn keeps_no_more_than_allowed() {
         let scratch = Scratch::new();
         let bomb = scratch.file("bomb", &gzip(&vec![0; 1 << 20]));
-        let error = Input::open(&bomb)
-            .unwrap()
-            .rest(u64::MAX, 1_000)
-            .unwrap_err();
+        let error = Input::open(&bomb).unwrap().rest(1_000).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -154,10 +177,8 @@ mod tests {
             ("header", &whole[..4]),
             ("sum", &wrong_sum),
         ] {
-            let error = Input::open(&scratch.file(name, stored))
-                .unwrap()
-                .rest(u64::MAX, 9_999)
-                .unwrap_err();
+            let input = Input::open(&scratch.file(name, stored)).unwrap();
+            let error = input.store(10, u64::MAX).err().unwrap();
             assert!(matches!(error, Error::Gzip { .. }), "{name}: {error}");
         }
     }
@@ -169,7 +190,7 @@ mod tests {
             .err()
             .map(|e| e.to_string());
         assert!(missing.is_some_and(|m| m.contains("none") && m.contains("check the path")));
-        let folder = Input::open(&scratch.path("")).and_then(|mut input| input.rest(1, 1));
+        let folder = Input::open(&scratch.path("")).and_then(|mut input| input.rest(1));
         assert!(matches!(folder, Err(Error::Io { .. })));
     }
 }

@@ -15,7 +15,7 @@ const MAX_QUOTED: usize = 40;
 
 /// The labels of a file, in order.
 pub(crate) fn read(path: &Path) -> Result<Vec<u32>, Error> {
-    let (bytes, _) = Input::open(path)?.rest(u64::MAX, MAX_BYTES)?;
+    let bytes = Input::open(path)?.rest(MAX_BYTES)?;
     parse(path, &String::from_utf8_lossy(&bytes))
 }
 

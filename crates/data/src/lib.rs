@@ -1,7 +1,7 @@
 //! Data set readers and the built-in procedural data.
 //!
-//! A [`Source`] is parsed from the text of `--data` and loads a [`Dataset`]: samples in row order
-//! with their labels. One format, one file; every reader guards its memory before it allocates and
+//! A [`Source`] is parsed from the text of `--data` and opens a [`Dataset`]: labels in memory, and samples in row order
+//! that are read when they are asked for. One format, one file; every reader guards its memory before it allocates and
 //! returns a typed [`Error`].
 
 #![forbid(unsafe_code)]
@@ -15,7 +15,9 @@ mod input;
 mod labels;
 mod philox;
 mod raw_f32;
+mod samples;
 mod source;
+mod store;
 
 pub use dataset::Dataset;
 pub use error::Error;

@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use crate::dataset::decimal_names;
-use crate::input::{Input, MAX_VALUES, name};
+use crate::input::{Input, name};
+use crate::samples::{Encoding, Records, Samples};
 use crate::{Dataset, Error, labels};
 
 const WIDTH: u64 = size_of::<f32>() as u64;
 
-/// Reads the first `limit` samples of `shape`; both files are checked to their ends.
+/// Opens the first `limit` samples of `shape`; the lengths of both files are checked to their ends.
 pub(crate) fn load(
     values: &Path,
     labels: &Path,
@@ -19,7 +20,7 @@ pub(crate) fn load(
     let (shape, record) = record(values, shape)?;
     let mut y = labels::read(labels)?;
     let keep = limit.map_or(u64::MAX, |n| record.saturating_mul(n as u64));
-    let (bytes, total) = Input::open(values)?.rest(keep, MAX_VALUES * WIDTH)?;
+    let (store, total) = Input::open(values)?.store(keep, u64::MAX)?;
     if total % record != 0 {
         let layout = format!("f32 of the model's sample shape {shape:?}");
         return Err(Error::RecordSize {
@@ -39,24 +40,21 @@ pub(crate) fn load(
             labels: y.len() as u64,
         });
     }
-    let x: Vec<f32> = bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&b| f32::from_le_bytes(b))
-        .collect();
-    check_finite(values, &x, (record / WIDTH) as usize)?;
     let classes = y.iter().max().map_or(0, |&m| m as usize + 1);
     y.truncate(limit.unwrap_or(usize::MAX));
-    let (name, class_names) = (name("f32", values), decimal_names(classes));
     Ok(Dataset {
-        name,
+        name: name("f32", values),
         shape,
-        x,
         y,
         classes,
-        class_names,
+        class_names: decimal_names(classes),
         raw: true,
+        samples: Samples::Records(Records {
+            store,
+            size: record as usize,
+            lead: 0,
+            encoding: Encoding::F32,
+        }),
     })
 }
 
@@ -79,18 +77,6 @@ fn record(path: &Path, shape: Option<&[usize]>) -> Result<(Vec<usize>, u64), Err
     }
 }
 
-fn check_finite(path: &Path, x: &[f32], sample_len: usize) -> Result<(), Error> {
-    match x.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(i) => Err(Error::NonFinite {
-            path: path.to_owned(),
-            sample: i / sample_len,
-            element: i % sample_len,
-            value: x[i],
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,15 +95,18 @@ mod tests {
             let values = scratch.file("v", &bytes);
             let data = load(&values, &labels, Some(&[2, 1]), None).unwrap();
             assert_eq!(
-                (data.x.as_slice(), data.shape.as_slice()),
-                ([-3.5, 0.0, 255.0, 1e9].as_slice(), [2, 1].as_slice())
+                (data.read_all().unwrap(), data.shape.as_slice()),
+                (vec![-3.5, 0.0, 255.0, 1e9], [2, 1].as_slice())
             );
             assert_eq!(
                 (data.y.as_slice(), data.classes, data.raw),
                 ([2, 0].as_slice(), 3, true)
             );
             let first = load(&values, &labels, Some(&[2, 1]), Some(1)).unwrap();
-            assert_eq!(first, data.take(1).unwrap());
+            let first_values = first.read_all().unwrap();
+            assert_eq!((first.y, first.classes), (vec![2], 3));
+            assert_eq!(data.read(&[1]).unwrap(), [255.0, 1e9]);
+            assert_eq!(first_values, [-3.5, 0.0]);
         }
     }
 
@@ -211,7 +200,8 @@ mod tests {
         for (case, values, labels, shape, expected) in cases {
             for limit in [None, Some(1)] {
                 let (values, labels) = (scratch.file("v", &values), scratch.file("l", labels));
-                let error = load(&values, &labels, shape, limit).unwrap_err();
+                let loaded = load(&values, &labels, shape, limit);
+                let error = loaded.and_then(|data| data.check(false)).unwrap_err();
                 assert!(expected(&error), "{case}, {limit:?}: {error}");
             }
         }

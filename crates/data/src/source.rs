@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::glyphs::{self, Split};
-use crate::input::MAX_VALUES;
 use crate::{Dataset, Error, cifar10, idx, raw_f32};
 
 /// The formats that [`Source`] reads, for messages.
 pub(crate) const KNOWN: &str = "cifar10, idx, f32, glyphs";
+
+/// The most samples of a data set: their labels take 1 GiB.
+const MAX_SAMPLES: usize = 1 << 28;
 
 const CIFAR10_USAGE: &str = "cifar10:FILE.bin[.gz]";
 const IDX_USAGE: &str = "idx:IMAGES[.gz],LABELS[.gz]";
@@ -30,7 +32,8 @@ enum Kind {
 }
 
 impl Source {
-    /// Loads the first `limit` samples, or all.
+    /// Opens the first `limit` samples, or all: sizes and labels are checked, values when they are read
+    /// ([`Dataset::check`] reads them all).
     ///
     /// `shape_hint` is the model's sample shape: raw f32 data take it as their own; for the other
     /// formats it is an error when it has another number of values (the order of its axes is the
@@ -51,10 +54,11 @@ impl Source {
             Kind::F32 { values, labels } => raw_f32::load(values, labels, shape_hint, limit)?,
             Kind::Glyphs { split, n, seed } => {
                 let n = limit.map_or(*n, |limit| limit.min(*n));
-                self.guard_glyphs(n)?;
+                self.guard(n)?;
                 glyphs::generate(*split, n, *seed)
             }
         };
+        self.guard(data.len())?;
         match shape_hint {
             Some(want) if !same_volume(want, &data.shape) => Err(Error::ShapeMismatch {
                 name: data.name,
@@ -65,14 +69,12 @@ impl Source {
         }
     }
 
-    fn guard_glyphs(&self, n: usize) -> Result<(), Error> {
-        let values = n as u128 * glyphs::LEN as u128;
-        if values > MAX_VALUES.into() {
-            let (bytes, max) = (values * 4, MAX_VALUES * 4);
-            return Err(Error::TooLarge {
+    fn guard(&self, samples: usize) -> Result<(), Error> {
+        if samples > MAX_SAMPLES {
+            return Err(Error::TooMany {
                 what: self.to_string(),
-                bytes,
-                max,
+                samples,
+                max: MAX_SAMPLES,
             });
         }
         Ok(())
@@ -227,7 +229,7 @@ mod tests {
             ));
         }
         let vast: Source = "glyphs:test:18446744073709551615".parse().unwrap();
-        assert!(matches!(vast.load(None, None), Err(Error::TooLarge { .. })));
+        assert!(matches!(vast.load(None, None), Err(Error::TooMany { .. })));
         assert_eq!(vast.load(None, Some(2)).unwrap().len(), 2);
     }
 
@@ -250,7 +252,8 @@ mod tests {
                 .load(hint, None)
                 .unwrap()
         };
-        assert_eq!(load("f32", &["v", "l"], Some(&[1])).x, [1.5]);
+        let raw = load("f32", &["v", "l"], Some(&[1]));
+        assert_eq!(raw.read_all().unwrap(), [1.5]);
         assert_eq!(load("cifar10", &["c"], None).shape, [3, 32, 32]);
         assert_eq!(load("idx", &["i3", "i1"], None).y, [6]);
     }
@@ -291,15 +294,17 @@ mod tests {
             let source: Source = format!("{format}:{},{}", a.display(), b.display())
                 .parse()
                 .unwrap();
-            match source.load(Some(&[4]), None) {
-                Ok(data) => {
-                    assert_eq!(data.x.len(), data.len() * data.sample_len(), "case {case}");
+            let loaded = source.load(Some(&[4]), None);
+            let read = loaded.and_then(|data| Ok((data.read_all()?, data)));
+            match read {
+                Ok((x, data)) => {
+                    assert_eq!(x.len(), data.len() * data.sample_len(), "case {case}");
                     assert!(
                         data.y.iter().all(|&y| (y as usize) < data.classes),
                         "case {case}"
                     );
                     assert_eq!(data.class_names.len(), data.classes, "case {case}");
-                    assert!(data.x.iter().all(|v| v.is_finite()), "case {case}");
+                    assert!(x.iter().all(|v| v.is_finite()), "case {case}");
                 }
                 Err(_) => refused += 1,
             }

@@ -21,6 +21,7 @@ use burn_std::stream::{StreamPolicy, set_policy};
 
 use crate::Error;
 use crate::launch::WORKGROUP;
+use crate::memory;
 
 /// Kernels index with `u32`, with room for the last workgroup: the most elements on any device.
 const MAX_ELEMENTS: u64 = 1 << 31;
@@ -184,6 +185,16 @@ impl Device {
 
     pub fn is_gpu(&self) -> bool {
         matches!(self, Device::Gpu(_))
+    }
+
+    /// Bytes that a run may take now: what the system has available. A GPU does not say what it has, so for one that is what
+    /// one array may have.
+    pub fn available_memory(&self) -> u64 {
+        match self {
+            Device::Cpu => memory::available(),
+            Device::Gpu(gpu) if gpu.info.software => memory::available().min(gpu.memory_limit()),
+            Device::Gpu(gpu) => gpu.memory_limit(),
+        }
     }
 
     /// The most bytes that one array may have.

@@ -22,6 +22,7 @@ pub mod head;
 pub mod keep_lower;
 mod launch;
 pub mod map;
+mod memory;
 pub mod momentum;
 mod normal;
 pub mod philox;

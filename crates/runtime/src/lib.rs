@@ -23,7 +23,6 @@ mod error;
 mod evaluate;
 mod fold;
 mod inspect;
-mod memory;
 mod model;
 mod network;
 mod ops;

@@ -204,6 +204,11 @@ impl Model {
     ) -> Result<(Array, Array), Error> {
         self.engine.gradient(x, head)
     }
+
+    /// Bytes that a gradient of `n` samples holds on the device, besides the weights.
+    pub fn gradient_bytes(&self, n: usize) -> Result<u64, Error> {
+        self.engine.gradient_bytes(n)
+    }
 }
 
 /// The graph's only input, which must be float32.

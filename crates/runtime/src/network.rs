@@ -12,7 +12,6 @@ use scoville_onnx::{DType, Graph, Node};
 
 use crate::Error;
 use crate::inspect::{Inspection, inspect};
-use crate::memory;
 use crate::ops::normalise::softmax::Normalised;
 use crate::probe::{agree, noise};
 use crate::program::{Plan, Program, Segment};
@@ -90,6 +89,8 @@ pub(crate) trait Engine: Send + Sync {
     fn run(&self, x: &Array, end: End) -> Result<Array, Error>;
     /// Logits, and the derivative of the loss by `x`.
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
+    /// Bytes that a gradient of `n` samples holds.
+    fn gradient_bytes(&self, n: usize) -> Result<u64, Error>;
     /// Hands out the weights as they are on the device now, one after the other in pieces, each with
     /// the name and the number of elements of the whole.
     fn weights(&self, take: &mut dyn FnMut(&str, usize, &[f32])) -> Result<(), Error>;
@@ -251,19 +252,24 @@ where
         })
     }
 
-    /// Refuses a run that would hold more than there is: with a `tape`, all that it makes.
-    fn check_memory(&self, n: usize, end: End, tape: bool) -> Result<(), Error> {
+    /// Bytes that a run of `n` samples holds: with a `tape`, all that it makes.
+    fn held(&self, n: usize, end: End, tape: bool) -> Result<u64, Error> {
         let (batch, runs) = match self.batched {
             true => (n, 1),
             false => (self.recipe.baked.unwrap_or(1), n as u64),
         };
         let plan = self.plan(batch, end)?;
-        let bytes = match tape {
+        Ok(match tape {
             true => plan.total.saturating_mul(runs),
             false => plan.peak,
-        };
+        })
+    }
+
+    /// Refuses a run that would hold more than there is.
+    fn check_memory(&self, n: usize, end: End, tape: bool) -> Result<(), Error> {
+        let bytes = self.held(n, end, tape)?;
         let of_device = match self.device {
-            Device::Cpu if bytes > SMALL => memory::available(),
+            Device::Cpu if bytes > SMALL => self.device.available_memory(),
             _ => u64::MAX,
         };
         let available = self
@@ -364,6 +370,7 @@ impl Network<Host> {
             return Ok(None);
         }
         let x = noise(1, recipe.prologue.sample().iter().product())?;
+        self.program.rewind();
         let slow = match self.run(&x, End::Output) {
             Ok(slow) => slow.to_vec()?,
             Err(error) => {
@@ -372,6 +379,7 @@ impl Network<Host> {
             }
         };
         self.set_segments(segments);
+        self.program.rewind();
         if agree(&self.run(&x, End::Output)?.to_vec()?, &slow) {
             return Ok(None);
         }
@@ -397,6 +405,10 @@ where
         contained("the forward pass", || {
             self.export(self.forward(self.import(x)?, n, end)?, n)
         })
+    }
+
+    fn gradient_bytes(&self, n: usize) -> Result<u64, Error> {
+        self.held(n, End::Logits, true)
     }
 
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error> {

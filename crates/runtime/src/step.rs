@@ -8,6 +8,7 @@ use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{DType, Node};
 
 use crate::ops::layer::AsLayer;
+use crate::ops::random::Noise;
 use crate::ops::samples::Samples;
 use crate::ops::{self, Context, Gradient, Operator, Registry};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, on_device, read};
@@ -112,6 +113,16 @@ impl<B: Backend> Step<B> {
         infer(self.host.as_ref(), &inputs).map_err(|fault| self.fault(inputs.to_string(), fault))
     }
 
+    /// Whether it draws random numbers.
+    pub fn is_random(&self) -> bool {
+        self.operator.noise().is_some()
+    }
+
+    /// Draws again what was drawn first.
+    pub fn rewind(&self) {
+        self.operator.noise().into_iter().for_each(Noise::rewind);
+    }
+
     /// Whether it only moves elements.
     pub fn moves(&self) -> bool {
         self.host.moves(0)
@@ -175,7 +186,11 @@ pub(crate) fn infer(operator: &dyn Operator<Host>, inputs: &Facts) -> Result<Vec
         fact.shape().contains(&0) || shape.all(|n| n <= most)
     });
     let known = |fact: &Option<Fact>| fact.as_ref().is_none_or(Fact::is_known);
-    if !small || outputs.iter().all(Fact::is_known) || !inputs.0.iter().all(known) {
+    if !small
+        || operator.noise().is_some()
+        || outputs.iter().all(Fact::is_known)
+        || !inputs.0.iter().all(known)
+    {
         return Ok(outputs);
     }
     let moved = |i: usize| operator.moves(i) && inputs.get(i).is_some_and(|f| !f.is_float());

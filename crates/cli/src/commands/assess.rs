@@ -28,7 +28,7 @@ const LINF_LADDER: [f64; 5] = [
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
-    let plan = plan(args)?;
+    let mut plan = plan(args)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
     let reports = Reports::open(args)?;
     let loaded = load(&args.target)?;
@@ -39,6 +39,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
                        --mean, --std and --pixel-range instead of raw input";
         return Err(Failure::new(Exit::Usage, message));
     }
+    plan.batch = loaded.batch;
     let Loaded {
         target,
         data,
@@ -64,9 +65,18 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let mut sinks = Sinks::new(args.format);
     let mut emit = |event: &Event| sinks.event(event);
     let finished = scoville_campaign::run(&plan, &target, &data, manifest, &stop, &mut emit)
-        .or_fail(Exit::Internal, "")?;
+        .map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
+}
+
+/// Why a run ended early. Data are read while it goes on, and may be gone or changed by then.
+fn failure(error: scoville_campaign::Error) -> Failure {
+    let exit = match error {
+        scoville_campaign::Error::Data(_) => Exit::BadInput,
+        _ => Exit::Internal,
+    };
+    Failure::new(exit, error.to_string())
 }
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
@@ -80,7 +90,6 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;
     plan.seed = args.seed;
-    plan.batch = args.target.batch;
     plan.until_width = args.until_width;
     plan.exposure = args.exposure;
     plan.impact = args.impact;

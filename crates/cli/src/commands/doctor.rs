@@ -150,7 +150,7 @@ type Sample = (ModelTarget, Array, Array<u32>);
 fn sample(device: &Device) -> Result<Sample, Box<dyn std::error::Error>> {
     let model: Model = builtin_model(device)?;
     let data = glyphs::generate(Split::Test, SAMPLES, 0);
-    let x = Array::from_vec(device, SAMPLES, data.sample_len(), data.x.clone())?;
+    let x = Array::from_vec(device, SAMPLES, data.sample_len(), data.read_all()?)?;
     // The label after the true one: its gradient does not vanish where the model is sure.
     let wrong = data.y.iter().map(|y| (y + 1) % 10).collect();
     let y = Array::from_vec(device, SAMPLES, 1, wrong)?;

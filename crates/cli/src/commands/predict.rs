@@ -20,7 +20,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         check_labels(&loaded)?;
     }
     let rows: Vec<usize> = (0..loaded.data.len()).collect();
-    for batch in rows.chunks(args.target.batch) {
+    for batch in rows.chunks(loaded.batch) {
         let x = array(&loaded, batch)?;
         if let Some(file) = &mut out {
             let outputs = loaded
@@ -62,11 +62,7 @@ fn write(file: &mut Output, values: &[f32]) -> Result<(), Failure> {
 }
 
 fn array(loaded: &Loaded, rows: &[usize]) -> Result<Array, Failure> {
-    let values = rows
-        .iter()
-        .flat_map(|&i| loaded.data.sample(i))
-        .copied()
-        .collect();
+    let values = loaded.data.read(rows).or_fail(Exit::BadInput, "")?;
     let cols = loaded.data.sample_len();
     Array::from_vec(loaded.target.device(), rows.len(), cols, values).or_fail(Exit::Internal, "")
 }

@@ -15,6 +15,7 @@ mod movement;
 pub(crate) mod normalise;
 pub(crate) mod part;
 mod quantise;
+pub(crate) mod random;
 mod recurrent;
 mod reduce;
 pub(crate) mod samples;
@@ -31,6 +32,7 @@ use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::{Graph, Node, Tensor};
 
 use layer::AsLayer;
+use random::Noise;
 use samples::Samples;
 
 use crate::step::Host;
@@ -58,6 +60,11 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
     /// it takes an input of one place along the batch for as many as there are. `None` for an
     /// operator that needs no other, or has none.
     fn lifted(&self) -> Option<Box<dyn Operator<B>>> {
+        None
+    }
+
+    /// Where its random numbers come from, if it draws any: then it never runs before the run.
+    fn noise(&self) -> Option<&Noise> {
         None
     }
 
@@ -162,7 +169,7 @@ impl<B: Backend> Registry<B> {
 
 /// Family after family, each made when it is reached.
 fn rows<B: Backend>() -> impl Iterator<Item = Row<B>> {
-    let families: [fn() -> Vec<Row<B>>; 11] = [
+    let families: [fn() -> Vec<Row<B>>; 12] = [
         attention::rows,
         elementwise::rows,
         image::rows,
@@ -171,6 +178,7 @@ fn rows<B: Backend>() -> impl Iterator<Item = Row<B>> {
         movement::rows,
         normalise::rows,
         quantise::rows,
+        random::rows,
         recurrent::rows,
         reduce::rows,
         window::rows,

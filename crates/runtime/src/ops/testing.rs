@@ -363,7 +363,7 @@ impl Case {
             .collect()
     }
 
-    fn run(&self, index: usize) -> Result<(Fact, Vec<f32>), Fault> {
+    pub fn run(&self, index: usize) -> Result<(Fact, Vec<f32>), Fault> {
         let mut facts = self.infer()?;
         let fact = facts.swap_remove(index);
         let values = match fact.elements() {

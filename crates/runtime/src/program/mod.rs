@@ -96,6 +96,9 @@ impl<B: Backend> Program<B> {
 
     /// Computes a step whose inputs are all constants, if the result takes at most `budget` bytes.
     fn fold(&self, step: &Step<B>, budget: u64) -> Result<Option<Vec<Value<B>>>, Error> {
+        if step.is_random() {
+            return Ok(None);
+        }
         let values = step.inputs.iter().map(|slot| match slot {
             Some(slot) => self.constants.get(*slot).cloned().flatten().map(Some),
             None => Some(None),
@@ -238,6 +241,11 @@ impl<B: Backend> Program<B> {
     /// How many nodes were computed at load.
     pub fn folded(&self) -> usize {
         self.folded
+    }
+
+    /// Draws again the random numbers that were drawn first.
+    pub fn rewind(&self) {
+        self.steps.iter().for_each(Step::rewind);
     }
 
     fn check_size(&self, value: &str, shape: &[usize], batch: usize) -> Result<(), Error> {

@@ -47,8 +47,12 @@ pub const EXCLUDED: &[(&str, &str)] = &[
         "Scan of opset 8, which opset 9 replaced, is refused by name",
     ),
     (
+        "test_bernoulli*",
+        "random: the suite has the numbers of numpy's generator",
+    ),
+    (
         "test_training_dropout*",
-        "dropout in training is random; a model is exported in evaluation mode",
+        "random, and whether it is in training mode is an input of the case, which must be known before the run",
     ),
 ];
 

@@ -5,7 +5,7 @@ use burn_backend::{Backend, BoolDType, FloatDType, TensorMetadata, get_or_init_d
 
 use crate::ops::broadcast::stretch;
 
-fn bool_type<B: Backend>(x: &FloatTensor<B>) -> BoolDType {
+pub(in crate::ops) fn bool_type<B: Backend>(x: &FloatTensor<B>) -> BoolDType {
     get_or_init_device_settings::<B>(&x.device()).bool_dtype
 }
 

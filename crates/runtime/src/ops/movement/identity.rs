@@ -4,6 +4,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Data, Node};
 
 use crate::Fault;
+use crate::ops::random::parse_dropout as parse_training;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values};
@@ -17,20 +18,19 @@ pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
     Ok(Box::new(Identity { mask: false }))
 }
 
-/// Dropout; refused where the export asks for training mode, which is random.
+/// Dropout; in training mode, which some defences export, it drops.
 pub(super) fn parse_dropout<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
-    let flag = node.inputs.get(2).filter(|name| !name.is_empty());
-    let off = |name: &String| match context.constants.get(name) {
-        Some(tensor) => tensor.data == Data::Bool(vec![false]),
-        None => false,
-    };
-    if flag.is_some_and(|name| !off(name)) {
-        return Err(Fault::Unsupported(
-            "training mode; export in evaluation mode: it".into(),
-        ));
-    }
     let mask = node.outputs.get(1).is_some_and(|name| !name.is_empty());
-    Ok(Box::new(Identity { mask }))
+    let Some(flag) = node.inputs.get(2).filter(|name| !name.is_empty()) else {
+        return Ok(Box::new(Identity { mask }));
+    };
+    match context.constants.get(flag).map(|tensor| &tensor.data) {
+        Some(Data::Bool(values)) if values.as_slice() == [false] => Ok(Box::new(Identity { mask })),
+        Some(Data::Bool(values)) if values.as_slice() == [true] => parse_training(node, mask),
+        _ => Err(Fault::Unsupported(
+            "a training mode that is not known before the run: it".into(),
+        )),
+    }
 }
 
 impl<B: Backend> Operator<B> for Identity {
@@ -72,13 +72,15 @@ mod tests {
                 .input(floats(&[1, 2], &[1.0, -2.0]))
                 .gives(&[1, 2], &[1.0, -2.0]);
         }
-        let dropout = |training| {
-            Case::new("Dropout")
-                .input(floats(&[1], &[3.0]))
-                .constant(floats(&[], &[0.5]))
-                .constant(bools(&[], &[training]))
-        };
-        dropout(false).gives(&[1], &[3.0]);
-        dropout(true).fails("training mode");
+        let dropout = Case::new("Dropout")
+            .input(floats(&[1], &[3.0]))
+            .constant(floats(&[], &[0.5]));
+        dropout
+            .clone()
+            .constant(bools(&[], &[false]))
+            .gives(&[1], &[3.0]);
+        dropout
+            .input(bools(&[], &[false]))
+            .fails("training mode that is not known");
     }
 }

@@ -1,4 +1,4 @@
-//! How much memory there is, so that a run that cannot fit is refused before it allocates.
+//! How much memory the machine has.
 
 /// Assumed where the system does not say.
 const ASSUMED: u64 = 8 << 30;

@@ -262,6 +262,7 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             eps: if norm == Norm::Linf { 1.0 } else { 28.0 },
             bounds: (0.0, 1.0),
             seed: 1,
+            goal: None,
             stop: &AtomicBool::new(false),
         };
         // The distance falls with the queries.

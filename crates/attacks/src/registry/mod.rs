@@ -24,6 +24,8 @@ pub(crate) const L2: &[Norm] = &[Norm::L2];
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
 /// ATLAS: Craft Adversarial Data, Black-Box Optimization.
 pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+/// ATLAS: Craft Adversarial Data, Manual Modification.
+pub(crate) const MANUAL: &str = "AML.T0043.003";
 
 /// What an attack must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,6 +169,7 @@ pub struct Row {
     /// The ATLAS technique that it emulates.
     pub technique: &'static str,
     pub access: Access,
+    /// The balls that it knows; none for a corruption of images, whose budget is a severity from 1 to 5.
     pub norms: &'static [Norm],
     /// The fewest classes of a model that its loss is defined for.
     pub least_classes: usize,
@@ -175,6 +178,13 @@ pub struct Row {
     /// First author and year, and where to read it.
     pub paper: &'static str,
     pub(crate) build: fn(&Values) -> Algorithm,
+}
+
+impl Row {
+    /// Whether its budget is a severity: see [`corruptions`](crate::evasion::corruptions).
+    pub fn goes_by_severity(&self) -> bool {
+        self.norms.is_empty()
+    }
 }
 
 /// A parameter of an attack.

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use scoville_attacks::evasion::corruptions::SEVERITIES;
 use scoville_attacks::parse_all;
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
@@ -42,6 +43,8 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     plan.batch = loaded.batch;
     plan.check_classes(loaded.target().classes())
         .or_fail(Exit::Usage, "--attacks")?;
+    plan.check_shape(loaded.target().sample_shape())
+        .or_fail(Exit::Usage, "--attacks")?;
     let Loaded {
         targets,
         data,
@@ -79,7 +82,9 @@ fn failure(error: scoville_campaign::Error) -> Failure {
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
+    let corruptions = attacks.iter().any(|a| a.row.goes_by_severity());
     let ladder = match (args.eps_ladder.as_slice(), args.norm) {
+        ([], _) if corruptions => SEVERITIES.to_vec(),
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),
         ([], Norm::L1) => L1_LADDER.to_vec(),

@@ -48,9 +48,18 @@ impl TechniquePlan {
         catalogue::technique(self.id).map_or("", |t| t.name)
     }
 
-    /// Whether one of its attacks needs that access.
-    pub fn needs(&self, access: Access) -> bool {
-        self.attacks.iter().any(|a| a.row.access == access)
+    /// Whether one of its attacks needs gradients.
+    pub fn is_white_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access == Access::Gradients)
+    }
+
+    /// Whether one of its attacks makes do with scores or labels.
+    pub fn is_black_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access < Access::Gradients)
     }
 
     /// The attacks in words.
@@ -119,6 +128,15 @@ impl Plan {
             impact: None,
             fail_on: Vec::new(),
         })
+    }
+
+    /// The rung of the ball that an attack looks in when it is the turn of rung `at`: one that seeks the nearest point looks
+    /// once, in the largest.
+    pub fn rung_of(&self, attack: &Attack, at: usize) -> usize {
+        match attack.is_minimal() {
+            true => self.ladder.len() - 1,
+            false => at,
+        }
     }
 
     /// The first rung whose ball reaches as far as `distance`.

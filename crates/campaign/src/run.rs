@@ -11,7 +11,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use scoville_atlas::evidence::{self, Finding};
-use scoville_attacks::Access;
 use scoville_data::Dataset;
 use scoville_report::SampleStrip;
 use scoville_report::event::{DataInfo, DeviceInfo, Event, TargetInfo};
@@ -21,7 +20,7 @@ use crate::clean::Clean;
 use crate::evidence::{PROBE, Probe};
 use crate::order::shuffled;
 use crate::tally::{Size, Tally};
-use crate::{Error, Plan};
+use crate::{Error, Plan, TechniquePlan};
 
 use samples::Samples;
 use workers::Workers;
@@ -209,8 +208,8 @@ impl<'a, 'e> Run<'a, 'e> {
     fn check_probe(&mut self) -> Result<(), Error> {
         let Samples { ids, x, y } = std::mem::take(&mut self.probe);
         let white_box = self
-            .has(Access::Gradients)
-            .then(|| self.probe_broken.clone());
+            .technique_of(TechniquePlan::is_white_box)
+            .map(|_| self.probe_broken.clone());
         self.findings = Probe {
             ids,
             x,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use scoville_atlas::score::{Rate, Score, likelihood, score};
 use scoville_atlas::stats::{ConfidenceSequence, LEVEL, anytime, clopper_pearson};
-use scoville_report::event::{AttackShare, CurvePoint};
+use scoville_report::event::{AttackShare, CurvePoint, QueryCurve, WithinQueries};
 use scoville_targets::Spent;
 
 use crate::Plan;
@@ -16,6 +16,8 @@ pub struct Broken {
     pub rung: usize,
     /// The attack that did it.
     pub attack: &'static str,
+    /// How many queries about the sample it took, where no gradient was used, and the lowest rung for which that holds.
+    pub queries: Option<(u64, usize)>,
 }
 
 /// How the number of samples came about, and so which interval is valid for them.
@@ -49,6 +51,7 @@ pub struct Rung {
     pub successes: usize,
     sequence: ConfidenceSequence,
     by_attack: BTreeMap<&'static str, usize>,
+    queries: Vec<Option<u64>>,
 }
 
 impl Rung {
@@ -60,6 +63,7 @@ impl Rung {
             successes: 0,
             sequence: ConfidenceSequence::new(LEVEL),
             by_attack: BTreeMap::new(),
+            queries: Vec::new(),
         }
     }
 
@@ -103,6 +107,8 @@ impl Tally {
             rung.sequence.push(hit.is_some());
             if let Some(broken) = hit {
                 *rung.by_attack.entry(broken.attack).or_default() += 1;
+                let queries = broken.queries.filter(|&(_, from)| from <= at);
+                rung.queries.push(queries.map(|(queries, _)| queries));
             }
         }
     }
@@ -188,6 +194,7 @@ impl Tally {
                 robust_accuracy: ratio(r.correct - r.successes, r.done),
                 robust_interval: size.interval(r.correct - r.successes, r.done),
                 by_attack: shares(&r.by_attack),
+                queries: query_curve(r),
             })
             .collect()
     }
@@ -199,6 +206,27 @@ fn shares(by_attack: &BTreeMap<&str, usize>) -> Vec<AttackShare> {
         successes,
     };
     by_attack.iter().map(share).collect()
+}
+
+/// `None` unless the queries of every success are known, and there is one.
+fn query_curve(rung: &Rung) -> Option<QueryCurve> {
+    if rung.queries.is_empty() {
+        return None;
+    }
+    let mut queries: Vec<u64> = rung.queries.iter().copied().collect::<Option<_>>()?;
+    queries.sort_unstable();
+    let within = |most: u64| {
+        let successes = queries.partition_point(|&q| q <= most);
+        WithinQueries {
+            queries: most,
+            successes,
+            rate: ratio(successes, rung.correct),
+        }
+    };
+    Some(QueryCurve {
+        within: [100, 1_000, 10_000].map(within).to_vec(),
+        median: queries.get(queries.len() / 2).copied(),
+    })
 }
 
 fn ratio(part: usize, all: usize) -> f64 {
@@ -222,7 +250,8 @@ mod tests {
     fn broken(rung: usize) -> Option<Broken> {
         Some(Broken {
             rung,
-            attack: "pgd",
+            attack: "square",
+            queries: Some((10 << rung, rung)),
         })
     }
 
@@ -245,6 +274,9 @@ mod tests {
         assert!(curve.iter().all(|p| p.samples == 4 && p.correct == 3));
         assert_eq!(curve[2].robust_accuracy, 0.25);
         assert_eq!(tally.correct(), 3);
+        let queries = curve[2].queries.as_ref().unwrap();
+        let successes: Vec<_> = queries.within.iter().map(|w| w.successes).collect();
+        assert_eq!((successes, queries.median), (vec![2, 2, 2], Some(40)));
         // Weights 4/7, 2/7, 1/7 of the rates 1/3, 1/3, 2/3, times ten.
         let score = tally.final_score(&plan, Size::Planned).unwrap().value;
         assert!(
@@ -257,7 +289,13 @@ mod tests {
     fn the_share_of_an_attack_is_what_it_broke_first_at_a_rung() {
         let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02]).unwrap();
         let mut tally = Tally::new(&plan);
-        let by = |rung, attack| Some(Broken { rung, attack });
+        let by = |rung, attack| {
+            Some(Broken {
+                rung,
+                attack,
+                queries: None,
+            })
+        };
         let batch = [
             by(0, "square"),
             by(1, "square"),

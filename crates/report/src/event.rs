@@ -198,6 +198,26 @@ pub struct CurvePoint {
     pub robust_interval: [f64; 2],
     /// Attacks that found something here, each with the number of samples that it was the first to break.
     pub by_attack: Vec<AttackShare>,
+    /// What success cost; absent where an attack used gradients, and, of attacks that seek the nearest point, below the
+    /// largest eps.
+    pub queries: Option<QueryCurve>,
+}
+
+/// Success by the number of queries that the attack which broke a sample had made about it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct QueryCurve {
+    /// After 100, 1,000 and 10,000 queries.
+    pub within: Vec<WithinQueries>,
+    /// The median of the samples broken.
+    pub median: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WithinQueries {
+    pub queries: u64,
+    pub successes: usize,
+    /// `successes / correct`.
+    pub rate: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

@@ -10,7 +10,7 @@ use scoville_kernels::Norm;
 use scoville_targets::Gradients;
 
 use crate::parts::Eot;
-use crate::{BlackBox, Error, Problem, Success, WhiteBox, black_box, white_box};
+use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know both balls.
@@ -26,6 +26,8 @@ pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
 /// What an attack must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// The predicted class.
+    Labels,
     /// Logits or probabilities.
     Scores,
     /// Input gradients.
@@ -35,6 +37,7 @@ pub enum Access {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Access::Labels => "labels",
             Access::Scores => "scores",
             Access::Gradients => "gradients",
         })
@@ -45,6 +48,7 @@ impl fmt::Display for Access {
 pub enum Algorithm {
     WhiteBox(Box<dyn WhiteBox>),
     BlackBox(Box<dyn BlackBox>),
+    LabelsOnly(Box<dyn LabelsOnly>),
 }
 
 /// An attack with its parameters.
@@ -73,7 +77,8 @@ impl Attack {
     pub fn is_minimal(&self) -> bool {
         match &self.algorithm {
             Algorithm::WhiteBox(attack) => attack.is_minimal(),
-            Algorithm::BlackBox(_) => false,
+            Algorithm::BlackBox(attack) => attack.is_minimal(),
+            Algorithm::LabelsOnly(attack) => attack.is_minimal(),
         }
     }
 
@@ -100,13 +105,10 @@ impl Attack {
         target: &dyn Gradients,
         problem: &Problem<'_>,
     ) -> Result<Vec<Success>, Error> {
-        match &self.algorithm {
-            Algorithm::WhiteBox(attack) if self.eot > 1 => {
-                let samples = self.eot;
-                white_box(attack.as_ref(), &Eot { target, samples }, problem)
-            }
-            Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
-            Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
+        let samples = self.eot;
+        match samples {
+            1 => driver::run(&self.algorithm, target, problem),
+            _ => driver::run(&self.algorithm, &Eot { target, samples }, problem),
         }
     }
 
@@ -340,8 +342,12 @@ mod tests {
         for (i, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..i].iter().all(|other| other.name != row.name));
             let attack = parse(row.name).unwrap();
-            let white = matches!(attack.algorithm, Algorithm::WhiteBox(_));
-            assert_eq!(white, row.access == Access::Gradients, "{}", row.name);
+            let access = match attack.algorithm {
+                Algorithm::WhiteBox(_) => Access::Gradients,
+                Algorithm::BlackBox(_) => Access::Scores,
+                Algorithm::LabelsOnly(_) => Access::Labels,
+            };
+            assert_eq!(access, row.access, "{}", row.name);
             for p in row.parameters {
                 assert!(
                     (p.range.0..=p.range.1).contains(&p.default),

@@ -23,4 +23,10 @@ pub(super) const ROWS: &[Row] = &[
     nearest::ddn::ROW,
     nearest::fmn::ROW,
     scores::square::ROW,
+    scores::simba::PIXELS,
+    scores::simba::COSINES,
+    scores::nes::ROW,
+    scores::spsa::ROW,
+    scores::bandits::ROW,
+    scores::zoo::ROW,
 ];

@@ -23,7 +23,7 @@ impl Run<'_, '_> {
         let mut white_box: Vec<Option<usize>> = vec![None; samples.len()];
         for t in 0..self.tallies.len() {
             let broken = self.technique(t, rows.len(), &samples)?;
-            let white = self.plan.techniques[t].needs(Access::Gradients);
+            let white = self.plan.techniques[t].is_white_box();
             for (i, broken) in broken.into_iter().enumerate() {
                 if white {
                     white_box[i] = broken.as_ref().map(|b| b.rung);
@@ -93,6 +93,8 @@ impl Run<'_, '_> {
                 if attack.is_minimal() && at > 0 {
                     continue;
                 }
+                let black_box = attack.row.access < Access::Gradients;
+                let top = plan.rung_of(attack, at);
                 let open: Vec<usize> = (0..broken.len())
                     .filter(|&i| rung(&broken[i]) > at)
                     .collect();
@@ -106,6 +108,7 @@ impl Run<'_, '_> {
                         *place = Some(Broken {
                             rung: reached,
                             attack: attack.row.name,
+                            queries: black_box.then_some((success.asked, top)),
                         });
                     }
                 }
@@ -128,12 +131,7 @@ impl Run<'_, '_> {
     ) -> Result<Vec<Success>, Error> {
         let (plan, stop) = (self.plan, self.stop);
         let attack = &plan.techniques[t].attacks[a];
-        let rung = if attack.is_minimal() {
-            plan.ladder.len() - 1
-        } else {
-            at
-        };
-        let eps = plan.ladder[rung];
+        let eps = plan.ladder[plan.rung_of(attack, at)];
         let (spent, since) = (self.workers.spent(), Instant::now());
         let found = self.workers.each(open.len(), |target, range| {
             let batch = samples.select(&open[range]);

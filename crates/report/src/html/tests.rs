@@ -77,6 +77,7 @@ fn the_page_opens_with_the_verdict() {
     let order = [
         "Techniques",
         "Security curves",
+        "Queries to success",
         "Samples",
         "Evidence",
         "Warnings",

@@ -55,6 +55,14 @@ AML.T0015      Evade AI Model
   ██████░░ 7.2 [6.8, 7.6]      1000/1000     3.6M     41 s   54  83  99 100 100
 ASR = misclassified after attack / correctly classified before; 95 % intervals
 
+Success within so many queries, %
+  technique       eps      within 100     1k    10k   median
+  AML.T0043.001   1/255             0      3      6     1234
+  AML.T0043.001   2/255             0     11     22     1234
+  AML.T0043.001   4/255             0     28     56     1234
+  AML.T0043.001   8/255             0     46     92     1234
+  AML.T0043.001   16/255            0     50    >99     1234
+
 Warnings
   softmax-outputs (AML.T0043.000)
     the model's output is probabilities, not logits

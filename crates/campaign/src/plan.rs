@@ -139,6 +139,15 @@ impl Plan {
         }
     }
 
+    /// The place of the first attack of technique `t` among all attacks of the plan.
+    pub fn first_attack(&self, t: usize) -> usize {
+        self.techniques
+            .iter()
+            .take(t)
+            .map(|t| t.attacks.len())
+            .sum()
+    }
+
     /// The first rung whose ball reaches as far as `distance`.
     pub fn reach(&self, distance: f64) -> usize {
         self.ladder.partition_point(|&eps| eps < distance)

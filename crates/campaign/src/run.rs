@@ -147,8 +147,12 @@ impl<'a, 'e> Run<'a, 'e> {
             stop,
             emit,
             started: Instant::now(),
-            tallies: plan.techniques.iter().map(|_| Tally::new(plan)).collect(),
-            union: Tally::new(plan),
+            tallies: plan
+                .techniques
+                .iter()
+                .map(|t| Tally::new(plan, t.attacks.len()))
+                .collect(),
+            union: Tally::new(plan, 0),
             clean: Clean::new(classes),
             findings: Vec::new(),
             probe: Samples::default(),
@@ -193,7 +197,7 @@ impl<'a, 'e> Run<'a, 'e> {
     /// cost stays on the meter.
     fn forget_round(&mut self, (tallies, clean): (Vec<Tally>, Clean)) {
         for (tally, before) in self.tallies.iter_mut().zip(tallies) {
-            tally.rungs = before.rungs;
+            tally.forget_since(before);
         }
         self.clean = clean;
     }

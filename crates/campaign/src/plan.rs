@@ -153,7 +153,8 @@ impl Plan {
         })
     }
 
-    /// The rung in whose ball an attack runs when it is `at`'s turn: the largest for one that seeks the nearest point.
+    /// The rung of the ball that an attack looks in when it is the turn of rung `at`: one that seeks the nearest point looks
+    /// once, in the largest.
     pub fn rung_of(&self, attack: &Attack, at: usize) -> usize {
         match attack.is_minimal() {
             true => self.ladder.len() - 1,
@@ -167,6 +168,15 @@ impl Plan {
             true => "severity".into(),
             false => self.norm.to_string(),
         }
+    }
+
+    /// The place of the first attack of technique `t` among all attacks of the plan.
+    pub fn first_attack(&self, t: usize) -> usize {
+        self.techniques
+            .iter()
+            .take(t)
+            .map(|t| t.attacks.len())
+            .sum()
     }
 
     /// The first rung whose ball reaches as far as `distance`.

@@ -150,8 +150,12 @@ impl<'a, 'e> Run<'a, 'e> {
             emit,
             started: Instant::now(),
             of: data.len(),
-            tallies: plan.techniques.iter().map(|_| Tally::new(plan)).collect(),
-            union: Tally::new(plan),
+            tallies: plan
+                .techniques
+                .iter()
+                .map(|t| Tally::new(plan, t.attacks.len()))
+                .collect(),
+            union: Tally::new(plan, 0),
             clean: Clean::new(classes),
             findings: Vec::new(),
             probe: Samples::default(),
@@ -198,7 +202,7 @@ impl<'a, 'e> Run<'a, 'e> {
     /// cost stays on the meter.
     fn forget_round(&mut self, (tallies, clean): (Vec<Tally>, Clean)) {
         for (tally, before) in self.tallies.iter_mut().zip(tallies) {
-            tally.rungs = before.rungs;
+            tally.forget_since(before);
         }
         self.clean = clean;
     }

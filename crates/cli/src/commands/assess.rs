@@ -9,7 +9,9 @@ use scoville_attacks::{Goal, parse_all};
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
-use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, json};
+use scoville_report::{
+    Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
+};
 use scoville_targets::Labels;
 
 use crate::args::{AssessArgs, Format, Targets};
@@ -65,7 +67,11 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         data: data_info,
         devices,
     };
-    let mut sinks = Sinks::new(args.format);
+    let record = match args.report_json {
+        Some(_) => Record::with_samples(),
+        None => Record::default(),
+    };
+    let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
     let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
         .map_err(failure)?;
@@ -134,7 +140,7 @@ struct Sinks {
 }
 
 impl Sinks {
-    fn new(format: Option<Format>) -> Self {
+    fn new(format: Option<Format>, record: Record) -> Self {
         let style = stdout_style();
         let table = match format {
             Some(format) => format == Format::Table,
@@ -151,7 +157,7 @@ impl Sinks {
         Self {
             stdout,
             progress: (!live).then(|| progress(stderr_style())),
-            record: Record::default(),
+            record,
         }
     }
 
@@ -204,7 +210,9 @@ impl Reports {
 
     fn write(self, record: &Record, strips: &[SampleStrip]) -> Result<(), Failure> {
         if let Some(mut file) = self.json {
-            file.write(format!("{:#}\n", json(record)).as_bytes())?;
+            let mut report = Vec::new();
+            write_json(record, &mut report).or_fail(Exit::Internal, "--report-json")?;
+            file.write(&report)?;
             file.finish()?;
         }
         if let Some(mut file) = self.html {

@@ -140,6 +140,29 @@ fn forget_times(value: &mut Value) {
 }
 
 #[test]
+fn several_devices_give_the_scores_of_one() {
+    let scores = |device: &[&'static str]| {
+        let output = scoville(&quick(device));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let mut events = events(&output);
+        events.iter_mut().for_each(forget_times);
+        assert_eq!(
+            events[0]["devices"].as_array().unwrap()[0],
+            events[0]["device"]
+        );
+        let devices = events[0]["devices"].as_array().unwrap().len();
+        let last = ["technique.scored", "run.finished"];
+        events.retain(|e| last.iter().any(|kind| e["event"] == *kind));
+        (devices, events)
+    };
+    let one = scores(&["--batch", "16"]);
+    // Beside the one that `QUICK` names.
+    let three = scores(&["--batch", "16", "--device", "cpu,cpu"]);
+    assert_eq!((one.0, three.0), (1, 3));
+    assert_eq!(one.1, three.1);
+}
+
+#[test]
 fn a_gate_that_is_breached_exits_with_100_and_says_why() {
     for (threshold, code) in [
         ("low", 100),
@@ -423,4 +446,46 @@ fn kinds_of_events_come_in_order() {
     assert!(position("technique.progress") < position("technique.scored"));
     // One progress event a rung, technique and batch: two batches would be 12.
     assert_eq!(of_kind(&events, "technique.progress").len(), 6);
+}
+
+#[test]
+fn corruptions_go_by_severity() {
+    let scratch = Scratch::new("corruptions");
+    let html = scratch.path("report.html");
+    let run = |batch: &str| {
+        let output = scoville(&[
+            "assess",
+            "--device",
+            "cpu",
+            "--limit",
+            "40",
+            "--attacks",
+            "corruptions",
+            "--batch",
+            batch,
+            "--report-html",
+            &html,
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        events(&output)
+    };
+    let events = run("40");
+    let plan = &events[0]["plan"];
+    assert_eq!(plan["norm"], "severity");
+    assert_eq!(
+        plan["eps_ladder"],
+        serde_json::json!([1.0, 2.0, 3.0, 4.0, 5.0])
+    );
+    let manual = scored(&events, "AML.T0043.003");
+    let successes = |curve: &Value| -> Vec<u64> {
+        let points = curve.as_array().unwrap().iter();
+        points.map(|p| p["successes"].as_u64().unwrap()).collect()
+    };
+    let rising = successes(&manual["curve"]);
+    assert!(rising.is_sorted() && rising[0] < rising[4], "{rising:?}");
+    // Random numbers go by sample, whatever its batch.
+    let apart = run("7");
+    assert_eq!(rising, successes(&scored(&apart, "AML.T0043.003")["curve"]));
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("ASR in % at severity") && !page.contains("severity eps"));
 }

@@ -33,6 +33,7 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         eps,
         bounds: (0.0, 1.0),
         seed: 1,
+        goal: None,
         stop: &stop,
     };
     let found = launch(attack, &target, &problem)?;
@@ -87,7 +88,11 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
         let targeted = row.parameters.iter().any(|p| p.name == "targets");
         let attack = format!("{}{}", row.name, if targeted { ":targets=2" } else { "" });
         for &norm in row.norms {
-            let large = if norm == Norm::Linf { 0.2 } else { 4.0 };
+            let large = match norm {
+                Norm::Linf => 0.2,
+                Norm::L2 => 4.0,
+                Norm::L1 => 60.0,
+            };
             // One step, or one pixel at a time, goes less far.
             let most = if ["fgsm", "simba"].contains(&row.name) {
                 SAMPLES / 2
@@ -200,6 +205,7 @@ fn a_sample_fares_alone_as_in_a_batch() {
                 eps,
                 bounds: (0.0, 1.0),
                 seed: 1,
+                goal: None,
                 stop: &stop,
             };
             let found = launch(attack, &target, &problem);
@@ -256,6 +262,7 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             eps: if norm == Norm::Linf { 1.0 } else { 28.0 },
             bounds: (0.0, 1.0),
             seed: 1,
+            goal: None,
             stop: &AtomicBool::new(false),
         };
         // The distance falls with the queries.

@@ -15,7 +15,7 @@ pub struct Broken {
     /// The lowest rung of the ladder at which it was.
     pub rung: usize,
     /// The attack that did it.
-    pub attack: String,
+    pub attack: &'static str,
     /// How many queries about the sample it took, where no gradient was used, and the lowest rung for which that holds.
     pub queries: Option<(u64, usize)>,
 }
@@ -50,7 +50,7 @@ pub struct Rung {
     /// Of those, misclassified after.
     pub successes: usize,
     sequence: ConfidenceSequence,
-    by_attack: BTreeMap<String, usize>,
+    by_attack: BTreeMap<&'static str, usize>,
     queries: Vec<Option<u64>>,
 }
 
@@ -106,7 +106,7 @@ impl Tally {
             rung.successes += usize::from(hit.is_some());
             rung.sequence.push(hit.is_some());
             if let Some(broken) = hit {
-                *rung.by_attack.entry(broken.attack.clone()).or_default() += 1;
+                *rung.by_attack.entry(broken.attack).or_default() += 1;
                 let queries = broken.queries.filter(|&(_, from)| from <= at);
                 rung.queries.push(queries.map(|(queries, _)| queries));
             }
@@ -114,8 +114,7 @@ impl Tally {
     }
 
     pub fn spend(&mut self, spent: Spent, seconds: f64) {
-        self.spent.queries += spent.queries;
-        self.spent.gradients += spent.gradients;
+        self.spent += spent;
         self.seconds += seconds;
     }
 
@@ -201,9 +200,9 @@ impl Tally {
     }
 }
 
-fn shares(by_attack: &BTreeMap<String, usize>) -> Vec<AttackShare> {
-    let share = |(attack, &successes): (&String, &usize)| AttackShare {
-        attack: attack.clone(),
+fn shares(by_attack: &BTreeMap<&str, usize>) -> Vec<AttackShare> {
+    let share = |(&attack, &successes): (&&str, &usize)| AttackShare {
+        attack: attack.into(),
         successes,
     };
     by_attack.iter().map(share).collect()
@@ -251,7 +250,7 @@ mod tests {
     fn broken(rung: usize) -> Option<Broken> {
         Some(Broken {
             rung,
-            attack: "square".into(),
+            attack: "square",
             queries: Some((10 << rung, rung)),
         })
     }
@@ -290,10 +289,10 @@ mod tests {
     fn the_share_of_an_attack_is_what_it_broke_first_at_a_rung() {
         let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02]).unwrap();
         let mut tally = Tally::new(&plan);
-        let by = |rung, attack: &str| {
+        let by = |rung, attack| {
             Some(Broken {
                 rung,
-                attack: attack.into(),
+                attack,
                 queries: None,
             })
         };

@@ -14,7 +14,7 @@ pub const FORMAT: u32 = 1;
 #[serde(tag = "event")]
 pub enum Event {
     #[serde(rename = "run.started")]
-    RunStarted(RunStarted),
+    RunStarted(Box<RunStarted>),
     #[serde(rename = "technique.started")]
     TechniqueStarted(TechniqueStarted),
     #[serde(rename = "technique.progress")]
@@ -39,7 +39,10 @@ pub struct RunStarted {
     pub command: Vec<String>,
     pub target: TargetInfo,
     pub data: DataInfo,
+    /// The first of `devices`.
     pub device: DeviceInfo,
+    /// All that share the samples.
+    pub devices: Vec<DeviceInfo>,
     pub plan: PlanInfo,
 }
 

@@ -14,7 +14,7 @@ const CORRECT: usize = 912;
 
 /// Every event that a run sends, in order.
 pub fn events() -> Vec<Event> {
-    let mut events = vec![Event::RunStarted(started())];
+    let mut events = vec![Event::RunStarted(started().into())];
     for scored in [white_box(), black_box(), evasion()] {
         events.push(Event::TechniqueStarted(TechniqueStarted {
             technique: scored.technique.clone(),
@@ -90,11 +90,8 @@ pub fn started() -> RunStarted {
             sha256: "01ab".repeat(16),
             samples: SAMPLES,
         },
-        device: DeviceInfo {
-            backend: "vulkan".into(),
-            name: "Radeon 780M".into(),
-            software: false,
-        },
+        device: device(),
+        devices: vec![device()],
         plan: PlanInfo {
             batch: 128,
             exposure: None,
@@ -107,6 +104,14 @@ pub fn started() -> RunStarted {
                 planned(evasion(), "the worst of AML.T0043.000 and AML.T0043.001"),
             ],
         },
+    }
+}
+
+fn device() -> DeviceInfo {
+    DeviceInfo {
+        backend: "vulkan".into(),
+        name: "Radeon 780M".into(),
+        software: false,
     }
 }
 

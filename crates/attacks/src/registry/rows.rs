@@ -1,6 +1,7 @@
 //! The attacks, in the order in which they are listed.
 
 use super::Row;
+use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise};
 use crate::evasion::{gradients, labels, nearest, scores};
 
 pub(super) const ROWS: &[Row] = &[
@@ -34,4 +35,21 @@ pub(super) const ROWS: &[Row] = &[
     labels::sign_opt::ROW,
     labels::geoda::ROW,
     labels::rays::ROW,
+    noise::GAUSSIAN,
+    noise::SHOT,
+    noise::IMPULSE,
+    noise::SPECKLE,
+    blur::GAUSSIAN,
+    blur::DEFOCUS,
+    blur::MOTION,
+    blur::ZOOM,
+    light::BRIGHTNESS,
+    light::CONTRAST,
+    light::SATURATE,
+    light::FOG,
+    digital::PIXELATE,
+    jpeg::ROW,
+    geometry::ROTATION,
+    geometry::TRANSLATION,
+    geometry::OCCLUSION,
 ];

@@ -50,7 +50,7 @@ impl Run<'_, '_> {
         } else {
             DONE
         };
-        let spent = self.target.spent();
+        let spent = self.workers.spent();
         let finished = RunFinished {
             verdict: verdict(headline.as_ref(), &scored),
             headline,

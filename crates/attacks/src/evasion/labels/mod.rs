@@ -83,7 +83,7 @@ impl<'a> Way<'a> {
     fn new(far: &'a Array, search: &Search<'_>) -> Result<Self, Error> {
         let reach = match search.ball.norm {
             Norm::Linf => distance_rows(far, &search.x0, Reduce::Linf)?,
-            _ => {
+            Norm::L1 | Norm::L2 => {
                 let mut difference = far.copy()?;
                 combine(&mut difference, 1.0, &search.x0, -1.0)?;
                 difference
@@ -102,7 +102,7 @@ impl<'a> Way<'a> {
                 into_balls(&mut x, &radius, search)?;
                 Ok(x)
             }
-            _ => {
+            Norm::L1 | Norm::L2 => {
                 let mut x = search.x0.copy()?;
                 combine(&mut x, 1.0, &self.reach, share)?;
                 clip(&mut x, search)?;

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use scoville_attacks::evasion::gradients::{
+    acg::acg, apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd,
+};
 use scoville_attacks::evasion::{
     nearest::fab::{Fab, Rivals},
     scores::square::Square,
@@ -90,6 +92,7 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
         // More than ten steps, so that finished samples leave the batch on the GPU too.
         Attack::White(Box::new(pgd(15, 0.25, 1))),
         Attack::White(Box::new(mi_fgsm(15, 1.0))),
+        Attack::White(Box::new(acg(15, 1))),
         Attack::White(Box::new(apgd(Loss::CrossEntropy, 15, 1))),
         Attack::White(Box::new(apgd(Loss::TargetedDlr, 11, 2))),
         Attack::White(Box::new(Fab {

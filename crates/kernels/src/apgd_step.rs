@@ -17,8 +17,8 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::{l2_norm, row_scale, sign};
-use crate::wide::wide;
+use crate::step::{row_scale, sign};
+use crate::wide::{l2_distance, l2_norm_scaled, wide};
 use crate::{Array, Ball, Device, Error, Norm};
 
 const KERNEL: &str = "apgd_step";
@@ -126,7 +126,7 @@ impl Row<'_> {
     fn step(&self, x: &mut [f32], x_prev: &mut [f32]) {
         match self.ball.norm {
             Norm::Linf => wide(|| self.step_linf(x, x_prev)),
-            _ => self.step_l2(x, x_prev),
+            _ => wide(|| self.step_l2(x, x_prev)),
         }
     }
 
@@ -148,10 +148,11 @@ impl Row<'_> {
         x + self.keep * (z - x) + (1.0 - self.keep) * (x - x_prev)
     }
 
+    #[inline(always)]
     fn step_l2(&self, x: &mut [f32], x_prev: &mut [f32]) {
         let mut next = x.to_vec();
         if let Some(scale) = row_scale(self.grad) {
-            let norm = l2_norm(self.grad.iter().map(|g| g / scale));
+            let norm = l2_norm_scaled(self.grad, scale);
             for (x, g) in next.iter_mut().zip(self.grad) {
                 *x += self.alpha * (g / scale / norm);
             }
@@ -165,9 +166,10 @@ impl Row<'_> {
         x.copy_from_slice(&next);
     }
 
+    #[inline(always)]
     fn project_l2(&self, point: &mut [f32]) {
         let Ball { eps, lo, hi, .. } = *self.ball;
-        let distance = l2_norm(point.iter().zip(self.x0).map(|(x, x0)| x - x0));
+        let distance = l2_distance(point, self.x0);
         let shrink = if distance > eps { eps / distance } else { 1.0 };
         for (x, &x0) in point.iter_mut().zip(self.x0) {
             *x = (x0 + (*x - x0) * shrink).max(lo).min(hi);

@@ -210,7 +210,7 @@ fn capacity(t: f32, w: f32, ball: &Ball) -> f32 {
 fn size(d: &[f32], norm: Norm) -> f32 {
     let size = match norm {
         Norm::Linf => d.iter().fold(0.0_f32, |most, d| most.max(d.abs())),
-        Norm::L2 => crate::step::l2_norm(d.iter().copied()),
+        Norm::L2 => crate::wide::l2_norm(d),
         Norm::L1 => d.iter().map(|d| f64::from(d.abs())).sum::<f64>() as f32,
     };
     size.max(1e-8)

@@ -1,13 +1,14 @@
 //! Random numbers for every element, the same for a sample in whatever batch and on every device.
 //!
-//! Numbers are [`philox4x32`] at the counter (element / 4, sample id, stream, 2); the key is the seed.
+//! Numbers are [`philox4x32`](philox::philox4x32) at the counter (element / 4, sample id, stream, 2); the key is the seed.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::normal::normal_pair;
-use crate::philox::{self, philox4x32, unit};
+use crate::normal::normals;
+use crate::philox::{self, unit};
+use crate::wide::wide;
 use crate::{Array, Device, Error};
 
 const KERNEL: &str = "noise";
@@ -56,10 +57,12 @@ pub fn noise(
         Device::Cpu => {
             let rows = drawn.host_mut(KERNEL)?.par_chunks_mut(cols);
             rows.zip(ids.host(KERNEL)?).for_each(|(row, &sample)| {
-                for (block, part) in row.chunks_mut(4).enumerate() {
-                    let words = philox4x32([block as u32, sample, stream, PURPOSE], key);
-                    part.copy_from_slice(&numbers(words, kind)[..part.len()]);
-                }
+                let rest = [sample, stream, PURPOSE];
+                wide(|| match kind {
+                    Noise::Normal => philox::fill(row, rest, key, normals),
+                    Noise::Uniform => philox::fill(row, rest, key, |words| words.map(unit)),
+                    Noise::Sign => philox::fill(row, rest, key, signs),
+                });
             });
         }
         Device::Gpu(gpu) => {
@@ -78,16 +81,9 @@ pub fn noise(
     Ok(drawn)
 }
 
-fn numbers(words: [u32; 4], kind: Noise) -> [f32; 4] {
-    match kind {
-        Noise::Normal => {
-            let [a, b, c, d] = words;
-            let ([a, b], [c, d]) = (normal_pair(a, b), normal_pair(c, d));
-            [a, b, c, d]
-        }
-        Noise::Uniform => words.map(unit),
-        Noise::Sign => words.map(|word| if word >> 31 == 0 { -1.0 } else { 1.0 }),
-    }
+#[inline(always)]
+fn signs(words: [u32; 4]) -> [f32; 4] {
+    words.map(|word| if word >> 31 == 0 { -1.0 } else { 1.0 })
 }
 
 #[cfg(test)]

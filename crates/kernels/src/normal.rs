@@ -10,6 +10,7 @@ use crate::philox::unit;
 pub(crate) const UNIT_STEP: f32 = 1.0 / 16_777_216.0;
 
 /// ln(x) for normal x > 0.
+#[inline(always)]
 pub(crate) fn precise_ln(x: f32) -> f32 {
     const COEFFICIENTS: [f32; 9] = [
         7.037_683_6e-2,
@@ -37,24 +38,35 @@ pub(crate) fn precise_ln(x: f32) -> f32 {
 }
 
 /// (cos, sin) of a full turn times u, for u in [0, 1).
+#[inline(always)]
 fn precise_turn(u: f32) -> (f32, f32) {
     let quarter = (u * 4.0 + 0.5).floor();
     let a = (u * 4.0 - quarter) * 1.570_796_4;
     let z = a * a;
     let s = a + a * z * ((-1.951_529_6e-4 * z + 8.332_161e-3) * z - 1.666_665_5e-1);
     let c = 1.0 - 0.5 * z + z * z * ((2.443_315_7e-5 * z - 1.388_731_6e-3) * z + 4.166_664_6e-2);
-    match quarter as u32 & 3 {
-        0 => (c, s),
-        1 => (-s, c),
-        2 => (-c, -s),
-        _ => (s, -c),
-    }
+    // A quarter turn swaps the two; signs as branches would keep the loop from vector code.
+    let quarter = quarter as u32;
+    let (cos, sin) = if quarter & 1 == 0 { (c, s) } else { (s, c) };
+    let negative = |is: bool, v: f32| if is { -v } else { v };
+    (
+        negative((quarter + 1) & 2 != 0, cos),
+        negative(quarter & 2 != 0, sin),
+    )
 }
 
+#[inline(always)]
 pub(crate) fn normal_pair(first: u32, second: u32) -> [f32; 2] {
     let radius = (-2.0 * precise_ln(unit(first) + UNIT_STEP)).sqrt();
     let (cos, sin) = precise_turn(unit(second));
     [radius * cos, radius * sin]
+}
+
+/// Four numbers of four random words.
+#[inline(always)]
+pub(crate) fn normals([a, b, c, d]: [u32; 4]) -> [f32; 4] {
+    let ([a, b], [c, d]) = (normal_pair(a, b), normal_pair(c, d));
+    [a, b, c, d]
 }
 
 #[cfg(test)]

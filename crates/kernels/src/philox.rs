@@ -17,16 +17,77 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     c
 }
 
+/// Counters that are worked on together.
+const LANES: usize = 16;
+
+/// Fills `row` with what `numbers` makes of the words at the counters (block, `rest`), for the blocks 0, 1, 2, ... of
+/// four elements each.
+#[inline(always)]
+pub(crate) fn fill(
+    row: &mut [f32],
+    rest: [u32; 3],
+    key: [u32; 2],
+    numbers: impl Fn([u32; 4]) -> [f32; 4],
+) {
+    for (group, part) in row.chunks_mut(4 * LANES).enumerate() {
+        let words = philox_lanes((group * LANES) as u32, rest, key);
+        let mut made = [[0.0; LANES]; 4];
+        for lane in 0..LANES {
+            let four = numbers([
+                words[0][lane],
+                words[1][lane],
+                words[2][lane],
+                words[3][lane],
+            ]);
+            for (made, number) in made.iter_mut().zip(four) {
+                made[lane] = number;
+            }
+        }
+        for (lane, block) in part.chunks_mut(4).enumerate() {
+            for (element, made) in block.iter_mut().zip(&made) {
+                *element = made[lane];
+            }
+        }
+    }
+}
+
+/// [`philox4x32`] of the counters from (`first`, `rest`) on: word by word, a lane a counter.
+#[inline(always)]
+fn philox_lanes(first: u32, rest: [u32; 3], key: [u32; 2]) -> [[u32; LANES]; 4] {
+    let [mut a, mut b, mut c, mut d] = [
+        std::array::from_fn(|lane| first.wrapping_add(lane as u32)),
+        [rest[0]; LANES],
+        [rest[1]; LANES],
+        [rest[2]; LANES],
+    ];
+    let mut k = key;
+    for _ in 0..10 {
+        let words = a.iter_mut().zip(&mut b).zip(&mut c).zip(&mut d);
+        for (((a, b), c), d) in words {
+            let (high0, low0) = widening_mul(0xD251_1F53, *a);
+            let (high1, low1) = widening_mul(0xCD9E_8D57, *c);
+            (*a, *b, *c, *d) = (high1 ^ *b ^ k[0], low1, high0 ^ *d ^ k[1], low0);
+        }
+        k = [
+            k[0].wrapping_add(0x9E37_79B9),
+            k[1].wrapping_add(0xBB67_AE85),
+        ];
+    }
+    [a, b, c, d]
+}
+
 /// A key from a run's seed.
 pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
 /// A word as a number in [0, 1): its upper 24 bits, so that every value is exact in f32.
+#[inline(always)]
 pub fn unit(word: u32) -> f32 {
     (word >> 8) as f32 * 2.0_f32.powi(-24)
 }
 
+#[inline(always)]
 fn widening_mul(a: u32, b: u32) -> (u32, u32) {
     let product = u64::from(a) * u64::from(b);
     ((product >> 32) as u32, product as u32)
@@ -38,6 +99,19 @@ mod tests {
     use crate::array::Array;
     use crate::launch::{Grid, Shader, launch};
     use crate::{Device, testing};
+
+    #[test]
+    fn lanes_are_the_counters_one_by_one() {
+        let (rest, key) = ([7, 8, 9], [10, 11]);
+        for len in [1, 4, 63, 64, 65, 300] {
+            let mut row = vec![0.0; len];
+            fill(&mut row, rest, key, |words| words.map(unit));
+            let counter = |block: usize| [block as u32, rest[0], rest[1], rest[2]];
+            let one_by_one = (0..len.div_ceil(4)).flat_map(|b| philox4x32(counter(b), key));
+            let one_by_one: Vec<f32> = one_by_one.map(unit).take(len).collect();
+            assert_eq!(row, one_by_one);
+        }
+    }
 
     /// The known-answer vectors of Random123.
     const KNOWN: [([u32; 4], [u32; 2], [u32; 4]); 3] = [

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::array::row_grain;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::step::row_scale;
+use crate::wide::{total, wide};
 use crate::{Array, Device, Error, Norm};
 
 const KERNEL: &str = "reduce_rows";
@@ -85,7 +86,7 @@ fn reduce(a: &Array, pairing: Pairing, b: &Array, kind: Reduce) -> Result<Array,
                     Pairing::Difference => row.extend(pairs.map(|(a, b)| a - b)),
                     Pairing::Product => row.extend(pairs.map(|(a, b)| a * b)),
                 }
-                *out = twin(row, kind);
+                *out = wide(|| twin(row, kind));
             });
         }
         Device::Gpu(gpu) => {
@@ -106,6 +107,7 @@ fn reduce(a: &Array, pairing: Pairing, b: &Array, kind: Reduce) -> Result<Array,
     Ok(reduced)
 }
 
+#[inline(always)]
 fn twin(row: &[f32], kind: Reduce) -> f32 {
     match kind {
         Reduce::Sum => total(row, f64::from) as f32,
@@ -114,6 +116,7 @@ fn twin(row: &[f32], kind: Reduce) -> f32 {
     }
 }
 
+#[inline(always)]
 fn norm(row: &[f32], kind: Reduce) -> f32 {
     // The largest magnitude by its bits, among which Inf and NaN are on top.
     let bits = row.iter().map(|v| v.abs().to_bits()).max();
@@ -122,19 +125,6 @@ fn norm(row: &[f32], kind: Reduce) -> f32 {
         (Some(_), Reduce::L2) => total(row, |v| f64::from(v) * f64::from(v)).sqrt() as f32,
         _ => f32::from_bits(bits.unwrap_or(0)),
     }
-}
-
-/// The sum in f64, which neither overflows nor underflows on squares of f32, in eight lanes.
-fn total(row: &[f32], f: impl Fn(f32) -> f64) -> f64 {
-    let mut lanes = [0.0; 8];
-    let chunks = row.chunks_exact(8);
-    let rest: f64 = chunks.remainder().iter().map(|&v| f(v)).sum();
-    for chunk in chunks {
-        for (lane, &v) in lanes.iter_mut().zip(chunk) {
-            *lane += f(v);
-        }
-    }
-    lanes.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::normal::{UNIT_STEP, normal_pair, precise_ln};
+use crate::normal::{UNIT_STEP, normals, precise_ln};
 use crate::philox::{self, philox4x32, unit};
-use crate::step::l2_norm;
+use crate::wide::{l2_norm, wide};
 use crate::{Array, Ball, Device, Error, Norm, project_l1};
 
 const LINF: Shader = shader!("start_linf", needs "philox", needs "reduce");
@@ -69,10 +69,10 @@ pub fn start(
                     sample,
                     stream,
                 };
-                match norm {
+                wide(|| match norm {
                     Norm::Linf => draw.linf(x, eps, surface),
                     _ => draw.l2(x, eps, surface),
-                }
+                });
                 for (x, x0) in x.iter_mut().zip(x0) {
                     *x = (x0 + *x).max(lo).min(hi);
                 }
@@ -136,11 +136,14 @@ impl Draw {
         philox4x32([block as u32, self.sample, self.stream, purpose], self.key)
     }
 
+    #[inline(always)]
+    fn fill(&self, delta: &mut [f32], numbers: impl Fn([u32; 4]) -> [f32; 4]) {
+        philox::fill(delta, [self.sample, self.stream, 0], self.key, numbers);
+    }
+
+    #[inline(always)]
     fn linf(&self, delta: &mut [f32], eps: f32, surface: bool) {
-        for (block, part) in delta.chunks_mut(4).enumerate() {
-            let drawn = self.words(block, 0).map(|word| 2.0 * unit(word) - 1.0);
-            part.copy_from_slice(&drawn[..part.len()]);
-        }
+        self.fill(delta, |words| words.map(|word| 2.0 * unit(word) - 1.0));
         let largest = delta
             .iter()
             .fold(0.0_f32, |largest, t| largest.max(t.abs()));
@@ -152,13 +155,10 @@ impl Draw {
         delta.iter_mut().for_each(|t| *t = eps * (*t / reach));
     }
 
+    #[inline(always)]
     fn l2(&self, delta: &mut [f32], eps: f32, surface: bool) {
-        for (block, part) in delta.chunks_mut(4).enumerate() {
-            let [a, b, c, d] = self.words(block, 0);
-            let ([a, b], [c, d]) = (normal_pair(a, b), normal_pair(c, d));
-            part.copy_from_slice(&[a, b, c, d][..part.len()]);
-        }
-        let norm = l2_norm(delta.iter().copied());
+        self.fill(delta, normals);
+        let norm = l2_norm(delta);
         let scale = if norm > 0.0 {
             self.radius(delta.len(), eps, surface) / norm
         } else {
@@ -238,7 +238,7 @@ mod tests {
                     for row in x.chunks(cols) {
                         let size = match norm {
                             Norm::Linf => row.iter().fold(0.0_f32, |m, v| m.max(v.abs())),
-                            Norm::L2 => l2_norm(row.iter().copied()),
+                            Norm::L2 => l2_norm(row),
                             Norm::L1 => row.iter().map(|v| v.abs()).sum(),
                         };
                         assert!(size <= 0.3 * 1.000_001, "{norm} {cols}: {size}");
@@ -258,7 +258,7 @@ mod tests {
             let zero = vec![0.0; rows as usize * cols];
             let linf = run(&Device::Cpu, &zero, &ids, &open(Norm::Linf, 1.0), false);
             let l2 = run(&Device::Cpu, &zero, &ids, &open(Norm::L2, 1.0), false);
-            let radius = |row: &[f32]| l2_norm(row.iter().copied()).powi(cols as i32);
+            let radius = |row: &[f32]| l2_norm(row).powi(cols as i32);
             assert_uniform(linf.iter().map(|t| (1.0 + t) / 2.0));
             assert_uniform(l2.chunks(cols).map(radius));
             let first = l2.chunks(cols).map(|row| f64::from(row[0]));

@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::wide::wide;
+use crate::wide::{l2_distance, l2_norm_scaled, wide};
 use crate::{Array, Ball, Device, Error, Norm, project_l1, sparse_step};
 
 const LINF: Shader = shader!("step_linf");
@@ -62,7 +62,7 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
             let rows = x.zip(x0.par_chunks(cols)).zip(grad.par_chunks(cols));
             rows.for_each(|((x, x0), grad)| match norm {
                 Norm::Linf => wide(|| linf_row(x, x0, grad, alpha, ball)),
-                _ => l2_row(x, x0, grad, alpha, ball),
+                _ => wide(|| l2_row(x, x0, grad, alpha, ball)),
             });
             Ok(())
         }
@@ -125,14 +125,15 @@ pub(crate) fn sign(g: f32) -> f32 {
     f32::from(u8::from(g > 0.0)) - f32::from(u8::from(g < 0.0))
 }
 
+#[inline(always)]
 fn l2_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
     if let Some(scale) = row_scale(grad) {
-        let norm = l2_norm(grad.iter().map(|g| g / scale));
+        let norm = l2_norm_scaled(grad, scale);
         for (x, g) in x.iter_mut().zip(grad) {
             *x += alpha * (g / scale / norm);
         }
     }
-    let distance = l2_norm(x.iter().zip(x0).map(|(x, x0)| x - x0));
+    let distance = l2_distance(x, x0);
     let shrink = if distance > ball.eps {
         ball.eps / distance
     } else {
@@ -145,18 +146,11 @@ fn l2_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
 
 /// What a gradient row is divided by before it is squared or summed, so that neither overflows nor
 /// underflows: its largest magnitude. `None` where the row has no direction.
+#[inline(always)]
 pub(crate) fn row_scale(grad: &[f32]) -> Option<f32> {
     let largest = grad.iter().map(|g| g.abs().to_bits()).max()?;
     let usable = f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits();
     usable.contains(&largest).then(|| f32::from_bits(largest))
-}
-
-/// The Euclidean norm, summed in f64.
-pub(crate) fn l2_norm(values: impl Iterator<Item = f32>) -> f32 {
-    values
-        .map(|v| f64::from(v) * f64::from(v))
-        .sum::<f64>()
-        .sqrt() as f32
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::l2_norm;
+use crate::wide::l2_distance;
 use crate::{Array, Ball, Device, Error, INVALID, Norm};
 
 const KERNEL: &str = "within";
@@ -78,7 +78,7 @@ fn distance(x: &[f32], x0: &[f32], norm: Norm) -> f32 {
     let moves = x.iter().zip(x0).map(|(x, x0)| x - x0);
     match norm {
         Norm::Linf => f32::from_bits(moves.map(|d| d.abs().to_bits()).max().unwrap_or(0)),
-        Norm::L2 => l2_norm(moves),
+        Norm::L2 => l2_distance(x, x0),
         Norm::L1 => moves.map(|d| f64::from(d.abs())).sum::<f64>() as f32,
     }
 }

@@ -518,3 +518,45 @@ fn kinds_of_events_come_in_order() {
     // One progress event a rung, technique and batch: two batches would be 12.
     assert_eq!(of_kind(&events, "technique.progress").len(), 6);
 }
+
+#[test]
+fn corruptions_go_by_severity() {
+    let scratch = Scratch::new("corruptions");
+    let html = scratch.path("report.html");
+    let run = |batch: &str| {
+        let output = scoville(&[
+            "assess",
+            "--device",
+            "cpu",
+            "--limit",
+            "40",
+            "--attacks",
+            "corruptions",
+            "--batch",
+            batch,
+            "--report-html",
+            &html,
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        events(&output)
+    };
+    let events = run("40");
+    let plan = &events[0]["plan"];
+    assert_eq!(plan["norm"], "severity");
+    assert_eq!(
+        plan["eps_ladder"],
+        serde_json::json!([1.0, 2.0, 3.0, 4.0, 5.0])
+    );
+    let manual = scored(&events, "AML.T0043.003");
+    let successes = |curve: &Value| -> Vec<u64> {
+        let points = curve.as_array().unwrap().iter();
+        points.map(|p| p["successes"].as_u64().unwrap()).collect()
+    };
+    let rising = successes(&manual["curve"]);
+    assert!(rising.is_sorted() && rising[0] < rising[4], "{rising:?}");
+    // Random numbers go by sample, whatever its batch.
+    let apart = run("7");
+    assert_eq!(rising, successes(&scored(&apart, "AML.T0043.003")["curve"]));
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("ASR in % at severity") && !page.contains("severity eps"));
+}

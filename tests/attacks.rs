@@ -2,7 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_attacks::{Problem, Success, driver, parse, projection, rows};
+use scoville_attacks::{
+    Access, Algorithm, Problem, Success, driver, labels_only, parse, projection, rows,
+};
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Norm};
 use scoville_targets::{Gradients, Labels, Metered, ModelTarget};
@@ -31,6 +33,7 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         eps,
         bounds: (0.0, 1.0),
         seed: 1,
+        goal: None,
         stop: &stop,
     };
     let found = launch(attack, &target, &problem)?;
@@ -85,7 +88,11 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
         let targeted = row.parameters.iter().any(|p| p.name == "targets");
         let attack = format!("{}{}", row.name, if targeted { ":targets=2" } else { "" });
         for &norm in row.norms {
-            let large = if norm == Norm::Linf { 0.2 } else { 4.0 };
+            let large = match norm {
+                Norm::Linf => 0.2,
+                Norm::L2 => 4.0,
+                Norm::L1 => 60.0,
+            };
             // One step, or one pixel at a time, goes less far.
             let most = if ["fgsm", "simba"].contains(&row.name) {
                 SAMPLES / 2
@@ -137,6 +144,12 @@ fn budgets_are_kept_to_the_last_sample() {
         ("spsa:queries=15:directions=3", 14 * n, 0),
         ("bandits:queries=14", 12 * n, 0),
         ("zoo:queries=20:coordinates=4", 18 * n, 0),
+        // The first 25 look for a start; a sample that has none leaves after them.
+        ("hop-skip-jump:queries=75", 75 * n, 0),
+        ("boundary:queries=75", 75 * n, 0),
+        ("sign-opt:queries=75", 75 * n, 0),
+        ("geoda:queries=75", 75 * n, 0),
+        ("rays:queries=75", 75 * n, 0),
     ] {
         let norm = parse(attack).unwrap().row.norms[0];
         let run = run(attack, norm, 1e-6, false).unwrap();
@@ -176,6 +189,9 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "nes",
         "spsa",
         "bandits",
+        "hop-skip-jump:queries=200",
+        "geoda:queries=200",
+        "rays:queries=100",
     ] {
         let rows_broken = |rows: std::ops::Range<usize>| -> Vec<(usize, u64)> {
             let ids: Vec<u32> = rows.clone().map(|i| i as u32).collect();
@@ -189,6 +205,7 @@ fn a_sample_fares_alone_as_in_a_batch() {
                 eps,
                 bounds: (0.0, 1.0),
                 seed: 1,
+                goal: None,
                 stop: &stop,
             };
             let found = launch(attack, &target, &problem);
@@ -205,6 +222,66 @@ fn a_sample_fares_alone_as_in_a_batch() {
             !together.is_empty() && together.len() < SAMPLES,
             "{attack}: {}",
             together.len()
+        );
+    }
+}
+
+/// A target that has nothing but labels to give.
+struct LabelsAlone(ModelTarget);
+
+impl Labels for LabelsAlone {
+    fn classes(&self) -> usize {
+        self.0.classes()
+    }
+
+    fn sample_shape(&self) -> &[usize] {
+        self.0.sample_shape()
+    }
+
+    fn device(&self) -> &Device {
+        self.0.device()
+    }
+
+    fn labels(&self, x: &Array) -> Result<Array<u32>, scoville_targets::Error> {
+        self.0.labels(x)
+    }
+}
+
+#[test]
+fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
+    let target = LabelsAlone(target(&Device::Cpu));
+    let (x, y) = correct_samples(&target.0);
+    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+    let attacks = rows().iter().filter(|row| row.access == Access::Labels);
+    for (row, &norm) in attacks.flat_map(|row| row.norms.iter().map(move |norm| (row, norm))) {
+        let problem = Problem {
+            ids: &ids,
+            x: &x,
+            y: &y,
+            norm,
+            eps: if norm == Norm::Linf { 1.0 } else { 28.0 },
+            bounds: (0.0, 1.0),
+            seed: 1,
+            goal: None,
+            stop: &AtomicBool::new(false),
+        };
+        // The distance falls with the queries.
+        let median = [100, 400].map(|queries| {
+            let attack = parse(&format!("{}:queries={queries}", row.name)).unwrap();
+            let Algorithm::LabelsOnly(attack) = attack.algorithm else {
+                panic!("{} asks for more than labels", row.name);
+            };
+            let found = labels_only(attack.as_ref(), &target, &problem).unwrap();
+            assert_eq!(found.len(), SAMPLES, "{} in {norm}", row.name);
+            assert!(found.iter().all(|s| s.asked <= queries), "{}", row.name);
+            let mut distances: Vec<f64> = found.iter().map(|s| s.distance).collect();
+            distances.sort_by(f64::total_cmp);
+            distances[SAMPLES / 2]
+        });
+        assert!(
+            median[1] < 0.8 * median[0],
+            "{} in {norm}: {median:?}",
+            row.name
         );
     }
 }

@@ -58,6 +58,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         eps,
         bounds: (0.0, 1.0),
         seed: 5,
+        goal: None,
         stop: &stop,
     };
     let target = target(device);
@@ -220,7 +221,7 @@ fn techniques_and_attacks_are_listed() {
         assert!(text.contains(id));
     }
     let measured = stdout(&scoville(&["techniques", "--measured", "--json"]));
-    assert_eq!(measured.lines().count(), 3, "{measured}");
+    assert_eq!(measured.lines().count(), 4, "{measured}");
     let attacks = stdout(&scoville(&["attacks", "--json"]));
     let (rows, suites) = (scoville_attacks::rows(), scoville_attacks::suites());
     assert_eq!(attacks.lines().count(), rows.len() + suites.len());

@@ -60,10 +60,10 @@ fn models_that_cannot_be_used() {
                 g.nodes = vec![
                     node("Gemm", &["x", "w", "b"], "h"),
                     node("Det", &["h"], "i"),
-                    node("ImageDecoder", &["i"], "y"),
+                    node("NonMaxSuppression", &["i"], "y"),
                 ];
             }),
-            &["Det", "ImageDecoder"],
+            &["Det", "NonMaxSuppression"],
         ),
         (
             "nan.onnx",
@@ -164,7 +164,7 @@ fn command_lines_that_are_wrong() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 6);
     let with = |extra: &[&'static str]| [assess(&model, &data), extra.to_vec()].concat();
-    let cases: [(&[&'static str], &[&str]); 15] = [
+    let cases: [(&[&'static str], &[&str]); 18] = [
         (&["--eps-ladder", "0"], &["eps", "above 0"]),
         (&["--eps-ladder", "-1/255"], &["above 0"]),
         (&["--eps-ladder", "2"], &["at most 1"]),
@@ -173,6 +173,12 @@ fn command_lines_that_are_wrong() {
         (&["--attacks", "pgd:steps=0"], &["steps"]),
         (&["--attacks", "autoattack:fast"], &["autoattack:standard"]),
         (&["--attacks", "autoattack"], &["apgd-t", "4 classes"]),
+        (&["--attacks", "corrupt-fog"], &["images", "[4]"]),
+        (&["--attacks", "corrupt-fog,pgd"], &["severity", "apart"]),
+        (
+            &["--attacks", "corrupt-fog", "--eps-ladder", "0.5"],
+            &["whole number from 1 to 5"],
+        ),
         (&["--fail-on", "severe"], &["severe"]),
         (&["--fail-on", "AML.T0024=5"], &["AML.T0024"]),
         (&["--until-width", "0"], &["width"]),

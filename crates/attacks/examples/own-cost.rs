@@ -108,6 +108,7 @@ fn measure(attack: &Attack, target: &Timed, data: &Dataset, eps: f64) -> Result<
         eps,
         bounds: (0.0, 1.0),
         seed: 0,
+        goal: None,
         stop: &AtomicBool::new(false),
     };
     let start = Instant::now();

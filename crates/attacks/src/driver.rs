@@ -25,6 +25,8 @@ pub struct Problem<'a> {
     /// The valid range of an input value.
     pub bounds: (f32, f32),
     pub seed: u64,
+    /// The class to reach; `None`: any but the label.
+    pub goal: Option<u32>,
     /// Set by whoever wants to stop.
     pub stop: &'a AtomicBool,
 }

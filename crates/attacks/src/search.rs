@@ -169,9 +169,21 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Takes the samples out for which `keep` is 0, found or not. Returns the rows that stay.
+    pub(crate) fn give_up(&mut self, keep: &Array<u32>) -> Result<Array<u32>, Error> {
+        let gone: Vec<bool> = keep.to_vec()?.into_iter().map(|keep| keep == 0).collect();
+        let found = self.found.to_vec()?;
+        self.part_with(&gone, &found)
+    }
+
     fn retire(&mut self, found: &[u32]) -> Result<Array<u32>, Error> {
-        self.collect(found)?;
-        let keep: Vec<usize> = (0..found.len()).filter(|&i| found[i] == 0).collect();
+        let gone: Vec<bool> = found.iter().map(|&found| found != 0).collect();
+        self.part_with(&gone, found)
+    }
+
+    fn part_with(&mut self, gone: &[bool], found: &[u32]) -> Result<Array<u32>, Error> {
+        self.collect(gone, found)?;
+        let keep: Vec<usize> = (0..gone.len()).filter(|&i| !gone[i]).collect();
         self.rows = keep.iter().map(|&i| self.rows[i]).collect();
         self.count.running.set(self.rows.len());
         let keep: Vec<u32> = keep.into_iter().map(|i| i as u32).collect();
@@ -181,14 +193,15 @@ impl<'a> Search<'a> {
         gather_in_place(&mut self.ids, &keep)?;
         gather_in_place(&mut self.adversarial, &keep)?;
         gather_in_place(&mut self.nearest, &keep)?;
-        self.found = Array::zeros(&self.device(), keep.rows(), 1)?;
+        gather_in_place(&mut self.found, &keep)?;
         Ok(keep)
     }
 
-    fn collect(&mut self, found: &[u32]) -> Result<(), Error> {
+    /// Keeps the candidates of the samples that are gone.
+    fn collect(&mut self, gone: &[bool], found: &[u32]) -> Result<(), Error> {
         let hits: Vec<u32> = (0u32..)
-            .zip(found)
-            .filter(|(_, found)| **found != 0)
+            .zip(gone.iter().zip(found))
+            .filter(|(_, (gone, found))| **gone && **found != 0)
             .map(|(row, _)| row)
             .collect();
         if hits.is_empty() {
@@ -210,7 +223,7 @@ impl<'a> Search<'a> {
     /// Every candidate handed in.
     pub(crate) fn into_candidates(mut self) -> Result<Vec<Candidate>, Error> {
         let found = self.found.to_vec()?;
-        self.collect(&found)?;
+        self.collect(&vec![true; found.len()], &found)?;
         self.finished.sort_unstable_by_key(|c| c.row);
         Ok(self.finished)
     }

@@ -2,7 +2,8 @@
 
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
-use scoville_attacks::{Access, Attack};
+use scoville_attacks::evasion::corruptions::SEVERITIES;
+use scoville_attacks::{Access, Attack, rows};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -27,8 +28,22 @@ pub enum PlanError {
     },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
-    #[error("{attack} cannot run in {norm}")]
-    Norm { attack: String, norm: Norm },
+    #[error("{attack} cannot run in {norm}; there run {known}")]
+    Norm {
+        attack: String,
+        norm: Norm,
+        known: String,
+    },
+    #[error("{corruption} goes by severity and {attack} by eps: run them apart")]
+    Mixed { corruption: String, attack: String },
+    #[error(
+        "severity {0}: a severity is a whole number from 1 to 5, for example --eps-ladder 1,3,5"
+    )]
+    Severity(f64),
+    #[error(
+        "{attack} takes images, channels x height x width; a sample of this model is {shape:?}"
+    )]
+    Images { attack: String, shape: Vec<usize> },
     #[error("--fail-on names {technique}, which this run does not measure; it measures {measured}")]
     FailOn { technique: String, measured: String },
     #[error("--until-width {0}: give a width above 0 and below 1, for example 0.05")]
@@ -70,7 +85,10 @@ impl TechniquePlan {
 
 /// What a run will do, checked.
 pub struct Plan {
+    /// That of the balls. Where budgets are severities it is Linf, in which a ball of radius 1 or more holds every image.
     pub norm: Norm,
+    /// Whether budgets are severities of corruptions and not radii.
+    pub by_severity: bool,
     /// Budgets, ascending and distinct.
     pub ladder: Vec<f64>,
     /// Techniques that run attacks, in the order of the first attack of each.
@@ -91,11 +109,9 @@ impl Plan {
         if attacks.is_empty() {
             return Err(PlanError::NoAttacks);
         }
-        // Pixels lie in [0,1], so no Linf ball above 1 means anything; L2 distances can be longer.
-        let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
-        if let Some(&bad) = ladder.iter().find(|e| !(**e > 0.0 && **e <= most)) {
-            return Err(PlanError::Eps(bad, most));
-        }
+        let by_severity = by_severity(&attacks)?;
+        let norm = if by_severity { Norm::Linf } else { norm };
+        check_ladder(&ladder, norm, by_severity)?;
         ladder.sort_by(f64::total_cmp);
         ladder.dedup();
         if ladder.is_empty() {
@@ -103,10 +119,11 @@ impl Plan {
         }
         let mut techniques: Vec<TechniquePlan> = Vec::new();
         for attack in attacks {
-            if !attack.row.norms.contains(&norm) {
+            if !by_severity && !attack.row.norms.contains(&norm) {
                 return Err(PlanError::Norm {
                     attack: attack.row.name.into(),
                     norm,
+                    known: known_in(norm),
                 });
             }
             match techniques.iter_mut().find(|t| t.id == attack.technique) {
@@ -119,6 +136,7 @@ impl Plan {
         }
         Ok(Self {
             norm,
+            by_severity,
             ladder,
             techniques,
             seed: 0,
@@ -130,8 +148,7 @@ impl Plan {
         })
     }
 
-    /// The rung of the ball that an attack looks in when it is the turn of rung `at`: one that seeks the nearest point looks
-    /// once, in the largest.
+    /// The rung in whose ball an attack runs when it is `at`'s turn: the largest for one that seeks the nearest point.
     pub fn rung_of(&self, attack: &Attack, at: usize) -> usize {
         match attack.is_minimal() {
             true => self.ladder.len() - 1,
@@ -146,6 +163,14 @@ impl Plan {
             .take(t)
             .map(|t| t.attacks.len())
             .sum()
+    }
+
+    /// What the ladder counts: a norm, or severity.
+    pub fn measure(&self) -> String {
+        match self.by_severity {
+            true => "severity".into(),
+            false => self.norm.to_string(),
+        }
     }
 
     /// The first rung whose ball reaches as far as `distance`.
@@ -194,6 +219,18 @@ impl Plan {
         })
     }
 
+    /// Refuses corruptions of images for samples that are none.
+    pub fn check_shape(&self, shape: &[usize]) -> Result<(), PlanError> {
+        let mut attacks = self.techniques.iter().flat_map(|t| &t.attacks);
+        match attacks.find(|a| a.row.goes_by_severity() && shape.len() != 3) {
+            Some(attack) => Err(PlanError::Images {
+                attack: attack.row.name.into(),
+                shape: shape.into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The plan in the words of `run.started`.
     pub fn info(&self) -> PlanInfo {
         let union = TechniquePlan {
@@ -202,7 +239,7 @@ impl Plan {
         };
         let techniques = self.techniques.iter().chain([&union]);
         PlanInfo {
-            norm: self.norm.to_string(),
+            norm: self.measure(),
             eps_ladder: self.ladder.clone(),
             batch: self.batch,
             exposure: self.exposure.map(|e| e.name().into()),
@@ -218,10 +255,39 @@ impl Plan {
     }
 }
 
+/// The attacks that can run in `norm`.
+fn known_in(norm: Norm) -> String {
+    let known = rows().iter().filter(|row| row.norms.contains(&norm));
+    known.map(|row| row.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the attacks go by severity; all of them do, or none.
+fn by_severity(attacks: &[Attack]) -> Result<bool, PlanError> {
+    let first = |wanted| attacks.iter().find(|a| a.row.goes_by_severity() == wanted);
+    match (first(true), first(false)) {
+        (Some(corruption), Some(attack)) => Err(PlanError::Mixed {
+            corruption: corruption.row.name.into(),
+            attack: attack.row.name.into(),
+        }),
+        (corruption, _) => Ok(corruption.is_some()),
+    }
+}
+
+fn check_ladder(ladder: &[f64], norm: Norm, by_severity: bool) -> Result<(), PlanError> {
+    if by_severity {
+        let bad = ladder.iter().find(|s| !SEVERITIES.contains(s));
+        return bad.map_or(Ok(()), |&bad| Err(PlanError::Severity(bad)));
+    }
+    // Pixels lie in [0,1], so no Linf ball above 1 means anything; other distances can be longer.
+    let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
+    let bad = ladder.iter().find(|e| !(**e > 0.0 && **e <= most));
+    bad.map_or(Ok(()), |&bad| Err(PlanError::Eps(bad, most)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scoville_attacks::{parse, rows};
+    use scoville_attacks::parse;
 
     fn plan(names: &[&str], ladder: &[f64]) -> Result<Plan, PlanError> {
         let attacks = names.iter().map(|n| parse(n).unwrap()).collect();
@@ -254,6 +320,23 @@ mod tests {
     }
 
     #[test]
+    fn a_distance_is_booked_at_the_first_rung_that_reaches_it() {
+        let plan = plan(&["deepfool"], &[0.1, 0.2, 0.4]).unwrap();
+        for (distance, rung) in [
+            (0.0, 0),
+            (0.1, 0),
+            (0.1 + 1e-12, 1),
+            (0.2, 1),
+            (0.39, 2),
+            (0.4, 2),
+            (0.41, 3),
+            (f64::INFINITY, 3),
+        ] {
+            assert_eq!(plan.reach(distance), rung, "{distance}");
+        }
+    }
+
+    #[test]
     fn what_cannot_run_is_refused() {
         assert!(matches!(plan(&[], &[0.1]), Err(PlanError::NoAttacks)));
         assert!(matches!(plan(&["pgd"], &[]), Err(PlanError::NoEps)));
@@ -263,11 +346,33 @@ mod tests {
                 "{eps}"
             );
         }
+        let in_l1 = Plan::new(vec![parse("ti-fgsm").unwrap()], Norm::L1, vec![0.1]);
+        let error = in_l1.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(
+            error.starts_with("ti-fgsm cannot run in l1; there run pgd,"),
+            "{error}"
+        );
         let mut gated = plan(&["pgd"], &[0.1]).unwrap();
         gated.fail_on = vec!["AML.T0043.001=5".parse().unwrap()];
         assert!(matches!(gated.check(), Err(PlanError::FailOn { .. })));
         gated.fail_on = vec!["AML.T0015=5".parse().unwrap(), "high".parse().unwrap()];
         assert!(gated.check().is_ok());
+        let fog = plan(&["corrupt-fog"], &[5.0, 1.0]).unwrap();
+        assert_eq!(
+            (fog.measure().as_str(), fog.ladder.as_slice()),
+            ("severity", [1.0, 5.0].as_slice())
+        );
+        assert!(fog.check_shape(&[3, 32, 32]).is_ok());
+        assert!(matches!(
+            fog.check_shape(&[14]),
+            Err(PlanError::Images { .. })
+        ));
+        for severity in [0.0, 0.5, 6.0, f64::NAN] {
+            let error = plan(&["corrupt-fog"], &[severity]);
+            assert!(matches!(error, Err(PlanError::Severity(_))), "{severity}");
+        }
+        let mixed = plan(&["pgd", "corrupt-fog"], &[1.0]);
+        assert!(matches!(mixed, Err(PlanError::Mixed { .. })));
         let few = plan(&["apgd-ce", "apgd-t"], &[0.1]).unwrap();
         assert!(few.check_classes(4).is_ok());
         let error = few.check_classes(3).unwrap_err().to_string();

@@ -5,6 +5,7 @@
 //! machine without a GPU and that the tests hold the shader against.
 
 mod affine;
+pub mod against_rest;
 #[cfg(test)]
 mod apgd_published;
 pub mod apgd_step;
@@ -18,8 +19,10 @@ mod device;
 pub mod enlarge;
 mod error;
 pub mod fab_step;
+pub mod flip_block;
 pub mod gather;
 pub mod head;
+pub mod is_class;
 pub mod keep_lower;
 mod launch;
 pub mod map;
@@ -29,12 +32,14 @@ pub mod noise;
 mod normal;
 pub mod one_hot;
 pub mod philox;
+pub mod project_l1;
 pub mod reduce_rows;
 pub mod retreat;
 pub mod rivals;
 pub mod select;
 #[cfg(test)]
 mod shaders;
+pub mod sparse_step;
 pub mod square;
 pub mod square_l2_propose;
 pub mod square_l2_start;
@@ -51,6 +56,7 @@ pub mod within;
 pub mod zip;
 
 pub use affine::affine;
+pub use against_rest::against_rest;
 pub use apgd_step::apgd_step;
 pub use apgd_track::{ApgdMasks, ApgdState, apgd_track};
 pub use array::{Array, Bridge, Word};
@@ -62,17 +68,21 @@ pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapt
 pub use enlarge::enlarge;
 pub use error::{Error, tells_of_memory};
 pub use fab_step::fab_step;
+pub use flip_block::flip_block;
 pub use gather::gather;
 pub use head::{Head, INVALID, Loss, head};
+pub use is_class::is_class;
 pub use keep_lower::keep_lower;
 pub use map::{Map, map};
 pub use momentum::momentum;
 pub use noise::{Noise, noise};
 pub use one_hot::one_hot;
+pub use project_l1::project_l1;
 pub use reduce_rows::{Reduce, distance_rows, dot_rows, reduce_rows};
 pub use retreat::retreat;
 pub use rivals::rivals;
 pub use select::select;
+pub use sparse_step::sparse_step;
 pub use square::Image;
 pub use square_l2_propose::square_l2_propose;
 pub use square_l2_start::square_l2_start;

@@ -26,6 +26,7 @@ impl From<Norm> for Reduce {
     fn from(norm: Norm) -> Self {
         match norm {
             Norm::Linf => Reduce::Linf,
+            Norm::L1 => Reduce::L1,
             Norm::L2 => Reduce::L2,
         }
     }

@@ -9,11 +9,13 @@ use scoville_kernels::Norm;
 
 use scoville_targets::Gradients;
 
-use crate::parts::Eot;
+use crate::parts::{Eot, Towards};
 use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
-/// Norms of attacks that know both balls.
+/// Norms of attacks that know every ball that is convex.
+pub(crate) const CONVEX: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1];
+/// Norms of attacks that know two of them.
 pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
 pub(crate) const LINF: &[Norm] = &[Norm::Linf];
 pub(crate) const L2: &[Norm] = &[Norm::L2];
@@ -22,6 +24,8 @@ pub(crate) const L2: &[Norm] = &[Norm::L2];
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
 /// ATLAS: Craft Adversarial Data, Black-Box Optimization.
 pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+/// ATLAS: Craft Adversarial Data, Manual Modification.
+pub(crate) const MANUAL: &str = "AML.T0043.003";
 
 /// What an attack must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,9 +111,27 @@ impl Attack {
     ) -> Result<Vec<Success>, Error> {
         let samples = self.eot;
         match samples {
-            1 => driver::run(&self.algorithm, target, problem),
-            _ => driver::run(&self.algorithm, &Eot { target, samples }, problem),
+            1 => self.aim(target, problem),
+            _ => self.aim(&Eot { target, samples }, problem),
         }
+    }
+
+    /// Runs it towards the problem's goal.
+    fn aim(&self, target: &dyn Gradients, problem: &Problem<'_>) -> Result<Vec<Success>, Error> {
+        let Some(class) = problem.goal else {
+            return driver::run(&self.algorithm, target, problem);
+        };
+        let rest = vec![0; problem.y.len()];
+        let seen_so = Problem {
+            y: &rest,
+            goal: None,
+            ..*problem
+        };
+        let mut found = driver::run(&self.algorithm, &Towards { target, class }, &seen_so)?;
+        found
+            .iter_mut()
+            .for_each(|success| success.predicted = class);
+        Ok(found)
     }
 
     /// The same attack, booked under `technique`.
@@ -147,6 +169,7 @@ pub struct Row {
     /// The ATLAS technique that it emulates.
     pub technique: &'static str,
     pub access: Access,
+    /// The balls that it knows; none for a corruption of images, whose budget is a severity from 1 to 5.
     pub norms: &'static [Norm],
     /// The fewest classes of a model that its loss is defined for.
     pub least_classes: usize,
@@ -155,6 +178,13 @@ pub struct Row {
     /// First author and year, and where to read it.
     pub paper: &'static str,
     pub(crate) build: fn(&Values) -> Algorithm,
+}
+
+impl Row {
+    /// Whether its budget is a severity: see [`corruptions`](crate::evasion::corruptions).
+    pub fn goes_by_severity(&self) -> bool {
+        self.norms.is_empty()
+    }
 }
 
 /// A parameter of an attack.

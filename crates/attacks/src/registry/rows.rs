@@ -1,7 +1,8 @@
 //! The attacks, in the order in which they are listed.
 
 use super::Row;
-use crate::evasion::{gradients, nearest, scores};
+use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise};
+use crate::evasion::{gradients, labels, nearest, scores};
 
 pub(super) const ROWS: &[Row] = &[
     gradients::fgsm::ROW,
@@ -29,4 +30,26 @@ pub(super) const ROWS: &[Row] = &[
     scores::spsa::ROW,
     scores::bandits::ROW,
     scores::zoo::ROW,
+    labels::hop_skip_jump::ROW,
+    labels::boundary::ROW,
+    labels::sign_opt::ROW,
+    labels::geoda::ROW,
+    labels::rays::ROW,
+    noise::GAUSSIAN,
+    noise::SHOT,
+    noise::IMPULSE,
+    noise::SPECKLE,
+    blur::GAUSSIAN,
+    blur::DEFOCUS,
+    blur::MOTION,
+    blur::ZOOM,
+    light::BRIGHTNESS,
+    light::CONTRAST,
+    light::SATURATE,
+    light::FOG,
+    digital::PIXELATE,
+    jpeg::ROW,
+    geometry::ROTATION,
+    geometry::TRANSLATION,
+    geometry::OCCLUSION,
 ];

@@ -87,6 +87,7 @@ impl Probe<'_> {
         let eps = match self.plan.norm {
             Norm::Linf => 1.0,
             Norm::L2 => (self.cols() as f64).sqrt(),
+            Norm::L1 => self.cols() as f64,
         };
         let all = 0..self.n();
         let mut left: Vec<usize> = all.filter(|&row| broken[row].is_none()).collect();

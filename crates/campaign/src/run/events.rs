@@ -51,7 +51,7 @@ impl Run<'_, '_> {
         let progress = TechniqueProgress {
             technique: technique.into(),
             attack: attack.into(),
-            norm: self.plan.norm.to_string(),
+            norm: self.plan.measure(),
             eps: rung.eps,
             done: rung.done,
             of: self.data.len(),

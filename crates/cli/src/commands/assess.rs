@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use scoville_attacks::evasion::corruptions::SEVERITIES;
 use scoville_attacks::parse_all;
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
@@ -27,6 +28,7 @@ const LINF_LADDER: [f64; 5] = [
     16.0 / 255.0,
 ];
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
+const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let mut plan = plan(args)?;
@@ -42,6 +44,8 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     }
     plan.batch = loaded.batch;
     plan.check_classes(loaded.target().classes())
+        .or_fail(Exit::Usage, "--attacks")?;
+    plan.check_shape(loaded.target().sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
     let Loaded {
         targets,
@@ -84,9 +88,12 @@ fn failure(error: scoville_campaign::Error) -> Failure {
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
+    let corruptions = attacks.iter().any(|a| a.row.goes_by_severity());
     let ladder = match (args.eps_ladder.as_slice(), args.norm) {
+        ([], _) if corruptions => SEVERITIES.to_vec(),
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),
+        ([], Norm::L1) => L1_LADDER.to_vec(),
         (given, _) => given.to_vec(),
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;

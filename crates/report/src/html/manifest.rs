@@ -4,7 +4,7 @@ use super::{Esc, titled};
 use crate::{
     Record,
     event::{DeviceInfo, PlannedTechnique, RunFinished, RunStarted},
-    text::{counted, duration, eps_text, shape},
+    text::{budget_text, counted, duration, eps_text, shape},
 };
 
 pub(super) fn section(record: &Record) -> String {
@@ -65,7 +65,7 @@ fn given(e: &RunStarted) -> Vec<Entry> {
     rows.extend(e.devices.iter().map(|d| ("Device", device(d))));
     rows.push((
         "Budgets",
-        format!("{} eps {}", Esc(&e.plan.norm), ladder.join(", ")),
+        format!("{} {}", Esc(&budget_text(&e.plan.norm)), ladder.join(", ")),
     ));
     rows.extend(e.plan.techniques.iter().map(|t| ("Plan", plan(t))));
     rows

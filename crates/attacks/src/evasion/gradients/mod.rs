@@ -1,6 +1,7 @@
 //! Attacks that climb a loss inside a ball, with input gradients.
 
 pub mod apgd;
+pub mod apgd_l1;
 pub mod bim;
 pub mod fgsm;
 pub mod mi_fgsm;

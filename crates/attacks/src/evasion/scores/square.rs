@@ -9,7 +9,7 @@ use scoville_kernels::{
 };
 use scoville_targets::Scores;
 
-use crate::registry::{Access, Algorithm, BLACK_BOX, BOTH, Row, real, whole};
+use crate::registry::{Access, Algorithm, BLACK_BOX, CONVEX, Row, real, whole};
 use crate::{BlackBox, Error, Search};
 
 use super::{ask, compact};
@@ -18,7 +18,7 @@ pub const ROW: Row = Row {
     name: "square",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),
@@ -79,7 +79,7 @@ impl Square {
         let side = (side.round() as u32).max(1);
         match search.ball.norm {
             Norm::Linf => side,
-            Norm::L2 => side.max(3) | 1,
+            _ => side.max(3) | 1,
         }
     }
 }
@@ -102,7 +102,7 @@ fn first(search: &Search<'_>) -> Result<Array, Error> {
     } = search;
     Ok(match ball.norm {
         Norm::Linf => square_linf_start(x0, ids, *image, *seed, ball)?,
-        Norm::L2 => square_l2_start(x0, ids, *image, *seed, ball)?,
+        _ => square_l2_start(x0, ids, *image, *seed, ball)?,
     })
 }
 
@@ -118,7 +118,7 @@ fn propose(best: &Array, side: u32, query: usize, search: &Search<'_>) -> Result
     let query = query as u32;
     Ok(match ball.norm {
         Norm::Linf => square_linf_propose(best, x0, ids, *image, side, *seed, query, ball)?,
-        Norm::L2 => square_l2_propose(best, x0, ids, *image, side, *seed, query, ball)?,
+        _ => square_l2_propose(best, x0, ids, *image, side, *seed, query, ball)?,
     })
 }
 

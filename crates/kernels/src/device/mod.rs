@@ -3,18 +3,20 @@
 //! A GPU is opened once per process and adapter, on a wgpu device that burn shares, so that a
 //! burn tensor and an [`Array`](crate::Array) can be one buffer.
 
+mod adapters;
+mod spec;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl::client::Client;
 use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::cubecl::wgpu::wgpu::{
-    Adapter, Backend, Backends, ComputePipeline, DeviceDescriptor, DeviceType,
-    ExperimentalFeatures, Features, Instance, InstanceDescriptor, MemoryHints, Queue, Trace,
+    Adapter, ComputePipeline, DeviceDescriptor, ExperimentalFeatures, Features, MemoryHints, Queue,
+    Trace,
 };
 use burn_cubecl::cubecl::wgpu::{RuntimeOptions, WgpuSetup, try_init_device, wgpu};
 use burn_std::stream::{StreamPolicy, set_policy};
@@ -22,126 +24,13 @@ use burn_std::stream::{StreamPolicy, set_policy};
 use crate::Error;
 use crate::launch::WORKGROUP;
 use crate::memory;
+use adapters::{enumerate, instance, rank};
+
+pub use adapters::{AdapterInfo, AdapterLimits, adapters};
+pub use spec::{Api, DeviceSpec};
 
 /// Kernels index with `u32`, with room for the last workgroup: the most elements on any device.
 const MAX_ELEMENTS: u64 = 1 << 31;
-
-/// A graphics API that carries WebGPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Api {
-    Vulkan,
-    Metal,
-    Dx12,
-    /// Whichever of the others the machine has.
-    WebGpu,
-}
-
-impl Api {
-    fn name(self) -> &'static str {
-        match self {
-            Api::Vulkan => "vulkan",
-            Api::Metal => "metal",
-            Api::Dx12 => "dx12",
-            Api::WebGpu => "webgpu",
-        }
-    }
-
-    fn carries(self, backend: Backend) -> bool {
-        match self {
-            Api::Vulkan => backend == Backend::Vulkan,
-            Api::Metal => backend == Backend::Metal,
-            Api::Dx12 => backend == Backend::Dx12,
-            Api::WebGpu => true,
-        }
-    }
-}
-
-/// What the user asked for: `auto`, `cpu`, or an API with an optional index, `vulkan:1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum DeviceSpec {
-    /// The first real GPU (discrete before integrated), otherwise the CPU.
-    #[default]
-    Auto,
-    Cpu,
-    /// An adapter of this API: the one at `index`, or the best, which may be a software one.
-    Api {
-        api: Api,
-        index: Option<usize>,
-    },
-}
-
-impl FromStr for DeviceSpec {
-    type Err = Error;
-
-    fn from_str(spec: &str) -> Result<Self, Error> {
-        let unknown = || Error::Unknown {
-            what: "device",
-            got: spec.into(),
-            expected: "auto, cpu, or vulkan, metal, dx12, webgpu, each with an optional :index",
-        };
-        let (name, index) = match spec.split_once(':') {
-            Some((name, index)) => (name, Some(index.parse().map_err(|_| unknown())?)),
-            None => (spec, None),
-        };
-        let api = match name {
-            "auto" if index.is_none() => return Ok(DeviceSpec::Auto),
-            "cpu" if index.is_none() => return Ok(DeviceSpec::Cpu),
-            "vulkan" => Api::Vulkan,
-            "metal" => Api::Metal,
-            "dx12" => Api::Dx12,
-            "webgpu" => Api::WebGpu,
-            _ => return Err(unknown()),
-        };
-        Ok(DeviceSpec::Api { api, index })
-    }
-}
-
-impl fmt::Display for DeviceSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DeviceSpec::Auto => f.write_str("auto"),
-            DeviceSpec::Cpu => f.write_str("cpu"),
-            DeviceSpec::Api { api, index: None } => f.write_str(api.name()),
-            DeviceSpec::Api {
-                api,
-                index: Some(index),
-            } => write!(f, "{}:{index}", api.name()),
-        }
-    }
-}
-
-/// One adapter that wgpu sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdapterInfo {
-    /// `vulkan`, `metal` or `dx12`.
-    pub api: String,
-    /// Position within its API: what `vulkan:1` selects.
-    pub index: usize,
-    pub name: String,
-    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
-    pub kind: String,
-    pub driver: String,
-    /// A rasteriser on the CPU: good for tests, never taken by `auto`.
-    pub software: bool,
-    pub limits: AdapterLimits,
-}
-
-/// The limits of an adapter that matter here; sizes in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AdapterLimits {
-    pub max_buffer_size: u64,
-    pub max_storage_binding: u64,
-    pub workgroup_memory: u32,
-    pub max_workgroup_invocations: u32,
-    pub max_workgroups_per_dimension: u32,
-    /// Smallest and largest subgroup.
-    pub subgroup: (u32, u32),
-}
-
-/// All adapters that wgpu sees; none on a machine without a driver.
-pub fn adapters() -> Vec<AdapterInfo> {
-    enumerate().iter().map(|(_, info)| info.clone()).collect()
-}
 
 /// A place where arrays live and kernels run.
 #[derive(Clone)]
@@ -295,88 +184,6 @@ impl fmt::Debug for Gpu {
     }
 }
 
-/// The one instance of the process: the Vulkan loader does not bear several on several threads.
-fn instance() -> &'static Instance {
-    static INSTANCE: OnceLock<Instance> = OnceLock::new();
-    INSTANCE.get_or_init(|| {
-        Instance::new(InstanceDescriptor {
-            backends: Backends::PRIMARY,
-            ..InstanceDescriptor::new_without_display_handle()
-        })
-    })
-}
-
-/// All adapters, asked for once: asking is slow, and some drivers print on each time.
-fn enumerate() -> &'static [(Adapter, AdapterInfo)] {
-    static ADAPTERS: OnceLock<Vec<(Adapter, AdapterInfo)>> = OnceLock::new();
-    ADAPTERS.get_or_init(|| {
-        let mut seen = HashMap::new();
-        block_on(instance().enumerate_adapters(Backends::PRIMARY))
-            .into_iter()
-            .map(|adapter| {
-                let next = seen.entry(adapter.get_info().backend).or_insert(0);
-                let info = describe(&adapter, *next);
-                *next += 1;
-                (adapter, info)
-            })
-            .collect()
-    })
-}
-
-fn describe(adapter: &Adapter, index: usize) -> AdapterInfo {
-    let (info, limits) = (adapter.get_info(), adapter.limits());
-    AdapterInfo {
-        api: backend_name(info.backend).into(),
-        index,
-        name: info.name,
-        kind: kind_name(info.device_type).into(),
-        driver: format!("{} {}", info.driver, info.driver_info)
-            .trim()
-            .into(),
-        software: info.device_type == DeviceType::Cpu,
-        limits: AdapterLimits {
-            max_buffer_size: limits.max_buffer_size,
-            max_storage_binding: limits.max_storage_buffer_binding_size,
-            workgroup_memory: limits.max_compute_workgroup_storage_size,
-            max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
-            max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
-            subgroup: (info.subgroup_min_size, info.subgroup_max_size),
-        },
-    }
-}
-
-fn backend_name(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Vulkan => "vulkan",
-        Backend::Metal => "metal",
-        Backend::Dx12 => "dx12",
-        Backend::Gl => "gl",
-        Backend::BrowserWebGpu => "webgpu",
-        Backend::Noop => "noop",
-    }
-}
-
-fn kind_name(kind: DeviceType) -> &'static str {
-    match kind {
-        DeviceType::DiscreteGpu => "discrete",
-        DeviceType::IntegratedGpu => "integrated",
-        DeviceType::VirtualGpu => "virtual",
-        DeviceType::Cpu => "software",
-        DeviceType::Other => "other",
-    }
-}
-
-/// Best first; enumeration order decides among equals.
-fn rank(adapter: &Adapter) -> u8 {
-    match adapter.get_info().device_type {
-        DeviceType::DiscreteGpu => 0,
-        DeviceType::IntegratedGpu => 1,
-        DeviceType::VirtualGpu => 2,
-        DeviceType::Other => 3,
-        DeviceType::Cpu => 4,
-    }
-}
-
 fn open_best() -> Device {
     let mut real: Vec<_> = enumerate()
         .iter()
@@ -401,7 +208,7 @@ fn open_named(spec: &DeviceSpec, api: Api, index: Option<usize>) -> Result<Devic
         return Err(Error::NoAdapter {
             wanted,
             found,
-            advice: advice(api),
+            advice: api.advice(),
         });
     };
     open_once(adapter, info)
@@ -437,19 +244,6 @@ fn request_device(adapter: &Adapter) -> Result<(wgpu::Device, Queue), wgpu::Requ
     }))
 }
 
-fn advice(api: Api) -> &'static str {
-    match api {
-        Api::Vulkan if cfg!(target_os = "linux") => {
-            "install the GPU's Vulkan driver (Debian: mesa-vulkan-drivers, or nvidia-driver), \
-             or use --device cpu"
-        }
-        Api::Vulkan => "install the GPU vendor's driver, which brings Vulkan, or use --device cpu",
-        Api::Metal => "Metal needs macOS; elsewhere use --device vulkan or cpu",
-        Api::Dx12 => "DX12 needs Windows; elsewhere use --device vulkan or cpu",
-        Api::WebGpu => "install a Vulkan, Metal or DX12 driver, or use --device cpu",
-    }
-}
-
 fn processor_name() -> String {
     let listed = std::fs::read_to_string("/proc/cpuinfo")
         .ok()
@@ -466,27 +260,6 @@ fn processor_name() -> String {
 mod tests {
     use super::*;
     use crate::testing;
-
-    #[test]
-    fn specs_round_trip() {
-        for spec in [
-            "auto", "cpu", "vulkan", "metal", "dx12", "webgpu", "vulkan:0", "dx12:3",
-        ] {
-            assert_eq!(spec.parse::<DeviceSpec>().unwrap().to_string(), spec);
-        }
-        for spec in [
-            "",
-            "gpu",
-            "cpu:0",
-            "auto:1",
-            "vulkan:",
-            "vulkan:-1",
-            "vulkan:x",
-            "Vulkan",
-        ] {
-            assert!(spec.parse::<DeviceSpec>().is_err(), "{spec}");
-        }
-    }
 
     #[test]
     fn auto_is_never_software() {

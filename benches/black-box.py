@@ -49,7 +49,7 @@ def art_attack(make, scores=False):
 
 def spsa(model, x, y, a):
     from cleverhans.torch.attacks.spsa import spsa
-    spsa(model, x, a.eps, 100, norm=float("inf"), clip_min=0, clip_max=1, y=y, nb_sample=32, spsa_samples=32, sanity_checks=False)
+    spsa(model, x, a.eps, 100, norm=float("inf"), clip_min=0, clip_max=1, y=y, spsa_samples=32, sanity_checks=False)
 
 
 hsj_art = lambda ae, c, a: ae.HopSkipJump(c, norm=2 if a.norm == "l2" else float("inf"), max_iter=50, max_eval=10000, init_eval=100, verbose=False)

@@ -11,6 +11,7 @@ struct Params {
 }
 
 const LINF = 0u;
+const L1 = 2u;
 const NEWTON_STEPS = 24u;
 const BIAS = 0.1;
 const OVERSHOOT = 1.05;
@@ -23,10 +24,13 @@ const LARGE = 1e30;
 @group(0) @binding(4) var<storage, read_write> margin: array<f32>;
 
 // The move of every element by lambda times its rate, as far as the range lets it go, down the normal
-// where `down` is 1 and up where it is -1.
+// where `down` is 1 and up where it is -1. In L1 the elements with |w| above `least`, by its bits, move as
+// far as they can, those at it by `share` of that.
 struct Way {
     down: f32,
     lambda: f32,
+    least: u32,
+    share: f32,
 }
 
 fn start_of(i: u32, clean: bool) -> f32 {
@@ -49,14 +53,52 @@ fn capacity(t: f32, w: f32) -> f32 {
 
 fn moved(t: f32, w: f32, way: Way) -> f32 {
     let own = w * way.down;
+    if (params.norm == L1) {
+        let part = select(0.0, way.share, magnitude_bits(own) == way.least);
+        return -sign(own) * select(part, 1.0, magnitude_bits(own) > way.least) * capacity(t, own);
+    }
     return -sign(own) * min(way.lambda * rate(own), capacity(t, own));
+}
+
+// What the elements with |w| of at least `least` bits can close of the gap.
+fn reach(start: u32, lane: u32, clean: bool, scale: f32, down: f32, least: u32) -> f32 {
+    var own = 0.0;
+    for (var j = lane; j < params.cols; j += 256u) {
+        let w = grad[start + j] / scale * down;
+        if (magnitude_bits(w) >= least) {
+            own += abs(w) * capacity(start_of(start + j, clean), w);
+        }
+    }
+    return sum(lane, own);
+}
+
+fn solve_l1(start: u32, lane: u32, clean: bool, scale: f32, down: f32, gap: f32) -> Way {
+    // What is larger than `high` does not close the gap, what is larger than `low` does.
+    var low = 0u;
+    var high = bitcast<u32>(1.0);
+    for (var round = 0u; round < 30u; round++) {
+        let middle = low + (high - low) / 2u;
+        let fits = reach(start, lane, clean, scale, down, middle + 1u) <= gap;
+        high = select(high, middle, fits);
+        low = select(middle, low, fits);
+    }
+    let beyond = reach(start, lane, clean, scale, down, high + 1u);
+    let size = reach(start, lane, clean, scale, down, high) - beyond;
+    var share = 0.0;
+    if (size > 0.0) {
+        share = clamp((gap - beyond) / size, 0.0, 1.0);
+    }
+    return Way(down, 0.0, high, share);
 }
 
 // sum |w| min(lambda rate, capacity) rises to `gap` along straight pieces, each steeper than the next: Newton's method
 // from 0 never passes the solution.
 fn solve(start: u32, lane: u32, clean: bool, scale: f32, signed_gap: f32) -> Way {
-    var way = Way(select(-1.0, 1.0, signed_gap >= 0.0), 0.0);
+    var way = Way(select(-1.0, 1.0, signed_gap >= 0.0), 0.0, 0u, 0.0);
     let gap = min(abs(signed_gap), LARGE);
+    if (params.norm == L1) {
+        return solve_l1(start, lane, clean, scale, way.down, gap);
+    }
     for (var round = 0u; round < NEWTON_STEPS; round++) {
         var full = 0.0;
         var slope = 0.0;
@@ -80,15 +122,16 @@ fn solve(start: u32, lane: u32, clean: bool, scale: f32, signed_gap: f32) -> Way
 
 fn size(start: u32, lane: u32, clean: bool, scale: f32, way: Way) -> f32 {
     var most = 0.0;
-    var squares = 0.0;
+    var total = 0.0;
     for (var j = lane; j < params.cols; j += 256u) {
         let d = moved(start_of(start + j, clean), grad[start + j] / scale, way);
         most = max(most, abs(d));
-        squares += d * d;
+        total += select(d * d, abs(d), params.norm == L1);
     }
     most = largest(lane, most);
-    squares = sum(lane, squares);
-    return max(select(sqrt(squares), most, params.norm == LINF), 1e-8);
+    total = sum(lane, total);
+    let length = select(sqrt(total), total, params.norm == L1);
+    return max(select(length, most, params.norm == LINF), 1e-8);
 }
 
 @compute @workgroup_size(256)

@@ -1,7 +1,7 @@
 // needs: philox.wgsl, square.wgsl, reduce.wgsl
-// Square Attack's proposal in the L2 ball, one workgroup a row. Of two random windows the second is
+// Square Attack's proposal in the L2 and the L1 ball, one workgroup a row. Of two random windows the second is
 // emptied; its share of the length, and what is left of eps, goes to the first, whose content
-// becomes its old direction plus the pattern. The whole is scaled to length eps, then clipped.
+// becomes its old direction plus the pattern. In L2 the whole is scaled to length eps, then clipped.
 // Andriushchenko et al. 2020, arXiv 1912.00049, algorithm 3.
 
 struct Params {
@@ -13,6 +13,7 @@ struct Params {
     width: u32,
     window_height: u32,
     window_width: u32,
+    l1: u32,
     eps: f32,
     lo: f32,
     hi: f32,
@@ -28,8 +29,8 @@ struct Params {
 
 // Keeps the quotient by the length of nothing finite.
 const GUARD: f32 = 1e-12;
-// Squared length below which the sum of two directions of length 1 is only rounding.
-const CANCELLED: f32 = 1e-6;
+// Length below which the sum of two directions of length 1 is only rounding.
+const CANCELLED: f32 = 1e-3;
 
 fn in_window(corner: vec2<u32>, pixel: u32) -> bool {
     let place = vec2(pixel / params.width, pixel % params.width);
@@ -39,6 +40,15 @@ fn in_window(corner: vec2<u32>, pixel: u32) -> bool {
 
 fn perturbation(i: u32) -> f32 {
     return best[i] - x0[i];
+}
+
+// What a length is the root of: squares in L2, magnitudes in L1.
+fn measure(value: f32) -> f32 {
+    return select(value * value, abs(value), params.l1 != 0u);
+}
+
+fn root(total: f32) -> f32 {
+    return select(sqrt(total), total, params.l1 != 0u);
 }
 
 @compute @workgroup_size(256)
@@ -63,14 +73,15 @@ fn main(
     let emptied = random_corner(places.zw, room);
     let pattern = window * u32(random_bit(params.seed, draws, FIRST_SIGN));
 
-    var squares = 0.0;
+    var total = 0.0;
     for (var i = begin + lane; i < end; i += 256u) {
-        squares += perturbation(i) * perturbation(i);
+        total += measure(perturbation(i));
     }
-    let left = max(params.eps * params.eps - sum(lane, squares), 0.0);
+    let left = max(measure(params.eps) - sum(lane, total), 0.0);
     let unused = left / f32(params.channels);
+    let times = select(1.0, f32(params.channels), params.l1 != 0u);
 
-    var new_squares = 0.0;
+    var new_total = 0.0;
     for (var channel = 0u; channel < params.channels; channel++) {
         let origin = begin + channel * plane;
         let sign = select(-1.0, 1.0, random_bit(params.seed, draws, FIRST_SIGN + 1u + channel));
@@ -78,30 +89,30 @@ fn main(
         var in_filled = 0.0;
         var in_either = 0.0;
         for (var pixel = lane; pixel < plane; pixel += 256u) {
-            let square = perturbation(origin + pixel) * perturbation(origin + pixel);
+            let part = measure(perturbation(origin + pixel));
             if (in_window(filled, pixel)) {
-                in_filled += square;
-                in_either += square;
+                in_filled += part;
+                in_either += part;
             } else if (in_window(emptied, pixel)) {
-                in_either += square;
+                in_either += part;
             }
         }
-        var keep = 1.0 / (GUARD + sqrt(sum(lane, in_filled)));
-        let length = sqrt(unused + sum(lane, in_either));
+        var keep = 1.0 / (GUARD + root(sum(lane, in_filled)));
+        let length = times * root(unused + sum(lane, in_either));
 
-        squares = 0.0;
+        total = 0.0;
         for (var j = lane; j < window; j += 256u) {
             let place = filled + vec2(j / params.window_width, j % params.window_width);
             let old = keep * perturbation(origin + place.x * params.width + place.y);
             let direction = sign * patterns[pattern + j] + old;
-            squares += direction * direction;
+            total += measure(direction);
         }
-        var direction_squares = sum(lane, squares);
-        if (direction_squares < CANCELLED) {
+        var own_length = root(sum(lane, total));
+        if (own_length < CANCELLED) {
             keep = 0.0;
-            direction_squares = 1.0;
+            own_length = 1.0;
         }
-        let scale = length / sqrt(direction_squares);
+        let scale = length / own_length;
 
         for (var pixel = lane; pixel < plane; pixel += 256u) {
             var delta = perturbation(origin + pixel);
@@ -113,11 +124,12 @@ fn main(
                 delta = 0.0;
             }
             candidate[origin + pixel] = delta;
-            new_squares += delta * delta;
+            new_total += measure(delta);
         }
     }
 
-    let stretch = params.eps / (GUARD + sqrt(sum(lane, new_squares)));
+    let whole = params.eps / (GUARD + root(sum(lane, new_total)));
+    let stretch = select(whole, 1.0, params.l1 != 0u);
     // A lane reads back only what it wrote itself: it walks each channel's pixels as above.
     for (var channel = 0u; channel < params.channels; channel++) {
         let origin = begin + channel * plane;

@@ -1,5 +1,5 @@
 // needs: philox.wgsl, square.wgsl
-// Square Attack's start in the L2 ball: a centred grid of square tiles, each with the attack's
+// Square Attack's start in the L2 and the L1 ball: a centred grid of square tiles, each with the attack's
 // pattern, turned at random and with a random sign for each channel. One thread an element.
 // Andriushchenko et al. 2020, arXiv 1912.00049, section 3.4.
 

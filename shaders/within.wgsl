@@ -9,6 +9,7 @@ struct Params {
 }
 
 const LINF = 0u;
+const L1 = 2u;
 const INVALID = 0xffffffffu;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -29,19 +30,20 @@ fn main(
     }
     let start = row * params.cols;
     var bits = 0u;
-    var squares = 0.0;
+    var total = 0.0;
     for (var j = lane; j < params.cols; j += 256u) {
         let d = x[start + j] - x0[start + j];
         bits = max(bits, magnitude_bits(d));
-        squares += d * d;
+        total += select(d * d, abs(d), params.norm == L1);
     }
     bits = largest_bits(lane, bits);
-    squares = sum(lane, squares);
+    total = sum(lane, total);
     if (lane > 0u) {
         return;
     }
     // NaN and Inf order above every eps by their bits.
-    let measure = select(bitcast<u32>(sqrt(squares)), bits, params.norm == LINF);
+    let length = select(sqrt(total), total, params.norm == L1);
+    let measure = select(bitcast<u32>(length), bits, params.norm == LINF);
     let is_inside = bits < INFINITY_BITS && measure <= bitcast<u32>(params.eps);
     inside[row] = select(INVALID, predicted[row], is_inside);
 }

@@ -140,6 +140,29 @@ fn forget_times(value: &mut Value) {
 }
 
 #[test]
+fn several_devices_give_the_scores_of_one() {
+    let scores = |device: &[&'static str]| {
+        let output = scoville(&quick(device));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let mut events = events(&output);
+        events.iter_mut().for_each(forget_times);
+        assert_eq!(
+            events[0]["devices"].as_array().unwrap()[0],
+            events[0]["device"]
+        );
+        let devices = events[0]["devices"].as_array().unwrap().len();
+        let last = ["technique.scored", "run.finished"];
+        events.retain(|e| last.iter().any(|kind| e["event"] == *kind));
+        (devices, events)
+    };
+    let one = scores(&["--batch", "16"]);
+    // Beside the one that `QUICK` names.
+    let three = scores(&["--batch", "16", "--device", "cpu,cpu"]);
+    assert_eq!((one.0, three.0), (1, 3));
+    assert_eq!(one.1, three.1);
+}
+
+#[test]
 fn a_gate_that_is_breached_exits_with_100_and_says_why() {
     for (threshold, code) in [
         ("low", 100),

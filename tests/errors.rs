@@ -60,10 +60,10 @@ fn models_that_cannot_be_used() {
                 g.nodes = vec![
                     node("Gemm", &["x", "w", "b"], "h"),
                     node("Det", &["h"], "i"),
-                    node("Bernoulli", &["i"], "y"),
+                    node("NonMaxSuppression", &["i"], "y"),
                 ];
             }),
-            &["Det", "Bernoulli"],
+            &["Det", "NonMaxSuppression"],
         ),
         (
             "nan.onnx",
@@ -197,6 +197,7 @@ fn command_lines_that_are_wrong() {
     );
     fails(&with(&["--raw"]), 2, &["--mean"]);
     fails(&with(&["--batch", "1000000000000"]), 2, &["4096"]);
+    fails(&with(&["--batch", "many"]), 2, &["many", "auto"]);
     let same = scratch.path("report");
     fails(
         &[
@@ -215,6 +216,12 @@ fn command_lines_that_are_wrong() {
         &["parquet", "cifar10"],
     );
     fails(&["assess", "--device", "quantum"], 2, &["quantum"]);
+    fails(&["assess", "--device", "cpu,quantum"], 2, &["quantum"]);
+    fails(
+        &["predict", "--device", "cpu,cpu"],
+        2,
+        &["several devices", "one"],
+    );
     fails(
         &["assess", "--device", "vulkan:99", "--limit", "1"],
         4,

@@ -5,10 +5,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_kernels::{Array, Ball, Image, Loss, Norm, head};
-use scoville_targets::{Gradients, Scores};
+use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
+use scoville_targets::{Gradients, Labels, Scores};
 
-use crate::{BlackBox, Error, Search, WhiteBox, projection};
+use crate::search::Candidate;
+use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, WhiteBox, projection};
 
 /// Samples to attack at one eps.
 pub struct Problem<'a> {
@@ -24,6 +25,8 @@ pub struct Problem<'a> {
     /// The valid range of an input value.
     pub bounds: (f32, f32),
     pub seed: u64,
+    /// The class to reach; `None`: any but the label.
+    pub goal: Option<u32>,
     /// Set by whoever wants to stop.
     pub stop: &'a AtomicBool,
 }
@@ -39,6 +42,21 @@ pub struct Success {
     pub x: Vec<f32>,
     /// What the target says of it.
     pub predicted: u32,
+    /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball.
+    pub asked: u64,
+}
+
+/// Runs any attack on a target that gives all that one can need.
+pub fn run(
+    algorithm: &Algorithm,
+    target: &dyn Gradients,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    match algorithm {
+        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
+        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
+        Algorithm::LabelsOnly(attack) => labels_only(attack.as_ref(), target, problem),
+    }
 }
 
 /// Runs a gradient attack and verifies what it finds.
@@ -47,7 +65,10 @@ pub fn white_box(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| attack.run(search, target))
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
 }
 
 /// Runs a score attack and verifies what it finds.
@@ -56,11 +77,26 @@ pub fn black_box(
     target: &dyn Scores,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| attack.run(search, target))
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
+}
+
+/// Runs a label attack and verifies what it finds; nothing but labels is asked for.
+pub fn labels_only(
+    attack: &dyn LabelsOnly,
+    target: &dyn Labels,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
 }
 
 fn judge(
-    target: &dyn Scores,
+    target: &dyn Labels,
     problem: &Problem<'_>,
     attack: impl FnOnce(&mut Search<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Success>, Error> {
@@ -88,32 +124,35 @@ fn judge(
 
 /// Projects the candidates exactly and keeps those that the target still gets wrong.
 fn verify(
-    target: &dyn Scores,
+    target: &dyn Labels,
     problem: &Problem<'_>,
-    mut candidates: Vec<(usize, Vec<f32>)>,
+    mut candidates: Vec<Candidate>,
 ) -> Result<Vec<Success>, Error> {
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
     let cols = problem.x.len() / problem.ids.len();
     let clean = |row: usize| &problem.x[row * cols..(row + 1) * cols];
-    for (row, x) in &mut candidates {
-        projection::project(problem.norm, problem.eps, problem.bounds, clean(*row), x);
+    let Problem {
+        norm, eps, bounds, ..
+    } = *problem;
+    for c in &mut candidates {
+        projection::project(norm, eps, bounds, clean(c.row), &mut c.x);
     }
-    let stored: Vec<f32> = candidates.iter().flat_map(|(_, x)| x).copied().collect();
-    let labels: Vec<u32> = candidates.iter().map(|(row, _)| problem.y[*row]).collect();
+    let stored: Vec<f32> = candidates.iter().flat_map(|c| &c.x).copied().collect();
+    let labels: Vec<u32> = candidates.iter().map(|c| problem.y[c.row]).collect();
     let (device, n) = (target.device(), labels.len());
-    let scores = target.scores(&Array::from_vec(device, n, cols, stored)?)?;
-    let y = Array::from_vec(device, n, 1, labels.clone())?;
-    let predicted = head(&scores, &y, Loss::Margin)?.predicted.to_vec()?;
+    let stored = Array::from_vec(device, n, cols, stored)?;
+    let predicted = target.labels(&stored)?.to_vec()?;
     let verdicts = candidates.into_iter().zip(predicted).zip(labels);
     Ok(verdicts
-        .filter(|((_, predicted), label)| predicted != label && *predicted != u32::MAX)
-        .map(|(((row, x), predicted), _)| Success {
+        .filter(|((_, predicted), label)| predicted != label && *predicted != INVALID)
+        .map(|((Candidate { row, asked, x }, predicted), _)| Success {
             row,
-            distance: projection::distance(problem.norm, clean(row), &x),
+            distance: projection::distance(norm, clean(row), &x),
             x,
             predicted,
+            asked: asked.into(),
         })
         .collect())
 }

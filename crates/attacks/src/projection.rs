@@ -5,12 +5,16 @@
 
 use scoville_kernels::Norm;
 
+/// Enough for f64.
+const BISECTIONS: usize = 80;
+
 /// The distance of `x` from `x0`, in f64.
 pub fn distance(norm: Norm, x0: &[f32], x: &[f32]) -> f64 {
     let differences = x0.iter().zip(x).map(|(&a, &b)| f64::from(b) - f64::from(a));
     match norm {
         Norm::Linf => differences.fold(0.0, |worst, d| worst.max(d.abs())),
         Norm::L2 => differences.map(|d| d * d).sum::<f64>().sqrt(),
+        Norm::L1 => differences.map(f64::abs).sum(),
     }
 }
 
@@ -27,6 +31,7 @@ pub fn project(norm: Norm, eps: f64, (lo, hi): (f32, f32), x0: &[f32], x: &mut [
     match norm {
         Norm::Linf => project_linf(eps, x0, x),
         Norm::L2 => project_l2(eps, x0, x),
+        Norm::L1 => project_l1(eps, x0, x),
     }
 }
 
@@ -34,16 +39,54 @@ fn project_linf(eps: f64, x0: &[f32], x: &mut [f32]) {
     for (value, &centre) in x.iter_mut().zip(x0) {
         let c = f64::from(centre);
         if (f64::from(*value) - c).abs() > eps {
-            let side = (f64::from(*value) - c).signum();
-            *value = (c + side * eps) as f32;
-            while (f64::from(*value) - c).abs() > eps {
-                *value = if side > 0.0 {
-                    value.next_down()
-                } else {
-                    value.next_up()
-                };
-            }
+            *value = at_most(c, (f64::from(*value) - c).signum() * eps);
         }
+    }
+}
+
+/// The f32 next to `centre + move` that is no farther from `centre`.
+fn at_most(centre: f64, way: f64) -> f32 {
+    let mut value = (centre + way) as f32;
+    while (f64::from(value) - centre).abs() > way.abs() {
+        value = if way > 0.0 {
+            value.next_down()
+        } else {
+            value.next_up()
+        };
+    }
+    value
+}
+
+/// Takes the same `t` off every move; `x` lies in the range already, and so does every point between it and `x0`.
+fn project_l1(eps: f64, x0: &[f32], x: &mut [f32]) {
+    let moves: Vec<f64> = x0
+        .iter()
+        .zip(x.iter())
+        .map(|(&a, &b)| f64::from(b) - f64::from(a))
+        .collect();
+    let left = |t: f64| -> f64 { moves.iter().map(|d| (d.abs() - t).max(0.0)).sum() };
+    if left(0.0) <= eps {
+        return;
+    }
+    let (mut low, mut high) = (
+        0.0,
+        moves.iter().fold(0.0, |most: f64, d| most.max(d.abs())),
+    );
+    for _ in 0..BISECTIONS {
+        let middle = 0.5 * (low + high);
+        if left(middle) <= eps {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    for ((value, &centre), d) in x.iter_mut().zip(x0).zip(&moves) {
+        let way = d.signum() * (d.abs() - high).max(0.0);
+        *value = at_most(f64::from(centre), way);
+    }
+    // The sum may still be a hair outside when it is taken in another order.
+    if distance(Norm::L1, x0, x) > eps {
+        project_l1(eps * (1.0 - 1e-12), x0, x);
     }
 }
 
@@ -90,6 +133,8 @@ mod tests {
             (Norm::Linf, 1.0 / 3.0),
             (Norm::L2, 0.5),
             (Norm::L2, 1e-3),
+            (Norm::L1, 3.0),
+            (Norm::L1, 1e-3),
         ] {
             for seed in 0..200 {
                 let x0: Vec<f32> = values(97, seed).iter().map(|v| v.clamp(0.0, 1.0)).collect();
@@ -111,6 +156,14 @@ mod tests {
     }
 
     #[test]
+    fn in_l1_every_move_loses_the_same() {
+        let x0 = [0.5f32, 0.5, 0.5, 1.0];
+        let mut x = [0.75f32, 0.25, 0.625, 1.0];
+        project(Norm::L1, 0.25, (0.0, 1.0), &x0, &mut x);
+        assert_eq!(x, [0.625, 0.375, 0.5, 1.0]);
+    }
+
+    #[test]
     fn what_is_not_finite_returns_to_the_clean_value() {
         let x0 = [0.5f32, 0.25];
         let mut x = [f32::NAN, f32::INFINITY];
@@ -124,7 +177,7 @@ mod tests {
             .iter()
             .map(|v| v.clamp(0.0, 1.0))
             .collect::<Vec<_>>();
-        for norm in [Norm::Linf, Norm::L2] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
             let mut x = values(10, 4);
             project(norm, 0.0, (0.0, 1.0), &x0, &mut x);
             assert_eq!(x, x0);

@@ -29,6 +29,17 @@ const SUITES: &[Suite] = &[
         paper: "Croce 2020, arXiv:2003.01690",
     },
     Suite {
+        name: "autoattack:l1",
+        attacks: &[
+            "apgd-ce:steps=100:restarts=5",
+            "apgd-t:steps=100:targets=5",
+            "fab-t:steps=100:targets=9:restarts=1",
+            "square:queries=5000:schedule=2",
+        ],
+        technique: WHITE_BOX,
+        paper: "Croce 2021, arXiv:2103.01208",
+    },
+    Suite {
         name: "autoattack:plus",
         attacks: &[
             "apgd-ce:steps=100:restarts=5",

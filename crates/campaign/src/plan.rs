@@ -3,7 +3,7 @@
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Access, Attack};
+use scoville_attacks::{Access, Attack, rows};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -28,8 +28,12 @@ pub enum PlanError {
     },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
-    #[error("{attack} cannot run in {norm}")]
-    Norm { attack: String, norm: Norm },
+    #[error("{attack} cannot run in {norm}; there run {known}")]
+    Norm {
+        attack: String,
+        norm: Norm,
+        known: String,
+    },
     #[error("{corruption} goes by severity and {attack} by eps: run them apart")]
     Mixed { corruption: String, attack: String },
     #[error(
@@ -59,9 +63,18 @@ impl TechniquePlan {
         catalogue::technique(self.id).map_or("", |t| t.name)
     }
 
-    /// Whether one of its attacks needs that access.
-    pub fn needs(&self, access: Access) -> bool {
-        self.attacks.iter().any(|a| a.row.access == access)
+    /// Whether one of its attacks needs gradients.
+    pub fn is_white_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access == Access::Gradients)
+    }
+
+    /// Whether one of its attacks makes do with scores or labels.
+    pub fn is_black_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access < Access::Gradients)
     }
 
     /// The attacks in words.
@@ -110,6 +123,7 @@ impl Plan {
                 return Err(PlanError::Norm {
                     attack: attack.row.name.into(),
                     norm,
+                    known: known_in(norm),
                 });
             }
             match techniques.iter_mut().find(|t| t.id == attack.technique) {
@@ -132,6 +146,14 @@ impl Plan {
             impact: None,
             fail_on: Vec::new(),
         })
+    }
+
+    /// The rung in whose ball an attack runs when it is `at`'s turn: the largest for one that seeks the nearest point.
+    pub fn rung_of(&self, attack: &Attack, at: usize) -> usize {
+        match attack.is_minimal() {
+            true => self.ladder.len() - 1,
+            false => at,
+        }
     }
 
     /// What the ladder counts: a norm, or severity.
@@ -224,6 +246,12 @@ impl Plan {
     }
 }
 
+/// The attacks that can run in `norm`.
+fn known_in(norm: Norm) -> String {
+    let known = rows().iter().filter(|row| row.norms.contains(&norm));
+    known.map(|row| row.name).collect::<Vec<_>>().join(", ")
+}
+
 /// Whether the attacks go by severity; all of them do, or none.
 fn by_severity(attacks: &[Attack]) -> Result<bool, PlanError> {
     let first = |wanted| attacks.iter().find(|a| a.row.goes_by_severity() == wanted);
@@ -241,7 +269,7 @@ fn check_ladder(ladder: &[f64], norm: Norm, by_severity: bool) -> Result<(), Pla
         let bad = ladder.iter().find(|s| !SEVERITIES.contains(s));
         return bad.map_or(Ok(()), |&bad| Err(PlanError::Severity(bad)));
     }
-    // Pixels lie in [0,1], so no Linf ball above 1 means anything; L2 distances can be longer.
+    // Pixels lie in [0,1], so no Linf ball above 1 means anything; other distances can be longer.
     let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
     let bad = ladder.iter().find(|e| !(**e > 0.0 && **e <= most));
     bad.map_or(Ok(()), |&bad| Err(PlanError::Eps(bad, most)))
@@ -250,7 +278,7 @@ fn check_ladder(ladder: &[f64], norm: Norm, by_severity: bool) -> Result<(), Pla
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scoville_attacks::{parse, rows};
+    use scoville_attacks::parse;
 
     fn plan(names: &[&str], ladder: &[f64]) -> Result<Plan, PlanError> {
         let attacks = names.iter().map(|n| parse(n).unwrap()).collect();
@@ -283,6 +311,23 @@ mod tests {
     }
 
     #[test]
+    fn a_distance_is_booked_at_the_first_rung_that_reaches_it() {
+        let plan = plan(&["deepfool"], &[0.1, 0.2, 0.4]).unwrap();
+        for (distance, rung) in [
+            (0.0, 0),
+            (0.1, 0),
+            (0.1 + 1e-12, 1),
+            (0.2, 1),
+            (0.39, 2),
+            (0.4, 2),
+            (0.41, 3),
+            (f64::INFINITY, 3),
+        ] {
+            assert_eq!(plan.reach(distance), rung, "{distance}");
+        }
+    }
+
+    #[test]
     fn what_cannot_run_is_refused() {
         assert!(matches!(plan(&[], &[0.1]), Err(PlanError::NoAttacks)));
         assert!(matches!(plan(&["pgd"], &[]), Err(PlanError::NoEps)));
@@ -292,6 +337,12 @@ mod tests {
                 "{eps}"
             );
         }
+        let in_l1 = Plan::new(vec![parse("ti-fgsm").unwrap()], Norm::L1, vec![0.1]);
+        let error = in_l1.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(
+            error.starts_with("ti-fgsm cannot run in l1; there run pgd,"),
+            "{error}"
+        );
         let mut gated = plan(&["pgd"], &[0.1]).unwrap();
         gated.fail_on = vec!["AML.T0043.001=5".parse().unwrap()];
         assert!(matches!(gated.check(), Err(PlanError::FailOn { .. })));

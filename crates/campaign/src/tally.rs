@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use scoville_atlas::score::{Rate, Score, likelihood, score};
 use scoville_atlas::stats::{ConfidenceSequence, LEVEL, anytime, clopper_pearson};
-use scoville_report::event::{AttackShare, CurvePoint};
+use scoville_report::event::{AttackShare, CurvePoint, QueryCurve, WithinQueries};
 use scoville_targets::Spent;
 
 use crate::Plan;
@@ -15,7 +15,9 @@ pub struct Broken {
     /// The lowest rung of the ladder at which it was.
     pub rung: usize,
     /// The attack that did it.
-    pub attack: String,
+    pub attack: &'static str,
+    /// How many queries about the sample it took, where no gradient was used, and the lowest rung for which that holds.
+    pub queries: Option<(u64, usize)>,
 }
 
 /// How the number of samples came about, and so which interval is valid for them.
@@ -48,7 +50,8 @@ pub struct Rung {
     /// Of those, misclassified after.
     pub successes: usize,
     sequence: ConfidenceSequence,
-    by_attack: BTreeMap<String, usize>,
+    by_attack: BTreeMap<&'static str, usize>,
+    queries: Vec<Option<u64>>,
 }
 
 impl Rung {
@@ -60,6 +63,7 @@ impl Rung {
             successes: 0,
             sequence: ConfidenceSequence::new(LEVEL),
             by_attack: BTreeMap::new(),
+            queries: Vec::new(),
         }
     }
 
@@ -102,14 +106,15 @@ impl Tally {
             rung.successes += usize::from(hit.is_some());
             rung.sequence.push(hit.is_some());
             if let Some(broken) = hit {
-                *rung.by_attack.entry(broken.attack.clone()).or_default() += 1;
+                *rung.by_attack.entry(broken.attack).or_default() += 1;
+                let queries = broken.queries.filter(|&(_, from)| from <= at);
+                rung.queries.push(queries.map(|(queries, _)| queries));
             }
         }
     }
 
     pub fn spend(&mut self, spent: Spent, seconds: f64) {
-        self.spent.queries += spent.queries;
-        self.spent.gradients += spent.gradients;
+        self.spent += spent;
         self.seconds += seconds;
     }
 
@@ -189,17 +194,39 @@ impl Tally {
                 robust_accuracy: ratio(r.correct - r.successes, r.done),
                 robust_interval: size.interval(r.correct - r.successes, r.done),
                 by_attack: shares(&r.by_attack),
+                queries: query_curve(r),
             })
             .collect()
     }
 }
 
-fn shares(by_attack: &BTreeMap<String, usize>) -> Vec<AttackShare> {
-    let share = |(attack, &successes): (&String, &usize)| AttackShare {
-        attack: attack.clone(),
+fn shares(by_attack: &BTreeMap<&str, usize>) -> Vec<AttackShare> {
+    let share = |(&attack, &successes): (&&str, &usize)| AttackShare {
+        attack: attack.into(),
         successes,
     };
     by_attack.iter().map(share).collect()
+}
+
+/// `None` unless the queries of every success are known, and there is one.
+fn query_curve(rung: &Rung) -> Option<QueryCurve> {
+    if rung.queries.is_empty() {
+        return None;
+    }
+    let mut queries: Vec<u64> = rung.queries.iter().copied().collect::<Option<_>>()?;
+    queries.sort_unstable();
+    let within = |most: u64| {
+        let successes = queries.partition_point(|&q| q <= most);
+        WithinQueries {
+            queries: most,
+            successes,
+            rate: ratio(successes, rung.correct),
+        }
+    };
+    Some(QueryCurve {
+        within: [100, 1_000, 10_000].map(within).to_vec(),
+        median: queries.get(queries.len() / 2).copied(),
+    })
 }
 
 fn ratio(part: usize, all: usize) -> f64 {
@@ -223,7 +250,8 @@ mod tests {
     fn broken(rung: usize) -> Option<Broken> {
         Some(Broken {
             rung,
-            attack: "pgd".into(),
+            attack: "square",
+            queries: Some((10 << rung, rung)),
         })
     }
 
@@ -246,6 +274,9 @@ mod tests {
         assert!(curve.iter().all(|p| p.samples == 4 && p.correct == 3));
         assert_eq!(curve[2].robust_accuracy, 0.25);
         assert_eq!(tally.correct(), 3);
+        let queries = curve[2].queries.as_ref().unwrap();
+        let successes: Vec<_> = queries.within.iter().map(|w| w.successes).collect();
+        assert_eq!((successes, queries.median), (vec![2, 2, 2], Some(40)));
         // Weights 4/7, 2/7, 1/7 of the rates 1/3, 1/3, 2/3, times ten.
         let score = tally.final_score(&plan, Size::Planned).unwrap().value;
         assert!(
@@ -258,10 +289,11 @@ mod tests {
     fn the_share_of_an_attack_is_what_it_broke_first_at_a_rung() {
         let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02]).unwrap();
         let mut tally = Tally::new(&plan);
-        let by = |rung, attack: &str| {
+        let by = |rung, attack| {
             Some(Broken {
                 rung,
-                attack: attack.into(),
+                attack,
+                queries: None,
             })
         };
         let batch = [

@@ -141,9 +141,16 @@ pub struct TargetArgs {
     #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
     pub data: Option<Source>,
 
-    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
-    #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
-    pub device: DeviceSpec,
+    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several. `assess` shares the samples among all that are
+    /// named, such as vulkan:0,vulkan:1
+    #[arg(
+        long,
+        env = "SCOVILLE_DEVICE",
+        value_name = "DEVICE,..",
+        value_delimiter = ',',
+        default_value = "auto"
+    )]
+    pub device: Vec<DeviceSpec>,
 
     /// Use only the first N samples
     #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
@@ -160,11 +167,11 @@ pub struct AssessArgs {
     #[command(flatten)]
     pub target: TargetArgs,
 
-    /// The norm that budgets are measured in: linf or l2
+    /// The norm that budgets are measured in: linf, l2 or l1
     #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
     pub norm: Norm,
 
-    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2]; severities 1 to 5 of corruptions
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1]; severities 1 to 5 of corruptions
     #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,

@@ -46,7 +46,7 @@ fn project(x: &[f64], x0: &[f64], ball: &Ball) -> Vec<f64> {
     let shrink = (eps / length(&delta)).min(1.0);
     let inside = |d: f64| match ball.norm {
         Norm::Linf => d.clamp(-eps, eps),
-        Norm::L2 => d * shrink,
+        _ => d * shrink,
     };
     x0.iter()
         .zip(delta)
@@ -75,7 +75,7 @@ fn published(x0: &[f64], ball: &Ball) -> (Vec<f64>, Vec<f64>) {
         let gradient = loss(&x).1;
         let direction = gradient.iter().map(|g| match ball.norm {
             Norm::Linf => g.signum(),
-            Norm::L2 => g / length(&gradient),
+            _ => g / length(&gradient),
         });
         let z: Vec<f64> = x.iter().zip(direction).map(|(x, d)| x + step * d).collect();
         let z = project(&z, x0, ball);

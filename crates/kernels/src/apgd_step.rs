@@ -39,6 +39,8 @@ struct Params {
 /// Moves every row of `x` (n x d) once. `alpha` (n x 1) holds absolute step sizes; `keep` is 1 in
 /// the first iteration and 0.75 from then on.
 ///
+/// In Linf and L2; in L1 APGD takes sparse steps without momentum ([`sparse_step`](fn@crate::sparse_step)).
+///
 /// To restart from the best point, put it in `x` and leave `x_prev`: as in the authors' code, the
 /// momentum of the next step then counts from where the sample was before.
 pub fn apgd_step(
@@ -50,6 +52,12 @@ pub fn apgd_step(
     keep: f32,
     ball: &Ball,
 ) -> Result<(), Error> {
+    if ball.norm == Norm::L1 {
+        return Err(Error::Norm {
+            kernel: KERNEL,
+            norm: ball.norm,
+        });
+    }
     let (rows, cols) = (x.rows(), x.cols());
     x_prev.expect_shape(KERNEL, "x_prev", rows, cols)?;
     x0.expect_shape(KERNEL, "x0", rows, cols)?;
@@ -99,7 +107,7 @@ pub fn apgd_step(
             ];
             match norm {
                 Norm::Linf => launch(&gpu, &LINF, &params, &arrays, Grid::Threads(rows * cols)),
-                Norm::L2 => launch(&gpu, &L2, &params, &arrays, Grid::Workgroups(rows)),
+                _ => launch(&gpu, &L2, &params, &arrays, Grid::Workgroups(rows)),
             }
         }
     }
@@ -118,7 +126,7 @@ impl Row<'_> {
     fn step(&self, x: &mut [f32], x_prev: &mut [f32]) {
         match self.ball.norm {
             Norm::Linf => wide(|| self.step_linf(x, x_prev)),
-            Norm::L2 => self.step_l2(x, x_prev),
+            _ => self.step_l2(x, x_prev),
         }
     }
 
@@ -272,7 +280,7 @@ mod tests {
                         * match self.ball.norm {
                             _ if grad[i] == 0.0 => 0.0,
                             Norm::Linf => grad[i].signum(),
-                            Norm::L2 => grad[i] / length,
+                            _ => grad[i] / length,
                         };
                 }
                 let z = naive_projection(&z, &x0, &self.ball);
@@ -295,7 +303,7 @@ mod tests {
         let length = norm2(&delta);
         let inside = delta.iter().map(|d| match ball.norm {
             Norm::Linf => d.clamp(-eps, eps),
-            Norm::L2 => d * (eps / length).min(1.0),
+            _ => d * (eps / length).min(1.0),
         });
         let (lo, hi) = (f64::from(ball.lo), f64::from(ball.hi));
         inside

@@ -12,6 +12,8 @@ pub enum Norm {
     Linf,
     /// The Euclidean length of the change.
     L2,
+    /// The sum of the absolute changes.
+    L1,
 }
 
 impl FromStr for Norm {
@@ -21,10 +23,11 @@ impl FromStr for Norm {
         match name {
             "linf" => Ok(Norm::Linf),
             "l2" => Ok(Norm::L2),
+            "l1" => Ok(Norm::L1),
             _ => Err(Error::Unknown {
                 what: "norm",
                 got: name.into(),
-                expected: "linf or l2",
+                expected: "linf, l2 or l1",
             }),
         }
     }
@@ -35,6 +38,7 @@ impl fmt::Display for Norm {
         f.write_str(match self {
             Norm::Linf => "linf",
             Norm::L2 => "l2",
+            Norm::L1 => "l1",
         })
     }
 }
@@ -57,10 +61,10 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for norm in [Norm::Linf, Norm::L2] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
             assert_eq!(norm.to_string().parse::<Norm>().unwrap(), norm);
         }
-        let error = "l1".parse::<Norm>().unwrap_err().to_string();
-        assert_eq!(error, "unknown norm `l1`: expected linf or l2");
+        let error = "l3".parse::<Norm>().unwrap_err().to_string();
+        assert_eq!(error, "unknown norm `l3`: expected linf, l2 or l1");
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong on a device, said so that a user can mend it.
 
+use crate::Norm;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,6 +35,9 @@ pub enum Error {
         expected: String,
         got: String,
     },
+    /// A kernel that is not defined in this norm.
+    #[error("{kernel} cannot be done in {norm}")]
+    Norm { kernel: &'static str, norm: Norm },
     /// Arrays of one call that lie on different devices.
     #[error("{kernel}: the arrays lie on different devices: copy them to one first")]
     DeviceMismatch { kernel: &'static str },

@@ -1,10 +1,11 @@
-//! Square Attack's proposal in the L2 ball. Two windows are placed at random. The second is
+//! Square Attack's proposal in the L2 and the L1 ball. Two windows are placed at random. The second is
 //! emptied; its share of the length, and what is left of eps, goes to the first, whose new content
 //! is its old direction plus the attack's pattern, turned at random and with a random sign for each
-//! channel. The whole is scaled to length eps, then clipped.
+//! channel. In L2 the whole is scaled to length eps, then clipped; in L1 the first window gets the length as often as there
+//! are channels, and the whole is projected to the ball.
 //!
 //! Andriushchenko et al. 2020, "Square Attack", arXiv 1912.00049, algorithm 3, with the pattern
-//! turned at random as in the authors' code in AutoAttack. Unlike there, a window may touch the
+//! turned at random, and L1, as in the authors' code in AutoAttack. Unlike there, a window may touch the
 //! lower and the right edge (as published), each sample draws its own windows, and where the old
 //! direction and the pattern cancel, so that only rounding would be scaled up, the pattern is taken
 //! alone.
@@ -15,8 +16,9 @@ use rayon::prelude::*;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
 use crate::square::{Draws, FIRST_SIGN, Image, Window, image_of, window_size};
+use crate::square_l2_start::everywhere;
 use crate::square_pattern::{oriented, patterns};
-use crate::{Array, Ball, Device, Error};
+use crate::{Array, Ball, Device, Error, Norm, project_l1};
 
 const KERNEL: &str = "square_l2_propose";
 const SHADER: Shader = shader!("square_l2_propose", needs "philox", needs "square", needs "reduce");
@@ -32,13 +34,16 @@ struct Params {
     width: u32,
     window_height: u32,
     window_width: u32,
+    l1: u32,
     eps: f32,
     lo: f32,
     hi: f32,
+    /// To a multiple of 8 bytes, as the shader's struct.
+    padding: u32,
 }
 
-/// Squared length below which the sum of two directions of length 1 is only rounding.
-const CANCELLED: f64 = 1e-6;
+/// Length below which the sum of two directions of length 1 is only rounding.
+const CANCELLED: f64 = 1e-3;
 /// Keeps the quotient by the length of nothing finite.
 const GUARD: f64 = 1e-12;
 
@@ -58,9 +63,30 @@ pub fn square_l2_propose(
     iteration: u32,
     ball: &Ball,
 ) -> Result<Array, Error> {
+    if ball.norm == Norm::L1 {
+        let ball_only = everywhere(ball);
+        let mut x = moved(x_best, x0, ids, image, side, seed, iteration, &ball_only)?;
+        let radius = Array::filled(&x0.device(), x0.rows(), 1, ball.eps)?;
+        project_l1(&mut x, x0, &radius, ball)?;
+        return Ok(x);
+    }
+    moved(x_best, x0, ids, image, side, seed, iteration, ball)
+}
+
+#[expect(clippy::too_many_arguments, reason = "as above")]
+fn moved(
+    x_best: &Array,
+    x0: &Array,
+    ids: &Array<u32>,
+    image: Image,
+    side: u32,
+    seed: u64,
+    iteration: u32,
+    ball: &Ball,
+) -> Result<Array, Error> {
     let image = image_of(KERNEL, x0, ids, image)?;
     let size = window_size(KERNEL, &image, side)?;
-    let patterns = patterns(size.0, size.1);
+    let patterns = patterns(size.0, size.1, ball.norm);
     let (rows, cols) = (x0.rows(), x0.cols());
     x_best.expect_shape(KERNEL, "x_best", rows, cols)?;
     let device = x0.device();
@@ -93,9 +119,11 @@ pub fn square_l2_propose(
                 width: image.width as u32,
                 window_height: size.0 as u32,
                 window_width: size.1 as u32,
+                l1: u32::from(ball.norm == Norm::L1),
                 eps: ball.eps,
                 lo: ball.lo,
                 hi: ball.hi,
+                padding: 0,
             };
             let patterns = Array::from_vec(&device, 1, patterns.len(), patterns)?;
             let arrays = [
@@ -121,54 +149,102 @@ struct Proposal<'a> {
 
 impl Proposal<'_> {
     fn row(&self, best: &[f32], x0: &[f32], out: &mut [f32], draws: &Draws) {
-        let Ball { eps, lo, hi, .. } = *self.ball;
+        let Ball { norm, eps, lo, hi } = *self.ball;
         for ((delta, best), x0) in out.iter_mut().zip(best).zip(x0) {
             *delta = best - x0;
         }
-        let unused = (f64::from(eps).powi(2) - squares(out)).max(0.0) / self.image.channels as f64;
+        let measure = Measure {
+            l1: norm == Norm::L1,
+        };
+        let unused = (measure.of(eps) - measure.total(out)).max(0.0) / self.image.channels as f64;
+        let times = if measure.l1 {
+            self.image.channels as f64
+        } else {
+            1.0
+        };
         let windows = draws.windows(&self.image, self.size);
         let pattern = oriented(self.patterns, draws.bit(FIRST_SIGN));
         for (channel, delta) in out.chunks_exact_mut(self.image.plane()).enumerate() {
             let sign = draws.sign(FIRST_SIGN + 1 + channel);
             let pattern = pattern.iter().map(|bump| sign * bump);
-            move_length(delta, self.image.width, windows, pattern, unused);
+            let length = Length {
+                unused,
+                times,
+                measure,
+            };
+            move_length(delta, self.image.width, windows, pattern, length);
         }
-        let stretch = (f64::from(eps) / (GUARD + squares(out).sqrt())) as f32;
+        let stretch = if measure.l1 {
+            1.0
+        } else {
+            (f64::from(eps) / (GUARD + measure.root(measure.total(out)))) as f32
+        };
         for (value, x0) in out.iter_mut().zip(x0) {
             *value = (x0 + stretch * *value).max(lo).min(hi);
         }
     }
 }
 
-/// Empties the second window of one channel and refills the first, with `unused` added to the
-/// squared length of both.
+/// What a length is the root of: squares in L2, magnitudes in L1.
+#[derive(Clone, Copy)]
+struct Measure {
+    l1: bool,
+}
+
+impl Measure {
+    fn of(self, value: f32) -> f64 {
+        let value = f64::from(value);
+        if self.l1 { value.abs() } else { value * value }
+    }
+
+    fn total(self, values: &[f32]) -> f64 {
+        values.iter().map(|&v| self.of(v)).sum()
+    }
+
+    fn root(self, total: f64) -> f64 {
+        if self.l1 { total } else { total.sqrt() }
+    }
+}
+
+/// What is added to the measure of a channel's windows, and how often the first gets the length of that.
+struct Length {
+    unused: f64,
+    times: f64,
+    measure: Measure,
+}
+
+/// Empties the second window of one channel and refills the first with the length of both.
 fn move_length(
     delta: &mut [f32],
     stride: usize,
     [filled, emptied]: [Window; 2],
     pattern: impl Iterator<Item = f32> + Clone,
-    unused: f64,
+    Length {
+        unused,
+        times,
+        measure,
+    }: Length,
 ) {
-    let square = |pixel: usize| f64::from(delta[pixel]).powi(2);
-    let filled_squares: f64 = filled.pixels(stride).map(square).sum();
+    let part = |pixel: usize| measure.of(delta[pixel]);
+    let in_filled: f64 = filled.pixels(stride).map(part).sum();
     let only_emptied = emptied
         .pixels(stride)
         .filter(|&pixel| !filled.contains(pixel, stride));
-    let length = (unused + filled_squares + only_emptied.map(square).sum::<f64>()).sqrt();
+    let length = times * measure.root(unused + in_filled + only_emptied.map(part).sum::<f64>());
 
-    let keep = (1.0 / (GUARD + filled_squares.sqrt())) as f32;
+    let keep = (1.0 / (GUARD + measure.root(in_filled))) as f32;
     let old = filled.pixels(stride).map(|pixel| keep * delta[pixel]);
     let mut direction: Vec<f32> = pattern
         .clone()
         .zip(old)
         .map(|(bump, old)| bump + old)
         .collect();
-    let mut direction_squares = squares(&direction);
-    if direction_squares < CANCELLED {
+    let mut own_length = measure.root(measure.total(&direction));
+    if own_length < CANCELLED {
         direction = pattern.collect();
-        direction_squares = 1.0;
+        own_length = 1.0;
     }
-    let scale = (length / direction_squares.sqrt()) as f32;
+    let scale = (length / own_length) as f32;
 
     emptied.pixels(stride).for_each(|pixel| delta[pixel] = 0.0);
     for (pixel, value) in filled.pixels(stride).zip(direction) {
@@ -176,17 +252,13 @@ fn move_length(
     }
 }
 
-fn squares(values: &[f32]) -> f64 {
-    values.iter().map(|&v| f64::from(v).powi(2)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::square::testing::{Case, norm};
+    use crate::square_l2_start;
     use crate::square_pattern::tests::turned_or_not;
     use crate::testing::{self, assert_close};
-    use crate::{Norm, square_l2_start};
 
     const BALL: Ball = Ball {
         norm: Norm::L2,
@@ -302,6 +374,41 @@ mod tests {
             let (x0, ids) = (case.matrix(&Device::Cpu, &case.x0), case.ids(&Device::Cpu));
             let start = square_l2_start(&x0, &ids, case.image, case.seed, &BALL).unwrap();
             check_proposal(&case, &start.to_vec().unwrap(), &BALL, 1e-3 * BALL.eps);
+        }
+    }
+
+    #[test]
+    fn in_l1_proposals_lie_in_the_ball_and_agree_on_every_device() {
+        let ball = Ball {
+            norm: Norm::L1,
+            eps: 1.5,
+            ..BALL
+        };
+        for case in Case::all(9).take(80) {
+            let run = |device: &Device, best: &[f32]| {
+                let (best, x0) = (case.matrix(device, best), case.matrix(device, &case.x0));
+                let (ids, image) = (case.ids(device), case.image);
+                let (side, seed, iteration) = (case.side, case.seed, case.iteration);
+                square_l2_propose(&best, &x0, &ids, image, side, seed, iteration, &ball)
+                    .unwrap()
+                    .to_vec()
+                    .unwrap()
+            };
+            let (x0, ids) = (case.matrix(&Device::Cpu, &case.x0), case.ids(&Device::Cpu));
+            let start = square_l2_start(&x0, &ids, case.image, case.seed, &ball).unwrap();
+            let start = start.to_vec().unwrap();
+            let expected = run(&Device::Cpu, &start);
+            assert_ne!(expected, start);
+            for row in 0..case.rows {
+                let delta = case.perturbation(row, &expected);
+                let length: f64 = delta.iter().flatten().flatten().map(|d| d.abs()).sum();
+                assert!(length <= 1.5 * (1.0 + 1e-5), "{length}");
+            }
+            assert!(expected.iter().all(|v| (0.0..=1.0).contains(v)));
+            for device in testing::devices() {
+                let what = format!("{:?}, side {} on {device:?}", case.image, case.side);
+                assert_close(&what, &run(&device, &start), &expected, 1e-3);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
-//! Square Attack's start in the L2 ball: a centred grid of square tiles, a fifth of the image's
+//! Square Attack's start in the L2 and the L1 ball: a centred grid of square tiles, a fifth of the image's
 //! shorter side each, that hold the attack's pattern, turned at random and with a random sign for
-//! each channel. The whole has length eps, and is then clipped.
+//! each channel. In L2 the whole has length eps, and is then clipped; in L1 each pattern has length 1, and the whole is
+//! projected to the ball.
 //!
 //! Andriushchenko et al. 2020, "Square Attack", arXiv 1912.00049, section 3.4, as tiled by the
 //! authors' code in AutoAttack. Each sample turns its own tiles, the same in whatever batch.
@@ -12,7 +13,7 @@ use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
 use crate::square::{Draws, Image, Window, image_of};
 use crate::square_pattern::{oriented, patterns};
-use crate::{Array, Ball, Device, Error};
+use crate::{Array, Ball, Device, Error, Norm, project_l1};
 
 const KERNEL: &str = "square_l2_start";
 const SHADER: Shader = shader!("square_l2_start", needs "philox", needs "square");
@@ -39,9 +40,34 @@ pub fn square_l2_start(
     seed: u64,
     ball: &Ball,
 ) -> Result<Array, Error> {
+    if ball.norm == Norm::L1 {
+        let mut x = tiled(x0, ids, image, seed, &everywhere(ball))?;
+        let radius = Array::filled(&x0.device(), x0.rows(), 1, ball.eps)?;
+        project_l1(&mut x, x0, &radius, ball)?;
+        return Ok(x);
+    }
+    tiled(x0, ids, image, seed, ball)
+}
+
+/// The ball without the range.
+pub(crate) fn everywhere(ball: &Ball) -> Ball {
+    Ball {
+        lo: f32::MIN,
+        hi: f32::MAX,
+        ..*ball
+    }
+}
+
+fn tiled(
+    x0: &Array,
+    ids: &Array<u32>,
+    image: Image,
+    seed: u64,
+    ball: &Ball,
+) -> Result<Array, Error> {
     let image = image_of(KERNEL, x0, ids, image)?;
     let tiling = Tiling::new(&image);
-    let patterns = patterns(tiling.tile, tiling.tile);
+    let patterns = patterns(tiling.tile, tiling.tile, ball.norm);
     let (rows, cols) = (x0.rows(), x0.cols());
     let device = x0.device();
     let mut candidate = Array::uninit(&device, rows, cols)?;
@@ -70,7 +96,7 @@ pub fn square_l2_start(
                 height: image.height as u32,
                 width: image.width as u32,
                 tile: tiling.tile as u32,
-                scale: tiling.scale(&image, ball.eps),
+                scale: tiling.scale(&image, ball),
                 lo: ball.lo,
                 hi: ball.hi,
             };
@@ -118,9 +144,12 @@ impl Tiling {
         })
     }
 
-    /// What makes all tiles of all channels, each of length 1, one perturbation of length eps.
-    fn scale(&self, image: &Image, eps: f32) -> f32 {
-        eps / ((self.down * self.across * image.channels) as f32).sqrt()
+    /// In L2, what makes all tiles of all channels, each of length 1, one perturbation of length eps.
+    fn scale(&self, image: &Image, ball: &Ball) -> f32 {
+        if ball.norm == Norm::L1 {
+            return 1.0;
+        }
+        ball.eps / ((self.down * self.across * image.channels) as f32).sqrt()
     }
 }
 
@@ -135,7 +164,7 @@ struct Start<'a> {
 impl Start<'_> {
     fn row(&self, x0: &[f32], out: &mut [f32], draws: &Draws) {
         let image = &self.image;
-        let scale = self.tiling.scale(image, self.ball.eps);
+        let scale = self.tiling.scale(image, self.ball);
         out.copy_from_slice(x0);
         for (number, window) in self.tiling.windows(image).enumerate() {
             let first_bit = number * (image.channels + 1);
@@ -156,7 +185,6 @@ impl Start<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Norm;
     use crate::square::testing::{Case, norm};
     use crate::square_pattern::tests::turned_or_not;
     use crate::testing::{self, assert_close};
@@ -226,6 +254,34 @@ mod tests {
             for row in 0..case.rows {
                 let length = norm(&case.perturbation(row, &start)) as f32;
                 assert_close(&format!("{case:?}"), &[length], &[ball.eps], 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn in_l1_tiles_are_projected() {
+        let ball = Ball {
+            norm: Norm::L1,
+            ..BALL
+        };
+        for case in Case::all(8).take(60) {
+            let unbounded = everywhere(&ball);
+            for device in testing::devices() {
+                let (x0, ids) = (case.matrix(&device, &case.x0), case.ids(&device));
+                let (image, seed) = (case.image, case.seed);
+                let raw = tiled(&x0, &ids, image, seed, &unbounded).unwrap();
+                let tiles = Tiling::new(&image.fit("", x0.cols()).unwrap());
+                let whole = (tiles.down * tiles.across * image.channels) as f32;
+                for (row, &id) in case.ids.iter().enumerate() {
+                    let delta = case.perturbation(row, &raw.to_vec().unwrap());
+                    let length: f64 = delta.iter().flatten().flatten().map(|d| d.abs()).sum();
+                    assert_close(&format!("{id}"), &[length as f32], &[whole], 1e-4);
+                }
+                let mut expected = raw;
+                let radius = Array::filled(&device, case.rows, 1, ball.eps).unwrap();
+                project_l1(&mut expected, &x0, &radius, &ball).unwrap();
+                let start = square_l2_start(&x0, &ids, image, seed, &ball).unwrap();
+                assert_eq!(start.to_vec().unwrap(), expected.to_vec().unwrap());
             }
         }
     }

@@ -1,8 +1,10 @@
-//! The pattern of Square Attack in the L2 ball: two bumps of opposite sign, one above the other or
-//! side by side. A bump is a pile of nested squares, of which the `k`-th adds `1 / k^2`; each bump
-//! has the same length, the whole has length 1.
+//! The pattern of Square Attack in the L2 and the L1 ball: two bumps of opposite sign, one above the other or
+//! side by side. A bump is a pile of nested squares, of which the `k`-th adds `1 / k^2` (`1 / k^4` in L1); each bump
+//! has the same length in its norm, the whole has length 1.
 //!
-//! Andriushchenko et al. 2020, arXiv 1912.00049, section 3.4.
+//! Andriushchenko et al. 2020, arXiv 1912.00049, section 3.4; in L1 as in the authors' code in AutoAttack.
+
+use crate::Norm;
 
 /// The half of [`patterns`] that is upright, or the one that is turned.
 pub(crate) fn oriented(patterns: &[f32], turned: bool) -> &[f32] {
@@ -11,9 +13,9 @@ pub(crate) fn oriented(patterns: &[f32], turned: bool) -> &[f32] {
 }
 
 /// The pattern of a window, line by line: with its bumps one above the other, then side by side.
-pub(crate) fn patterns(height: usize, width: usize) -> Vec<f32> {
-    let above = two_bumps(height, width);
-    let beside = two_bumps(width, height);
+pub(crate) fn patterns(height: usize, width: usize, norm: Norm) -> Vec<f32> {
+    let above = two_bumps(height, width, norm);
+    let beside = two_bumps(width, height, norm);
     let turned = (0..height * width).map(|i| beside[i % width * height + i / width]);
     above
         .iter()
@@ -23,30 +25,37 @@ pub(crate) fn patterns(height: usize, width: usize) -> Vec<f32> {
         .collect()
 }
 
-fn two_bumps(height: usize, width: usize) -> Vec<f64> {
-    let mut values = bump(height / 2, width);
-    values.extend(bump(height - height / 2, width).iter().map(|value| -value));
-    normalised(values)
+fn two_bumps(height: usize, width: usize, norm: Norm) -> Vec<f64> {
+    let mut values = bump(height / 2, width, norm);
+    let below = bump(height - height / 2, width, norm);
+    values.extend(below.iter().map(|value| -value));
+    normalised(values, norm)
 }
 
 /// Nested squares about the middle: a pixel at distance `r` (in the maximum norm) lies in all of
 /// them from number `r` on.
-fn bump(height: usize, width: usize) -> Vec<f64> {
+fn bump(height: usize, width: usize, norm: Norm) -> Vec<f64> {
+    let steepness = if norm == Norm::L1 { -4 } else { -2 };
     let outermost = height.max(width) / 2;
     let mut heights = vec![0.0; outermost + 2];
     for r in (0..=outermost).rev() {
-        heights[r] = heights[r + 1] + ((r + 1) as f64).powi(-2);
+        heights[r] = heights[r + 1] + ((r + 1) as f64).powi(steepness);
     }
     let distance = |i: usize| {
         (i / width)
             .abs_diff(height / 2)
             .max((i % width).abs_diff(width / 2))
     };
-    normalised((0..height * width).map(|i| heights[distance(i)]).collect())
+    let values = (0..height * width).map(|i| heights[distance(i)]);
+    normalised(values.collect(), norm)
 }
 
-fn normalised(mut values: Vec<f64>) -> Vec<f64> {
-    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt();
+fn normalised(mut values: Vec<f64>, norm: Norm) -> Vec<f64> {
+    let length = if norm == Norm::L1 {
+        values.iter().map(|value| value.abs()).sum::<f64>()
+    } else {
+        values.iter().map(|value| value * value).sum::<f64>().sqrt()
+    };
     values.iter_mut().for_each(|value| *value /= length);
     values
 }
@@ -101,6 +110,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn in_l1_bumps_are_steeper() {
+        // Three high, three wide: 1 + 2^-4 in the middle of the lower bump, whose upper line is its middle.
+        let values = patterns(3, 3, Norm::L1);
+        let steep = 17.0 / 16.0;
+        let (up, down) = (2.0 * (steep + 0.125), 2.0 * (steep + 0.3125));
+        let expected = [
+            [0.0625 / up, steep / up, 0.0625 / up],
+            [-0.0625 / down; 3],
+            [-0.0625 / down, -steep / down, -0.0625 / down],
+        ];
+        assert_close("pattern", &values[..9], &expected.concat(), 1e-6);
+    }
+
+    #[test]
     fn the_pattern_is_the_authors() {
         for height in 1..14 {
             for width in 1..14 {
@@ -109,7 +132,7 @@ pub(crate) mod tests {
                 let both: Vec<_> = both.concat().iter().map(|&v| v as f32).collect();
                 assert_close(
                     &format!("{height} x {width}"),
-                    &patterns(height, width),
+                    &patterns(height, width, Norm::L2),
                     &both,
                     1e-6,
                 );

@@ -6,15 +6,21 @@
 //!   magnitude before it is squared, so that a tiny one keeps its direction; a row that is all zero
 //!   (or below the normal floats), or holds Inf or NaN, has no direction and does not move.
 
+//! - L1: along the signs of the hundredth part of the elements whose gradient is largest, then to the nearest point of the
+//!   ball cut with the range (SLIDE, Tramèr & Boneh 2019).
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::wide::wide;
-use crate::{Array, Ball, Device, Error, Norm};
+use crate::{Array, Ball, Device, Error, Norm, project_l1, sparse_step};
 
 const LINF: Shader = shader!("step_linf");
 const L2: Shader = shader!("step_l2", needs "reduce");
+
+/// The share of the elements that a step in L1 moves.
+const SPARSE: f32 = 0.01;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -46,6 +52,9 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
         return Ok(());
     }
     let Ball { norm, eps, lo, hi } = *ball;
+    if norm == Norm::L1 {
+        return step_l1(x, x0, grad, alpha, ball);
+    }
     match x.device() {
         Device::Cpu => {
             let (x0, grad) = (x0.host("step")?, grad.host("step")?);
@@ -53,7 +62,7 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
             let rows = x.zip(x0.par_chunks(cols)).zip(grad.par_chunks(cols));
             rows.for_each(|((x, x0), grad)| match norm {
                 Norm::Linf => wide(|| linf_row(x, x0, grad, alpha, ball)),
-                Norm::L2 => l2_row(x, x0, grad, alpha, ball),
+                _ => l2_row(x, x0, grad, alpha, ball),
             });
             Ok(())
         }
@@ -75,7 +84,7 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
                     };
                     launch(&gpu, &LINF, &params, &arrays, Grid::Threads(rows * cols))
                 }
-                Norm::L2 => {
+                _ => {
                     let params = L2Params {
                         rows: rows32,
                         cols: cols32,
@@ -89,6 +98,13 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
             }
         }
     }
+}
+
+fn step_l1(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) -> Result<(), Error> {
+    let column = |value| Array::filled(&x0.device(), x0.rows(), 1, value);
+    let kept = column(SPARSE * x0.cols() as f32)?;
+    sparse_step(x, grad, &kept, &column(alpha)?)?;
+    project_l1(x, x0, &column(ball.eps)?, ball)
 }
 
 #[inline(always)]
@@ -209,7 +225,7 @@ mod tests {
                 let direction = |g_i: f64| match norm {
                     Norm::Linf if g_i == 0.0 => 0.0,
                     Norm::Linf => g_i.signum(),
-                    Norm::L2 => g_i / length(&g),
+                    _ => g_i / length(&g),
                 };
                 let moved = x
                     .iter()
@@ -220,7 +236,7 @@ mod tests {
                 out.extend(delta.iter().zip(&x0).map(|(delta, x0)| {
                     let delta = match norm {
                         Norm::Linf => delta.clamp(-f64::from(eps), f64::from(eps)),
-                        Norm::L2 => delta * shrink,
+                        _ => delta * shrink,
                     };
                     (x0 + delta).clamp(f64::from(lo), f64::from(hi)) as f32
                 }));
@@ -250,6 +266,30 @@ mod tests {
                 let what = format!("{norm}, {rows} x {cols}");
                 assert_close(&what, &case.run(&gpu), &case.run(&Device::Cpu), 1e-6);
             }
+        }
+    }
+
+    #[test]
+    fn a_step_in_l1_moves_a_hundredth_of_the_elements() {
+        for device in testing::devices() {
+            let array = |data: &[f32]| Array::from_vec(&device, 1, 200, data.to_vec()).unwrap();
+            let mut grad = vec![0.1; 200];
+            (grad[3], grad[7]) = (2.0, -1.0);
+            let x0 = array(&[0.5; 200]);
+            let mut x = array(&[0.5; 200]);
+            let ball = Ball {
+                norm: Norm::L1,
+                eps: 0.3,
+                lo: 0.0,
+                hi: 1.0,
+            };
+            step(&mut x, &x0, &array(&grad), 0.2, &ball).unwrap();
+            let mut expected = [0.5; 200];
+            (expected[3], expected[7]) = (0.6, 0.4);
+            assert_close("one", &x.to_vec().unwrap(), &expected, 1e-6);
+            step(&mut x, &x0, &array(&grad), 0.2, &ball).unwrap();
+            (expected[3], expected[7]) = (0.65, 0.35);
+            assert_close("two", &x.to_vec().unwrap(), &expected, 1e-6);
         }
     }
 

@@ -57,6 +57,7 @@ pub fn within(
                 norm: match ball.norm {
                     Norm::Linf => 0,
                     Norm::L2 => 1,
+                    Norm::L1 => 2,
                 },
                 eps: ball.eps,
             };
@@ -78,6 +79,7 @@ fn distance(x: &[f32], x0: &[f32], norm: Norm) -> f32 {
     match norm {
         Norm::Linf => f32::from_bits(moves.map(|d| d.abs().to_bits()).max().unwrap_or(0)),
         Norm::L2 => l2_norm(moves),
+        Norm::L1 => moves.map(|d| f64::from(d.abs())).sum::<f64>() as f32,
     }
 }
 
@@ -110,6 +112,7 @@ mod tests {
             assert_eq!(inside(Norm::Linf, 0.5), linf);
             assert_eq!(inside(Norm::L2, 0.6), [INVALID, 1, INVALID, INVALID, 4]);
             assert_eq!(inside(Norm::L2, 0.8), linf);
+            assert_eq!(inside(Norm::L1, 0.9), inside(Norm::L2, 0.6));
             assert_eq!(
                 inside(Norm::Linf, 0.4),
                 [INVALID, 1, INVALID, INVALID, INVALID]
@@ -121,7 +124,7 @@ mod tests {
     fn every_device_measures_alike() {
         let mut random = Random::new(61);
         for (case, (rows, cols)) in testing::shapes(62).into_iter().enumerate() {
-            let norm = [Norm::Linf, Norm::L2][case % 2];
+            let norm = [Norm::Linf, Norm::L2, Norm::L1][case % 3];
             let x0 = random.floats(rows * cols, 0.0, 1.0);
             let mut x = x0.clone();
             let eps = random.within(0.1, 1.0);
@@ -132,6 +135,7 @@ mod tests {
                 let length = match norm {
                     Norm::Linf => share * eps,
                     Norm::L2 => share * eps / (cols as f32).sqrt(),
+                    Norm::L1 => share * eps / cols as f32,
                 };
                 x.iter_mut().for_each(|x| {
                     *x += if random.below(2) == 0 {

@@ -14,7 +14,7 @@ pub const FORMAT: u32 = 1;
 #[serde(tag = "event")]
 pub enum Event {
     #[serde(rename = "run.started")]
-    RunStarted(RunStarted),
+    RunStarted(Box<RunStarted>),
     #[serde(rename = "technique.started")]
     TechniqueStarted(TechniqueStarted),
     #[serde(rename = "technique.progress")]
@@ -39,7 +39,10 @@ pub struct RunStarted {
     pub command: Vec<String>,
     pub target: TargetInfo,
     pub data: DataInfo,
+    /// The first of `devices`.
     pub device: DeviceInfo,
+    /// All that share the samples.
+    pub devices: Vec<DeviceInfo>,
     pub plan: PlanInfo,
 }
 
@@ -195,6 +198,26 @@ pub struct CurvePoint {
     pub robust_interval: [f64; 2],
     /// Attacks that found something here, each with the number of samples that it was the first to break.
     pub by_attack: Vec<AttackShare>,
+    /// What success cost; absent where an attack used gradients, and, of attacks that seek the nearest point, below the
+    /// largest eps.
+    pub queries: Option<QueryCurve>,
+}
+
+/// Success by the number of queries that the attack which broke a sample had made about it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct QueryCurve {
+    /// After 100, 1,000 and 10,000 queries.
+    pub within: Vec<WithinQueries>,
+    /// The median of the samples broken.
+    pub median: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WithinQueries {
+    pub queries: u64,
+    pub successes: usize,
+    /// `successes / correct`.
+    pub rate: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

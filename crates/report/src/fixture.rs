@@ -14,7 +14,7 @@ const CORRECT: usize = 912;
 
 /// Every event that a run sends, in order.
 pub fn events() -> Vec<Event> {
-    let mut events = vec![Event::RunStarted(started())];
+    let mut events = vec![Event::RunStarted(started().into())];
     for scored in [white_box(), black_box(), evasion()] {
         events.push(Event::TechniqueStarted(TechniqueStarted {
             technique: scored.technique.clone(),
@@ -90,11 +90,8 @@ pub fn started() -> RunStarted {
             sha256: "01ab".repeat(16),
             samples: SAMPLES,
         },
-        device: DeviceInfo {
-            backend: "vulkan".into(),
-            name: "Radeon 780M".into(),
-            software: false,
-        },
+        device: device(),
+        devices: vec![device()],
         plan: PlanInfo {
             batch: 128,
             exposure: None,
@@ -107,6 +104,14 @@ pub fn started() -> RunStarted {
                 planned(evasion(), "the worst of AML.T0043.000 and AML.T0043.001"),
             ],
         },
+    }
+}
+
+fn device() -> DeviceInfo {
+    DeviceInfo {
+        backend: "vulkan".into(),
+        name: "Radeon 780M".into(),
+        software: false,
     }
 }
 
@@ -155,7 +160,7 @@ pub fn black_box() -> TechniqueScored {
             likelihood_interval: [0.221, 0.286],
             ..parts()
         },
-        curve: curve(&[58, 201, 507, 842, 911], "square"),
+        curve: with_queries(curve(&[58, 201, 507, 842, 911], "square")),
         grade: "C".into(),
         grade_reason: "a check raised a warning".into(),
         queries: 3_412_000,
@@ -238,6 +243,26 @@ fn parts() -> ScoreParts {
     }
 }
 
+/// As many samples within 10,000 queries as fall, half of them within 1,000 and none within 100.
+fn with_queries(mut curve: Vec<CurvePoint>) -> Vec<CurvePoint> {
+    for p in &mut curve {
+        let within = |queries, successes: usize| WithinQueries {
+            queries,
+            successes,
+            rate: successes as f64 / p.correct as f64,
+        };
+        p.queries = Some(QueryCurve {
+            within: vec![
+                within(100, 0),
+                within(1_000, p.successes / 2),
+                within(10_000, p.successes),
+            ],
+            median: Some(1_234),
+        });
+    }
+    curve
+}
+
 fn curve(successes: &[usize], attack: &str) -> Vec<CurvePoint> {
     let near = |k: usize, n: usize| {
         let p = k as f64 / n as f64;
@@ -253,6 +278,7 @@ fn curve(successes: &[usize], attack: &str) -> Vec<CurvePoint> {
         rate_interval: near(k, CORRECT),
         robust_accuracy: (CORRECT - k) as f64 / SAMPLES as f64,
         robust_interval: near(CORRECT - k, SAMPLES),
+        queries: None,
         by_attack: vec![AttackShare {
             attack: attack.into(),
             successes: k,

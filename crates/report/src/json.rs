@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_was_not_tested_has_no_score() {
         let mut record = Record::default();
-        record.add(&Event::RunStarted(fixture::started()));
+        record.add(&Event::RunStarted(fixture::started().into()));
         record.add(&Event::TechniqueProgress(fixture::progress()));
         let report = json(&record);
         assert_eq!(report["verdict"], Value::Null);

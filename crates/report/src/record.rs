@@ -63,7 +63,7 @@ impl Record {
                     technique.name.clone_from(&planned.name);
                     technique.attacks.clone_from(&planned.attacks);
                 }
-                self.started = Some(e.clone());
+                self.started = Some(RunStarted::clone(e));
             }
             Event::TechniqueStarted(e) => {
                 let technique = self.technique(&e.technique);

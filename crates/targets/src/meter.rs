@@ -1,5 +1,7 @@
 //! The query meter: an exact account of what a target was asked.
 
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use scoville_kernels::{Array, Device, Loss};
@@ -22,6 +24,21 @@ impl Spent {
             queries: self.queries - earlier.queries,
             gradients: self.gradients - earlier.gradients,
         }
+    }
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, more: Spent) {
+        self.queries += more.queries;
+        self.gradients += more.gradients;
+    }
+}
+
+impl Sum for Spent {
+    fn sum<I: Iterator<Item = Spent>>(all: I) -> Spent {
+        let mut sum = Spent::default();
+        all.for_each(|spent| sum += spent);
+        sum
     }
 }
 

@@ -3,5 +3,6 @@
 
 pub mod corruptions;
 pub mod gradients;
+pub mod labels;
 pub mod nearest;
 pub mod scores;

@@ -1,6 +1,8 @@
 //! Balls of a radius of its own round each sample.
 
-use scoville_kernels::{Array, Ball, Map, Norm, Reduce, Zip, combine, map, reduce_rows, zip};
+use scoville_kernels::{
+    Array, Ball, Map, Norm, Reduce, Zip, combine, map, project_l1, reduce_rows, zip,
+};
 
 use crate::{Error, Search};
 
@@ -10,15 +12,28 @@ pub fn widest(search: &Search<'_>) -> f32 {
     match norm {
         Norm::Linf => hi - lo,
         Norm::L2 => (hi - lo) * (search.x0.cols() as f32).sqrt(),
+        Norm::L1 => (hi - lo) * search.x0.cols() as f32,
+    }
+}
+
+/// The norm in which a gradient is measured, so that a linear function's value over it is the distance to its zero.
+pub fn dual(norm: Norm) -> Reduce {
+    match norm {
+        Norm::Linf => Reduce::L1,
+        Norm::L2 => Reduce::L2,
+        Norm::L1 => Reduce::Linf,
     }
 }
 
 /// Moves each row of `x` the least way into the ball of its `radius` (n x 1) round the clean sample, and into the input
 /// range.
 pub fn into_balls(x: &mut Array, radius: &Array, search: &Search<'_>) -> Result<(), Error> {
+    if search.ball.norm == Norm::L1 {
+        return Ok(project_l1(x, &search.x0, radius, &search.ball)?);
+    }
     about_clean(x, search, |delta| match search.ball.norm {
         Norm::Linf => Ok(zip(delta, Zip::Within, radius)?),
-        Norm::L2 => {
+        _ => {
             let mut scale = scale(delta, radius)?;
             map(&mut scale, Map::Clamp { lo: 0.0, hi: 1.0 })?;
             Ok(zip(delta, Zip::Multiply, &scale)?)

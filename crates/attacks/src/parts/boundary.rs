@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use scoville_kernels::{Array, Map, Norm, Reduce, Zip, keep_lower, map, reduce_rows, select, zip};
+use scoville_kernels::{Array, Map, Norm, Zip, keep_lower, map, reduce_rows, select, zip};
 use scoville_kernels::{Loss, rivals};
 use scoville_targets::{Evaluation, Gradients};
 
+use crate::parts::dual;
 use crate::{Error, Search};
 
 /// The nearest boundary so far of each sample, between its label and a rival class.
@@ -46,13 +47,9 @@ impl Boundary {
 
     /// Takes a boundary where it is nearer: it is as far as the difference of the logits over the dual norm of its gradient.
     pub fn take(&mut self, seen: Evaluation, norm: Norm) -> Result<(), Error> {
-        let dual = match norm {
-            Norm::Linf => Reduce::L1,
-            Norm::L2 => Reduce::L2,
-        };
         let mut distance = seen.loss.copy()?;
         map(&mut distance, Map::Abs)?;
-        let mut slope = reduce_rows(&seen.gradient, dual)?;
+        let mut slope = reduce_rows(&seen.gradient, dual(norm))?;
         // A boundary without a gradient is far, not near.
         let shift = Map::Affine {
             scale: 1.0,

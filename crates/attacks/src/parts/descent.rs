@@ -24,12 +24,7 @@ pub struct Descent {
 
 impl WhiteBox for Descent {
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
-        let restarts = if self.loss.is_targeted() {
-            self.restarts.min(target.classes().saturating_sub(1))
-        } else {
-            self.restarts
-        };
-        for restart in 0..restarts {
+        for restart in 0..restarts(self.loss, self.restarts, target) {
             if search.is_done() {
                 break;
             }
@@ -47,7 +42,7 @@ impl Descent {
         target: &dyn Gradients,
     ) -> Result<(), Error> {
         let mut x = self.start.place(search, restart)?;
-        let mut labels = self.labels(restart, search, target)?;
+        let mut labels = labels(self.loss, restart, search, target)?;
         let mut walk = self.rule.begin(search)?;
         for iteration in 0..self.steps {
             let mut seen = target.gradient(&x, &labels, self.loss)?;
@@ -68,18 +63,27 @@ impl Descent {
         search.offer(&x, &last.predicted)?;
         search.settle()
     }
+}
 
-    /// The labels as the loss takes them.
-    fn labels(
-        &self,
-        restart: usize,
-        search: &Search<'_>,
-        target: &dyn Gradients,
-    ) -> Result<Array<u32>, Error> {
-        Ok(if self.loss.is_targeted() {
-            rivals(&target.scores(&search.x0)?, &search.y, restart)?
-        } else {
-            search.y.copy()?
-        })
+/// How many restarts there are: a targeted loss has no more than other classes.
+pub(crate) fn restarts(loss: Loss, wanted: usize, target: &dyn Gradients) -> usize {
+    if loss.is_targeted() {
+        wanted.min(target.classes().saturating_sub(1))
+    } else {
+        wanted
     }
+}
+
+/// The labels as the loss takes them.
+pub(crate) fn labels(
+    loss: Loss,
+    restart: usize,
+    search: &Search<'_>,
+    target: &dyn Gradients,
+) -> Result<Array<u32>, Error> {
+    Ok(if loss.is_targeted() {
+        rivals(&target.scores(&search.x0)?, &search.y, restart)?
+    } else {
+        search.y.copy()?
+    })
 }

@@ -11,14 +11,17 @@ mod eot;
 mod rule;
 mod schedule;
 mod start;
+mod towards;
 mod transfer;
 
 pub use adam::Adam;
-pub use balls::{into_balls, onto_spheres, widest};
+pub use balls::{dual, into_balls, onto_spheres, widest};
 pub use boundary::{Boundary, likeliest};
 pub use descent::Descent;
+pub(crate) use descent::{labels, restarts};
 pub use eot::Eot;
 pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;
+pub use towards::Towards;
 pub use transfer::Transfer;

@@ -9,11 +9,13 @@ use scoville_kernels::Norm;
 
 use scoville_targets::Gradients;
 
-use crate::parts::Eot;
-use crate::{BlackBox, Error, Problem, Success, WhiteBox, black_box, white_box};
+use crate::parts::{Eot, Towards};
+use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
-/// Norms of attacks that know both balls.
+/// Norms of attacks that know every ball that is convex.
+pub(crate) const CONVEX: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1];
+/// Norms of attacks that know two of them.
 pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
 pub(crate) const LINF: &[Norm] = &[Norm::Linf];
 pub(crate) const L2: &[Norm] = &[Norm::L2];
@@ -28,6 +30,8 @@ pub(crate) const MANUAL: &str = "AML.T0043.003";
 /// What an attack must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// The predicted class.
+    Labels,
     /// Logits or probabilities.
     Scores,
     /// Input gradients.
@@ -37,6 +41,7 @@ pub enum Access {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Access::Labels => "labels",
             Access::Scores => "scores",
             Access::Gradients => "gradients",
         })
@@ -47,6 +52,7 @@ impl fmt::Display for Access {
 pub enum Algorithm {
     WhiteBox(Box<dyn WhiteBox>),
     BlackBox(Box<dyn BlackBox>),
+    LabelsOnly(Box<dyn LabelsOnly>),
 }
 
 /// An attack with its parameters.
@@ -75,7 +81,8 @@ impl Attack {
     pub fn is_minimal(&self) -> bool {
         match &self.algorithm {
             Algorithm::WhiteBox(attack) => attack.is_minimal(),
-            Algorithm::BlackBox(_) => false,
+            Algorithm::BlackBox(attack) => attack.is_minimal(),
+            Algorithm::LabelsOnly(attack) => attack.is_minimal(),
         }
     }
 
@@ -102,14 +109,29 @@ impl Attack {
         target: &dyn Gradients,
         problem: &Problem<'_>,
     ) -> Result<Vec<Success>, Error> {
-        match &self.algorithm {
-            Algorithm::WhiteBox(attack) if self.eot > 1 => {
-                let samples = self.eot;
-                white_box(attack.as_ref(), &Eot { target, samples }, problem)
-            }
-            Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
-            Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
+        let samples = self.eot;
+        match samples {
+            1 => self.aim(target, problem),
+            _ => self.aim(&Eot { target, samples }, problem),
         }
+    }
+
+    /// Runs it towards the problem's goal.
+    fn aim(&self, target: &dyn Gradients, problem: &Problem<'_>) -> Result<Vec<Success>, Error> {
+        let Some(class) = problem.goal else {
+            return driver::run(&self.algorithm, target, problem);
+        };
+        let rest = vec![0; problem.y.len()];
+        let seen_so = Problem {
+            y: &rest,
+            goal: None,
+            ..*problem
+        };
+        let mut found = driver::run(&self.algorithm, &Towards { target, class }, &seen_so)?;
+        found
+            .iter_mut()
+            .for_each(|success| success.predicted = class);
+        Ok(found)
     }
 
     /// The same attack, booked under `technique`.
@@ -350,8 +372,12 @@ mod tests {
         for (i, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..i].iter().all(|other| other.name != row.name));
             let attack = parse(row.name).unwrap();
-            let white = matches!(attack.algorithm, Algorithm::WhiteBox(_));
-            assert_eq!(white, row.access == Access::Gradients, "{}", row.name);
+            let access = match attack.algorithm {
+                Algorithm::WhiteBox(_) => Access::Gradients,
+                Algorithm::BlackBox(_) => Access::Scores,
+                Algorithm::LabelsOnly(_) => Access::Labels,
+            };
+            assert_eq!(access, row.access, "{}", row.name);
             for p in row.parameters {
                 assert!(
                     (p.range.0..=p.range.1).contains(&p.default),

@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise};
-use crate::evasion::{gradients, nearest, scores};
+use crate::evasion::{gradients, labels, nearest, scores};
 
 pub(super) const ROWS: &[Row] = &[
     gradients::fgsm::ROW,
@@ -27,6 +27,17 @@ pub(super) const ROWS: &[Row] = &[
     nearest::ddn::ROW,
     nearest::fmn::ROW,
     scores::square::ROW,
+    scores::simba::PIXELS,
+    scores::simba::COSINES,
+    scores::nes::ROW,
+    scores::spsa::ROW,
+    scores::bandits::ROW,
+    scores::zoo::ROW,
+    labels::hop_skip_jump::ROW,
+    labels::boundary::ROW,
+    labels::sign_opt::ROW,
+    labels::geoda::ROW,
+    labels::rays::ROW,
     noise::GAUSSIAN,
     noise::SHOT,
     noise::IMPULSE,

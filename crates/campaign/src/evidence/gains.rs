@@ -62,7 +62,8 @@ impl Probe<'_> {
         let margin = apgd(Loss::Margin, 50, 1);
         let run = |problem: &Problem<'_>| Ok(white_box(&margin, self.target, problem)?);
         let mut left = self.left_by(standing.clone(), "check margin", eps, run)?;
-        let scores = self.plan.techniques.iter().any(|t| t.needs(Access::Scores));
+        let mut attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
+        let scores = attacks.any(|a| a.row.access == Access::Scores);
         if !scores {
             let square = Square {
                 queries: 300,
@@ -86,6 +87,7 @@ impl Probe<'_> {
         let eps = match self.plan.norm {
             Norm::Linf => 1.0,
             Norm::L2 => (self.cols() as f64).sqrt(),
+            Norm::L1 => self.cols() as f64,
         };
         let all = 0..self.n();
         let mut left: Vec<usize> = all.filter(|&row| broken[row].is_none()).collect();

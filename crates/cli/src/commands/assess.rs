@@ -26,6 +26,7 @@ const LINF_LADDER: [f64; 5] = [
     16.0 / 255.0,
 ];
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
+const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let mut plan = plan(args)?;
@@ -40,18 +41,18 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     plan.batch = loaded.batch;
+    plan.check_classes(loaded.target().classes())
+        .or_fail(Exit::Usage, "--attacks")?;
+    plan.check_shape(loaded.target().sample_shape())
+        .or_fail(Exit::Usage, "--attacks")?;
     let Loaded {
-        target,
+        targets,
         data,
         target_info,
         data_info,
-        device_info,
+        devices,
         ..
     } = loaded;
-    plan.check_classes(target.classes())
-        .or_fail(Exit::Usage, "--attacks")?;
-    plan.check_shape(target.sample_shape())
-        .or_fail(Exit::Usage, "--attacks")?;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -60,11 +61,11 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
             .collect(),
         target: target_info,
         data: data_info,
-        device: device_info,
+        devices,
     };
     let mut sinks = Sinks::new(args.format);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = scoville_campaign::run(&plan, &target, &data, manifest, &stop, &mut emit)
+    let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
         .map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
@@ -86,6 +87,7 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
         ([], _) if corruptions => SEVERITIES.to_vec(),
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),
+        ([], Norm::L1) => L1_LADDER.to_vec(),
         (given, _) => given.to_vec(),
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;

@@ -98,7 +98,7 @@ fn check(device: &Device) -> Result<bool, Failure> {
     Ok(healthy)
 }
 
-/// A random start and a step in both norms, against their CPU twins.
+/// A random start and a step in every norm, against their CPU twins.
 fn kernel(device: &Device) -> Result<f32, Box<dyn std::error::Error>> {
     let walk = |device: &Device, norm| -> Result<Vec<f32>, scoville_kernels::Error> {
         let (rows, cols) = (3, 1000);
@@ -119,7 +119,7 @@ fn kernel(device: &Device) -> Result<f32, Box<dyn std::error::Error>> {
         x.to_vec()
     };
     let mut worst = 0.0f32;
-    for norm in [Norm::Linf, Norm::L2] {
+    for norm in [Norm::Linf, Norm::L2, Norm::L1] {
         worst = worst.max(difference(&walk(device, norm)?, &walk(&Device::Cpu, norm)?));
     }
     Ok(worst)

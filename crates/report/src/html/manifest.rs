@@ -3,7 +3,7 @@
 use super::{Esc, titled};
 use crate::{
     Record,
-    event::{PlannedTechnique, RunFinished, RunStarted},
+    event::{DeviceInfo, PlannedTechnique, RunFinished, RunStarted},
     text::{budget_text, counted, duration, eps_text, shape},
 };
 
@@ -28,11 +28,6 @@ pub(super) fn section(record: &Record) -> String {
 type Entry = (&'static str, String);
 
 fn given(e: &RunStarted) -> Vec<Entry> {
-    let software = if e.device.software {
-        ", a software rasteriser"
-    } else {
-        ""
-    };
     let ladder: Vec<String> = e.plan.eps_ladder.iter().map(|eps| eps_text(*eps)).collect();
     let mut rows = vec![
         (
@@ -67,20 +62,22 @@ fn given(e: &RunStarted) -> Vec<Entry> {
         Esc(&e.data.sha256),
     );
     rows.push(("Data", data));
-    rows.push((
-        "Device",
-        format!(
-            "{}, {}{software}",
-            Esc(&e.device.backend),
-            Esc(&e.device.name)
-        ),
-    ));
+    rows.extend(e.devices.iter().map(|d| ("Device", device(d))));
     rows.push((
         "Budgets",
         format!("{} {}", Esc(&budget_text(&e.plan.norm)), ladder.join(", ")),
     ));
     rows.extend(e.plan.techniques.iter().map(|t| ("Plan", plan(t))));
     rows
+}
+
+fn device(d: &DeviceInfo) -> String {
+    let software = if d.software {
+        ", a software rasteriser"
+    } else {
+        ""
+    };
+    format!("{}, {}{software}", Esc(&d.backend), Esc(&d.name))
 }
 
 fn plan(t: &PlannedTechnique) -> String {

@@ -7,6 +7,7 @@ mod curves;
 mod escape;
 mod evidence;
 mod manifest;
+mod queries;
 mod strips;
 mod techniques;
 mod verdict;
@@ -25,6 +26,7 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
         verdict::section(record),
         techniques::section(record),
         curves::section(record),
+        queries::section(record),
         strips::section(record, strips),
         evidence::section(record),
         evidence::warnings(record),

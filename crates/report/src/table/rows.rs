@@ -60,19 +60,18 @@ fn header(e: &RunStarted) -> Vec<Line> {
         format!("input {}", shape(&e.target.input_shape)),
     ];
     let samples = counted(e.data.samples as u64, "sample");
-    let software = if e.device.software { " (software)" } else { "" };
     let mut lines = vec![
         line("target", target.join(" · ")),
         line(
             "data",
             format!("{} · {samples} · seed {}", e.data.name, e.seed),
         ),
-        line(
-            "device",
-            format!("{} · {}{software}", e.device.backend, e.device.name),
-        ),
-        line("norm", e.plan.norm.clone()),
     ];
+    lines.extend(e.devices.iter().map(|d| {
+        let software = if d.software { " (software)" } else { "" };
+        line("device", format!("{} · {}{software}", d.backend, d.name))
+    }));
+    lines.push(line("norm", e.plan.norm.clone()));
     lines.extend(e.target.notes.iter().map(|note| line("note", note.clone())));
     lines
 }

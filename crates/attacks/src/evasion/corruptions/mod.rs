@@ -13,11 +13,11 @@ pub mod noise;
 mod picture;
 
 use rayon::prelude::*;
-use scoville_kernels::{Array, Loss, head};
-use scoville_targets::Scores;
+use scoville_kernels::Array;
+use scoville_targets::Labels;
 
 use crate::registry::{Access, Algorithm, MANUAL, Row, Values};
-use crate::{BlackBox, Error, Search};
+use crate::{Error, LabelsOnly, Search};
 pub use picture::{Draws, Picture};
 
 /// The severities there are.
@@ -69,23 +69,23 @@ impl Corruption {
         );
         let (mut x, ids) = (search.x0.to_vec()?, search.ids.to_vec()?);
         let rows = x.par_chunks_mut(search.x0.cols()).zip(ids);
+        let (seed, ball, change) = (search.seed, search.ball, self.change);
         rows.for_each(|(row, id)| {
             let mut picture = Picture::new(image, row);
-            (self.change)(&mut picture, level, &mut Draws::new(search.seed, id));
+            change(&mut picture, level, &mut Draws::new(seed, id));
             let values = row.iter_mut().zip(&picture.values);
-            values.for_each(|(to, &from)| *to = from.max(search.ball.lo).min(search.ball.hi));
+            values.for_each(|(to, &from)| *to = from.max(ball.lo).min(ball.hi));
         });
         Ok(x)
     }
 }
 
-impl BlackBox for Corruption {
-    fn run(&self, search: &mut Search<'_>, target: &dyn Scores) -> Result<(), Error> {
+impl LabelsOnly for Corruption {
+    fn run(&self, search: &mut Search<'_>, target: &dyn Labels) -> Result<(), Error> {
         search.heed_stop()?;
         let (n, cols) = (search.x0.rows(), search.x0.cols());
         let x = Array::from_vec(&search.device(), n, cols, self.corrupted(search)?)?;
-        let answer = head(&target.scores(&x)?, &search.y, Loss::Margin)?;
-        search.offer(&x, &answer.predicted)
+        search.offer(&x, &target.labels(&x)?)
     }
 }
 
@@ -93,7 +93,7 @@ const fn row(name: &'static str, paper: &'static str, build: fn(&Values) -> Algo
     Row {
         name,
         technique: MANUAL,
-        access: Access::Scores,
+        access: Access::Labels,
         norms: &[],
         least_classes: 2,
         parameters: &[],
@@ -103,7 +103,7 @@ const fn row(name: &'static str, paper: &'static str, build: fn(&Values) -> Algo
 }
 
 fn corruption(change: Change) -> Algorithm {
-    Algorithm::BlackBox(Box::new(Corruption { change }))
+    Algorithm::LabelsOnly(Box::new(Corruption { change }))
 }
 
 #[cfg(test)]

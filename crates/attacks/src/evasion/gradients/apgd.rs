@@ -2,16 +2,19 @@
 //!
 //! Croce & Hein 2020b, <https://arxiv.org/abs/2003.01690>.
 
-use scoville_kernels::Loss;
+use scoville_kernels::{Loss, Norm};
+use scoville_targets::Gradients;
 
+use super::apgd_l1::ApgdL1;
 use crate::parts::{Descent, Rule, Start};
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
+use crate::registry::{Access, Algorithm, CONVEX, Row, WHITE_BOX, whole};
+use crate::{Error, Search, WhiteBox};
 
 pub const APGD_CE: Row = Row {
     name: "apgd-ce",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: 2,
     parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
     paper: "Croce 2020, arXiv:2003.01690",
@@ -25,7 +28,7 @@ pub const APGD_DLR: Row = Row {
     name: "apgd-dlr",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: Loss::Dlr.least_classes(),
     parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
     paper: "Croce 2020, arXiv:2003.01690",
@@ -39,7 +42,7 @@ pub const APGD_T: Row = Row {
     name: "apgd-t",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: Loss::TargetedDlr.least_classes(),
     parameters: &[whole("steps", 100.0, 1e6), whole("targets", 9.0, 1e4)],
     paper: "Croce 2020, arXiv:2003.01690",
@@ -50,12 +53,44 @@ pub const APGD_T: Row = Row {
 };
 
 /// APGD on `loss` with `steps` iterations and `restarts` random starts on the ball's surface, each towards another class
-/// if the loss is targeted.
-pub fn apgd(loss: Loss, steps: usize, restarts: usize) -> Descent {
-    Descent {
+/// if the loss is targeted. In L1 it is [`ApgdL1`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Apgd {
+    pub loss: Loss,
+    pub steps: usize,
+    pub restarts: usize,
+}
+
+impl WhiteBox for Apgd {
+    fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
+        let Apgd {
+            loss,
+            steps,
+            restarts,
+        } = *self;
+        if search.ball.norm == Norm::L1 {
+            let sparse = ApgdL1 {
+                loss,
+                steps,
+                restarts,
+            };
+            return sparse.run(search, target);
+        }
+        let descent = Descent {
+            loss,
+            start: Start::Surface,
+            rule: Rule::Auto { iterations: steps },
+            steps,
+            restarts,
+        };
+        descent.run(search, target)
+    }
+}
+
+/// [`Apgd`] of these.
+pub fn apgd(loss: Loss, steps: usize, restarts: usize) -> Apgd {
+    Apgd {
         loss,
-        start: Start::Surface,
-        rule: Rule::Auto { iterations: steps },
         steps,
         restarts,
     }

@@ -2,6 +2,7 @@
 
 pub mod acg;
 pub mod apgd;
+pub mod apgd_l1;
 pub mod bim;
 pub mod di_fgsm;
 pub mod fgsm;

@@ -5,13 +5,13 @@
 use scoville_kernels::Loss;
 
 use crate::parts::{Descent, Rule, Start};
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+use crate::registry::{Access, Algorithm, CONVEX, Row, WHITE_BOX, real, whole};
 
 pub const ROW: Row = Row {
     name: "pgd",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: 2,
     parameters: &[
         whole("steps", 40.0, 1e6),

@@ -112,7 +112,7 @@ fn across(boundary: Boundary, search: &Search<'_>) -> Result<Array, Error> {
     map(&mut distance, beyond)?;
     match search.ball.norm {
         Norm::Linf => map(&mut gradient, Map::Sign)?,
-        Norm::L2 => {
+        _ => {
             let mut length = reduce_rows(&gradient, Reduce::L2)?;
             map(&mut length, Map::Reciprocal)?;
             zip(&mut distance, Zip::Multiply, &length)?;

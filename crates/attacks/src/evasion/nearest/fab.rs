@@ -10,14 +10,14 @@ use scoville_kernels::{Array, Ball, Loss, fab_step, head, retreat, within};
 use scoville_targets::Gradients;
 
 use crate::parts::{Boundary, Start, likeliest};
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
+use crate::registry::{Access, Algorithm, CONVEX, Row, WHITE_BOX, whole};
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const FAB: Row = Row {
     name: "fab",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: Loss::TargetedMargin.least_classes(),
     parameters: &[
         whole("steps", 100.0, 1e6),
@@ -38,7 +38,7 @@ pub const FAB_T: Row = Row {
     name: "fab-t",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: Loss::TargetedMargin.least_classes(),
     parameters: &[
         whole("steps", 100.0, 1e6),

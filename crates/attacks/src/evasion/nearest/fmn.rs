@@ -5,12 +5,12 @@
 //! Pintor et al. 2021, <https://arxiv.org/abs/2102.12827>.
 
 use scoville_kernels::{
-    Array, Loss, Map, Norm, Reduce, Zip, claim, combine, distance_rows, head, map, reduce_rows,
-    select, zip,
+    Array, Loss, Map, Reduce, Zip, claim, combine, distance_rows, head, map, reduce_rows, select,
+    zip,
 };
 use scoville_targets::{Evaluation, Gradients};
 
-use crate::parts::{cosine, into_balls, widest};
+use crate::parts::{cosine, dual, into_balls, widest};
 use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox};
 
@@ -121,11 +121,7 @@ impl Radii {
 
 /// How far the margin, taken as linear, is from 0: its size over the dual norm of its gradient.
 fn to_boundary(seen: &Evaluation, search: &Search<'_>) -> Result<Array, Error> {
-    let dual = match search.ball.norm {
-        Norm::Linf => Reduce::L1,
-        Norm::L2 => Reduce::L2,
-    };
-    let mut far = reduce_rows(&seen.gradient, dual)?;
+    let mut far = reduce_rows(&seen.gradient, dual(search.ball.norm))?;
     map(&mut far, Map::Reciprocal)?;
     zip(&mut far, Zip::Multiply, &seen.loss)?;
     map(&mut far, Map::Abs)?;

@@ -4,19 +4,21 @@
 //! Andriushchenko et al. 2020, <https://arxiv.org/abs/1912.00049>.
 
 use scoville_kernels::{
-    Array, Image, Loss, Norm, head, keep_lower, select, square_l2_propose, square_l2_start,
+    Array, Image, Norm, keep_lower, select, square_l2_propose, square_l2_start,
     square_linf_propose, square_linf_start,
 };
 use scoville_targets::Scores;
 
-use crate::registry::{Access, Algorithm, BLACK_BOX, BOTH, Row, real, whole};
-use crate::{BlackBox, Error, Search, search::gather_in_place};
+use crate::registry::{Access, Algorithm, BLACK_BOX, CONVEX, Row, real, whole};
+use crate::{BlackBox, Error, Search};
+
+use super::{ask, compact};
 
 pub const ROW: Row = Row {
     name: "square",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: BOTH,
+    norms: CONVEX,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),
@@ -50,12 +52,8 @@ impl BlackBox for Square {
         let mut best = first(search)?;
         let mut margin = ask(&best, search, target)?;
         for query in 1..self.queries {
-            if let Some(rows) = search.compact()? {
-                if search.is_done() {
-                    return Ok(());
-                }
-                gather_in_place(&mut best, &rows)?;
-                gather_in_place(&mut margin, &rows)?;
+            if compact(search, &mut [&mut best, &mut margin])? {
+                return Ok(());
             }
             let side = self.side(query, search);
             let candidate = propose(&best, side, query, search)?;
@@ -81,7 +79,7 @@ impl Square {
         let side = (side.round() as u32).max(1);
         match search.ball.norm {
             Norm::Linf => side,
-            Norm::L2 => side.max(3) | 1,
+            _ => side.max(3) | 1,
         }
     }
 }
@@ -104,7 +102,7 @@ fn first(search: &Search<'_>) -> Result<Array, Error> {
     } = search;
     Ok(match ball.norm {
         Norm::Linf => square_linf_start(x0, ids, *image, *seed, ball)?,
-        Norm::L2 => square_l2_start(x0, ids, *image, *seed, ball)?,
+        _ => square_l2_start(x0, ids, *image, *seed, ball)?,
     })
 }
 
@@ -120,15 +118,8 @@ fn propose(best: &Array, side: u32, query: usize, search: &Search<'_>) -> Result
     let query = query as u32;
     Ok(match ball.norm {
         Norm::Linf => square_linf_propose(best, x0, ids, *image, side, *seed, query, ball)?,
-        Norm::L2 => square_l2_propose(best, x0, ids, *image, side, *seed, query, ball)?,
+        _ => square_l2_propose(best, x0, ids, *image, side, *seed, query, ball)?,
     })
-}
-
-/// Queries the target at `x`, offers it, and returns the margins.
-fn ask(x: &Array, search: &mut Search<'_>, target: &dyn Scores) -> Result<Array, Error> {
-    let answer = head(&target.scores(x)?, &search.y, Loss::Margin)?;
-    search.offer(x, &answer.predicted)?;
-    Ok(answer.margin)
 }
 
 #[cfg(test)]

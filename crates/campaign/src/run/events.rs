@@ -1,0 +1,77 @@
+//! What a run says while it goes on.
+
+use scoville_atlas::evidence::Finding;
+use scoville_report::event::{
+    Event, FORMAT, PlannedTechnique, RunStarted, TechniqueProgress, TechniqueStarted, Warning,
+};
+
+use super::{Manifest, Run};
+use crate::Error;
+use crate::tally::Tally;
+
+impl Run<'_, '_> {
+    pub(super) fn announce(&mut self, manifest: Manifest) -> Result<(), Error> {
+        let plan = self.plan.info();
+        let started = plan.techniques.clone();
+        let device = manifest.devices.first().cloned().ok_or(Error::NoDevice)?;
+        let event = RunStarted {
+            format: FORMAT,
+            version: manifest.version,
+            seed: self.plan.seed,
+            command: manifest.command,
+            target: manifest.target,
+            data: manifest.data,
+            device,
+            devices: manifest.devices,
+            plan,
+        };
+        (self.emit)(&Event::RunStarted(event.into()))?;
+        for PlannedTechnique { id, name, attacks } in started {
+            let event = TechniqueStarted {
+                technique: id,
+                name,
+                attacks,
+            };
+            (self.emit)(&Event::TechniqueStarted(event))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn progress(
+        &mut self,
+        technique: &str,
+        attack: &str,
+        at: usize,
+        tally: &Tally,
+    ) -> Result<(), Error> {
+        let rung = &tally.rungs[at];
+        let score = tally.score_so_far(self.plan);
+        let progress = TechniqueProgress {
+            technique: technique.into(),
+            attack: attack.into(),
+            norm: self.plan.measure(),
+            eps: rung.eps,
+            done: rung.done,
+            of: self.data.len(),
+            correct: rung.correct,
+            successes: rung.successes,
+            rate: rung.rate(),
+            interval: rung.anytime(),
+            score: score.as_ref().map(|s| s.value),
+            score_interval: score.as_ref().map(|s| s.interval),
+            queries: tally.spent.queries,
+            gradients: tally.spent.gradients,
+            seconds: tally.seconds,
+        };
+        Ok((self.emit)(&Event::TechniqueProgress(progress))?)
+    }
+
+    pub(super) fn warn(&mut self, finding: &Finding) -> Result<(), Error> {
+        Ok((self.emit)(&Event::Warning(Warning {
+            code: finding.check.code().into(),
+            what: finding.detail.clone(),
+            advice: finding.check.advice().into(),
+            technique: None,
+        }))?)
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::{
-    Access, Algorithm, Problem, Success, driver, labels_only, parse, projection, rows,
+    Access, Algorithm, Goal, Problem, Success, driver, labels_only, parse, projection, rows,
 };
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Norm};
@@ -33,7 +33,7 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         eps,
         bounds: (0.0, 1.0),
         seed: 1,
-        goal: None,
+        goal: Goal::Any,
         stop: &stop,
     };
     let found = launch(attack, &target, &problem)?;
@@ -93,8 +93,8 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
                 Norm::L2 => 4.0,
                 Norm::L1 => 60.0,
             };
-            // One step, or one pixel at a time, goes less far.
             let most = match row.name {
+                // One step, or one pixel at a time, goes less far.
                 "fgsm" | "simba" => SAMPLES / 2,
                 // It learns from 16 samples here.
                 "universal" => SAMPLES / 8,
@@ -211,7 +211,7 @@ fn a_sample_fares_alone_as_in_a_batch() {
                 eps,
                 bounds: (0.0, 1.0),
                 seed: 1,
-                goal: None,
+                goal: Goal::Any,
                 stop: &stop,
             };
             let found = launch(attack, &target, &problem);
@@ -268,7 +268,7 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             eps: if norm == Norm::Linf { 1.0 } else { 28.0 },
             bounds: (0.0, 1.0),
             seed: 1,
-            goal: None,
+            goal: Goal::Any,
             stop: &AtomicBool::new(false),
         };
         // The distance falls with the queries.
@@ -310,5 +310,47 @@ fn a_stop_ends_an_attack_at_once() {
     for attack in ["pgd:steps=1000000", "square:queries=1000000"] {
         let stopped = run(attack, Norm::Linf, 1e-6, true);
         assert!(matches!(stopped, Err(scoville_attacks::Error::Interrupted)));
+    }
+}
+
+/// Any attack can aim at a class: what it finds is that class, and more fall where any class will do.
+#[test]
+fn attacks_reach_the_class_that_they_aim_at() {
+    let target = target(&Device::Cpu);
+    let (x, y) = correct_samples(&target);
+    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+    let aim = |attack: &str, goal| {
+        let problem = Problem {
+            ids: &ids,
+            x: &x,
+            y: &y,
+            norm: Norm::Linf,
+            eps: 0.12,
+            bounds: (0.0, 1.0),
+            seed: 1,
+            goal,
+            stop: &AtomicBool::new(false),
+        };
+        let found = launch(attack, &target, &problem).unwrap();
+        check(&found, &x, &y, Norm::Linf, 0.12, &target);
+        found
+    };
+    for attack in [
+        "pgd:steps=20",
+        "apgd-t:steps=20",
+        "deepfool",
+        "square:queries=300",
+        "hop-skip-jump:queries=300",
+    ] {
+        let one = aim(attack, Goal::Class(3));
+        assert!(!one.is_empty(), "{attack}");
+        assert!(one.iter().all(|s| s.predicted == 3 && y[s.row] != 3));
+        let [any, second, least, every] = [Goal::Any, Goal::Second, Goal::LeastLikely, Goal::Every]
+            .map(|goal| aim(attack, goal).len());
+        assert!(
+            least <= second && second <= every && every <= any + 1,
+            "{attack}: {any} {second} {least} {every}"
+        );
+        assert!(second > 0, "{attack}");
     }
 }

@@ -9,7 +9,7 @@ use scoville_attacks::evasion::{
     nearest::fab::{Fab, Rivals},
     scores::square::Square,
 };
-use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, parse, white_box};
+use scoville_attacks::{BlackBox, Goal, Problem, WhiteBox, black_box, parse, white_box};
 use scoville_campaign::{Manifest, Plan};
 use scoville_data::Dataset;
 use scoville_data::glyphs::{Split, generate};
@@ -60,7 +60,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         eps,
         bounds: (0.0, 1.0),
         seed: 5,
-        goal: None,
+        goal: Goal::Any,
         stop: &stop,
     };
     let target = target(device);

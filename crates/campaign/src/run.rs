@@ -118,6 +118,8 @@ struct Run<'a, 'e> {
     stop: &'a AtomicBool,
     emit: &'a mut Emit<'e>,
     started: Instant,
+    /// Samples that are to be attacked.
+    of: usize,
     /// One a technique of the plan.
     tallies: Vec<Tally>,
     /// AML.T0015: the worst of all of them.
@@ -147,8 +149,13 @@ impl<'a, 'e> Run<'a, 'e> {
             stop,
             emit,
             started: Instant::now(),
-            tallies: plan.techniques.iter().map(|_| Tally::new(plan)).collect(),
-            union: Tally::new(plan),
+            of: data.len(),
+            tallies: plan
+                .techniques
+                .iter()
+                .map(|t| Tally::new(plan, t.attacks.len()))
+                .collect(),
+            union: Tally::new(plan, 0),
             clean: Clean::new(classes),
             findings: Vec::new(),
             probe: Samples::default(),
@@ -160,7 +167,9 @@ impl<'a, 'e> Run<'a, 'e> {
     /// All rounds, until the data, the reader's patience or the asked-for width is reached.
     fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
-        let order = shuffled(self.data.len(), self.plan.seed);
+        let mut order = shuffled(self.data.len(), self.plan.seed);
+        order.retain(|&id| self.plan.goal.concerns(self.data.y[id as usize]));
+        self.of = order.len();
         let mut left = order.as_slice();
         while !left.is_empty() {
             let size = self.workers.round(order.len() - left.len()).min(left.len());
@@ -193,7 +202,7 @@ impl<'a, 'e> Run<'a, 'e> {
     /// cost stays on the meter.
     fn forget_round(&mut self, (tallies, clean): (Vec<Tally>, Clean)) {
         for (tally, before) in self.tallies.iter_mut().zip(tallies) {
-            tally.rungs = before.rungs;
+            tally.forget_since(before);
         }
         self.clean = clean;
     }

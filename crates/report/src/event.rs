@@ -19,6 +19,8 @@ pub enum Event {
     TechniqueStarted(TechniqueStarted),
     #[serde(rename = "technique.progress")]
     TechniqueProgress(TechniqueProgress),
+    #[serde(rename = "samples.judged")]
+    SamplesJudged(SamplesJudged),
     #[serde(rename = "technique.scored")]
     TechniqueScored(TechniqueScored),
     #[serde(rename = "warning")]
@@ -95,6 +97,8 @@ pub struct PlanInfo {
     pub eps_ladder: Vec<f64>,
     /// Samples a batch.
     pub batch: usize,
+    /// What a sample must be taken for: `any class but the label`, `class 3`, ...
+    pub goal: String,
     /// Who can reach the model, when declared.
     pub exposure: Option<String>,
     /// What is at stake, when declared.
@@ -148,6 +152,36 @@ pub struct TechniqueProgress {
     pub seconds: f64,
 }
 
+/// What became of the samples of one round: columns of equal length, one entry a sample. Sent once a round; a round that
+/// an interrupt cut short is not counted and not sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct SamplesJudged {
+    /// Rows of the data, from 0, in the order in which they were taken.
+    pub sample: Vec<u32>,
+    pub label: Vec<u32>,
+    /// The class before any attack; null where the output was not finite.
+    pub predicted: Vec<Option<u32>>,
+    /// The first eps of `plan.eps_ladder` at which an attack broke it, as its place there, from 0; null where none did, or
+    /// where it was wrong before.
+    pub rung: Vec<Option<u16>>,
+    /// The attack that did, as its place among the attacks of `plan.techniques`, one technique after the other, from 0.
+    pub attack: Vec<Option<u16>>,
+    /// How far the adversarial sample is from the clean one, in the norm of the plan.
+    pub distance: Vec<Option<f32>>,
+}
+
+impl SamplesJudged {
+    /// Puts those of another round after these.
+    pub fn append(&mut self, more: &SamplesJudged) {
+        self.sample.extend(&more.sample);
+        self.label.extend(&more.label);
+        self.predicted.extend(&more.predicted);
+        self.rung.extend(&more.rung);
+        self.attack.extend(&more.attack);
+        self.distance.extend(&more.distance);
+    }
+}
+
 /// A technique's verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TechniqueScored {
@@ -169,6 +203,8 @@ pub struct TechniqueScored {
     /// Why this grade, in one clause: "white-box and black-box attacks ran, all checks passed".
     pub grade_reason: String,
     pub checks: Vec<EvidenceCheck>,
+    /// What each attack took and yielded; empty for a technique that is the union of others.
+    pub budgets: Vec<AttackBudget>,
     pub queries: u64,
     pub gradients: u64,
     pub seconds: f64,
@@ -224,6 +260,22 @@ pub struct WithinQueries {
 pub struct AttackShare {
     pub attack: String,
     pub successes: usize,
+}
+
+/// What one attack took and yielded over the whole ladder.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AttackBudget {
+    /// With its parameters, as in the plan.
+    pub attack: String,
+    /// Samples that it was tried on, each at one eps or more.
+    pub samples: usize,
+    /// Of those, the samples whose first break is its own.
+    pub broken: usize,
+    pub queries: u64,
+    pub gradients: u64,
+    /// Batches that went to the model: `(queries + gradients) / calls` is their mean size.
+    pub calls: u64,
+    pub seconds: f64,
 }
 
 /// One reliability check of the evidence.

@@ -35,6 +35,7 @@ pub fn events() -> Vec<Event> {
         }
         events.push(Event::TechniqueScored(scored));
     }
+    events.push(Event::SamplesJudged(judged()));
     events.push(Event::Warning(warning(
         "the model's output is probabilities, not logits",
     )));
@@ -98,6 +99,7 @@ pub fn started() -> RunStarted {
             impact: None,
             norm: "linf".into(),
             eps_ladder: LADDER.to_vec(),
+            goal: "any class but the label".into(),
             techniques: vec![
                 planned(white_box(), "apgd-ce (100 steps, 5 restarts)"),
                 planned(black_box(), "square (1000 queries)"),
@@ -178,9 +180,22 @@ pub fn evasion() -> TechniqueScored {
     TechniqueScored {
         technique: "AML.T0015".into(),
         name: "Evade AI Model".into(),
+        budgets: Vec::new(),
         queries: 3_561_000,
         gradients: 912_000,
         ..white_box()
+    }
+}
+
+/// One sample that had no finite answer, one that fell at once, one that fell late.
+pub fn judged() -> SamplesJudged {
+    SamplesJudged {
+        sample: vec![17, 4, 900],
+        label: vec![3, 1, 0],
+        predicted: vec![None, Some(1), Some(0)],
+        rung: vec![None, Some(0), Some(4)],
+        attack: vec![None, Some(0), Some(1)],
+        distance: vec![None, Some(0.0039), Some(0.0625)],
     }
 }
 
@@ -228,6 +243,15 @@ fn scored() -> TechniqueScored {
             ),
             check("unbounded-eps-fails", Outcome::NotRun, "no budget for it"),
         ],
+        budgets: vec![AttackBudget {
+            attack: "apgd-ce (100 steps, 5 restarts)".into(),
+            samples: CORRECT,
+            broken: 904,
+            queries: 149_000,
+            gradients: 912_000,
+            calls: 9_000,
+            seconds: 41.3,
+        }],
         queries: 149_000,
         gradients: 912_000,
         seconds: 41.3,

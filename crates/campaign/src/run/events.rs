@@ -1,13 +1,15 @@
 //! What a run says while it goes on.
 
 use scoville_atlas::evidence::Finding;
+use scoville_kernels::INVALID;
 use scoville_report::event::{
-    Event, FORMAT, PlannedTechnique, RunStarted, TechniqueProgress, TechniqueStarted, Warning,
+    Event, FORMAT, PlannedTechnique, RunStarted, SamplesJudged, TechniqueProgress,
+    TechniqueStarted, Warning,
 };
 
 use super::{Manifest, Run};
 use crate::Error;
-use crate::tally::Tally;
+use crate::tally::{Broken, Tally};
 
 impl Run<'_, '_> {
     pub(super) fn announce(&mut self, manifest: Manifest) -> Result<(), Error> {
@@ -52,7 +54,7 @@ impl Run<'_, '_> {
             norm: self.plan.measure(),
             eps: rung.eps,
             done: rung.done,
-            of: self.data.len(),
+            of: self.of,
             correct: rung.correct,
             successes: rung.successes,
             rate: rung.rate(),
@@ -64,6 +66,29 @@ impl Run<'_, '_> {
             seconds: tally.seconds,
         };
         Ok((self.emit)(&Event::TechniqueProgress(progress))?)
+    }
+
+    /// The verdict on each of `rows`: what the target said before, and how it was broken if it was right.
+    pub(super) fn judged(
+        &mut self,
+        rows: &[usize],
+        answers: &[u32],
+        worst: &[Option<Broken>],
+    ) -> Result<(), Error> {
+        let mut event = SamplesJudged::default();
+        let mut worst = worst.iter();
+        for (&row, &answer) in rows.iter().zip(answers) {
+            let label = self.data.y[row];
+            let right = answer == label;
+            let broken = right.then(|| worst.next()?.as_ref()).flatten();
+            event.sample.push(row as u32);
+            event.label.push(label);
+            event.predicted.push((answer != INVALID).then_some(answer));
+            event.rung.push(broken.map(|b| b.rung as u16));
+            event.attack.push(broken.map(|b| b.number as u16));
+            event.distance.push(broken.map(|b| b.distance as f32));
+        }
+        Ok((self.emit)(&Event::SamplesJudged(event))?)
     }
 
     pub(super) fn warn(&mut self, finding: &Finding) -> Result<(), Error> {

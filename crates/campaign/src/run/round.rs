@@ -18,7 +18,7 @@ use crate::{EVASION, Error};
 
 impl Run<'_, '_> {
     pub(super) fn round(&mut self, rows: &[usize]) -> Result<(), Error> {
-        let samples = self.correct(rows)?;
+        let (samples, answers) = self.correct(rows)?;
         let mut worst: Vec<Option<Broken>> = vec![None; samples.len()];
         let mut white_box: Vec<Option<usize>> = vec![None; samples.len()];
         for t in 0..self.tallies.len() {
@@ -34,6 +34,7 @@ impl Run<'_, '_> {
             }
         }
         self.unite(rows.len(), &worst)?;
+        self.judged(rows, &answers, &worst)?;
         let wanted = PROBE
             .min(self.workers.room())
             .saturating_sub(self.probe.len());
@@ -43,8 +44,8 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Asks about the clean samples and keeps the correct ones.
-    fn correct(&mut self, rows: &[usize]) -> Result<Samples, Error> {
+    /// Asks about the clean samples: the correct ones, and all answers.
+    fn correct(&mut self, rows: &[usize]) -> Result<(Samples, Vec<u32>), Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(scoville_attacks::Error::Interrupted.into());
         }
@@ -62,18 +63,19 @@ impl Run<'_, '_> {
             keep_rows(&mut x, cols, right);
             Ok((answers, x))
         })?;
-        let mut samples = Samples::default();
-        for (range, (answers, mut x)) in asked {
+        let (mut samples, mut all) = (Samples::default(), Vec::new());
+        for (_, (mut answers, mut x)) in asked {
             samples.x.append(&mut x);
-            for (&row, answer) in rows[range].iter().zip(answers) {
-                let label = data.y[row];
-                if self.clean.note(label, answer) {
-                    samples.ids.push(row as u32);
-                    samples.y.push(label);
-                }
+            all.append(&mut answers);
+        }
+        for (&row, &answer) in rows.iter().zip(&all) {
+            let label = data.y[row];
+            if self.clean.note(label, answer) {
+                samples.ids.push(row as u32);
+                samples.y.push(label);
             }
         }
-        Ok(samples)
+        Ok((samples, all))
     }
 
     /// One technique on one round of `size` samples, up the ladder: what a small eps broke stays broken at every larger
@@ -93,10 +95,14 @@ impl Run<'_, '_> {
                 if attack.is_minimal() && at > 0 {
                     continue;
                 }
+                let black_box = attack.row.access < Access::Gradients;
+                let top = plan.rung_of(attack, at);
                 let open: Vec<usize> = (0..broken.len())
                     .filter(|&i| rung(&broken[i]) > at)
                     .collect();
-                let black_box = attack.row.access < Access::Gradients;
+                if at == 0 {
+                    self.tallies[t].efforts[a].samples += open.len();
+                }
                 for success in self.attack(t, a, at, samples, &open)? {
                     let reached = match attack.is_minimal() {
                         true => plan.reach(success.distance),
@@ -107,7 +113,9 @@ impl Run<'_, '_> {
                         *place = Some(Broken {
                             rung: reached,
                             attack: attack.row.name,
-                            queries: black_box.then_some((success.asked, plan.rung_of(attack, at))),
+                            number: plan.first_attack(t) + a,
+                            distance: success.distance,
+                            queries: black_box.then_some((success.asked, top)),
                         });
                     }
                 }
@@ -115,6 +123,9 @@ impl Run<'_, '_> {
             self.tallies[t].book(at, size, &broken);
             let attack = technique.attacks.last().map_or("", |a| a.row.name);
             self.progress(technique.id, attack, at, &self.tallies[t].clone())?;
+        }
+        for broken in broken.iter().flatten() {
+            self.tallies[t].efforts[broken.number - plan.first_attack(t)].broken += 1;
         }
         Ok(broken)
     }
@@ -142,13 +153,13 @@ impl Run<'_, '_> {
                 eps,
                 bounds: (0.0, 1.0),
                 seed: attack_seed(plan.seed, attack.row.name, eps),
-                goal: None,
+                goal: plan.goal,
                 stop,
             };
             Ok(attack.run(target, &problem)?)
         });
         let spent = self.workers.spent().since(spent);
-        self.tallies[t].spend(spent, since.elapsed().as_secs_f64());
+        self.tallies[t].spend(a, spent, since.elapsed().as_secs_f64());
         let mut successes = Vec::new();
         for (range, found) in found? {
             for mut success in found {

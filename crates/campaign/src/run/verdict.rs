@@ -2,16 +2,16 @@
 
 use scoville_atlas::evidence::{self, Check, Conduct, Finding};
 use scoville_atlas::score::{Band, Score};
-use scoville_attacks::Access;
+use scoville_attacks::{Access, Attack};
 use scoville_report::event::{
-    Accuracy, Event, EvidenceCheck, Headline, Outcome, RunFinished, ScoreParts, TechniqueScored,
-    Totals,
+    Accuracy, AttackBudget, Event, EvidenceCheck, Headline, Outcome, RunFinished, ScoreParts,
+    TechniqueScored, Totals,
 };
 use scoville_report::{score_interval, score_text};
 
 use super::{Ended, Finished, Run, is_warning};
 use crate::evidence::{finding, not_run};
-use crate::tally::{Size, Tally};
+use crate::tally::{Effort, Size, Tally};
 use crate::{EVASION, Error, FailOn, Plan, TechniquePlan};
 
 /// Exit codes that a run decides; the others are the command line's.
@@ -177,6 +177,7 @@ impl Run<'_, '_> {
             grade: grade.to_string(),
             grade_reason: reason,
             checks: self.findings.iter().map(check).collect(),
+            budgets: budgets(technique, tally),
             queries: tally.spent.queries,
             gradients: tally.spent.gradients,
             seconds: tally.seconds,
@@ -202,6 +203,20 @@ impl Run<'_, '_> {
         };
         scored.iter().filter_map(breach).collect()
     }
+}
+
+fn budgets(technique: &TechniquePlan, tally: &Tally) -> Vec<AttackBudget> {
+    let attacks = technique.attacks.iter().zip(&tally.efforts);
+    let budget = |(attack, effort): (&Attack, &Effort)| AttackBudget {
+        attack: attack.to_string(),
+        samples: effort.samples,
+        broken: effort.broken,
+        queries: effort.spent.queries,
+        gradients: effort.spent.gradients,
+        calls: effort.spent.calls,
+        seconds: effort.seconds,
+    };
+    attacks.map(budget).collect()
 }
 
 fn check(finding: &Finding) -> EvidenceCheck {

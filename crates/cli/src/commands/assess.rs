@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::parse_all;
+use scoville_attacks::{Goal, parse_all};
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
-use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, json};
+use scoville_report::{
+    Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
+};
 use scoville_targets::Labels;
 
-use crate::args::{AssessArgs, Format};
+use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, check_classifier, check_labels, load};
 use crate::output::Output;
@@ -41,6 +43,8 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     plan.batch = loaded.batch;
+    plan.check_goal(loaded.target().classes())
+        .or_fail(Exit::Usage, "--target-class")?;
     plan.check_classes(loaded.target().classes())
         .or_fail(Exit::Usage, "--attacks")?;
     plan.check_shape(loaded.target().sample_shape())
@@ -63,7 +67,11 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         data: data_info,
         devices,
     };
-    let mut sinks = Sinks::new(args.format);
+    let record = match args.report_json {
+        Some(_) => Record::with_samples(),
+        None => Record::default(),
+    };
+    let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
     let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
         .map_err(failure)?;
@@ -92,12 +100,23 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;
     plan.seed = args.seed;
+    plan.goal = goal(args);
     plan.until_width = args.until_width;
     plan.exposure = args.exposure;
     plan.impact = args.impact;
     plan.fail_on.clone_from(&args.fail_on);
     plan.check().or_fail(Exit::Usage, "")?;
     Ok(plan)
+}
+
+fn goal(args: &AssessArgs) -> Goal {
+    match (args.target_class, args.targets) {
+        (Some(class), _) => Goal::Class(class),
+        (None, Some(Targets::Second)) => Goal::Second,
+        (None, Some(Targets::LeastLikely)) => Goal::LeastLikely,
+        (None, Some(Targets::All)) => Goal::Every,
+        (None, None) => Goal::Any,
+    }
 }
 
 /// The first Ctrl-C asks the run to end with what it has; a second one ends the process.
@@ -121,7 +140,7 @@ struct Sinks {
 }
 
 impl Sinks {
-    fn new(format: Option<Format>) -> Self {
+    fn new(format: Option<Format>, record: Record) -> Self {
         let style = stdout_style();
         let table = match format {
             Some(format) => format == Format::Table,
@@ -138,7 +157,7 @@ impl Sinks {
         Self {
             stdout,
             progress: (!live).then(|| progress(stderr_style())),
-            record: Record::default(),
+            record,
         }
     }
 
@@ -191,7 +210,9 @@ impl Reports {
 
     fn write(self, record: &Record, strips: &[SampleStrip]) -> Result<(), Failure> {
         if let Some(mut file) = self.json {
-            file.write(format!("{:#}\n", json(record)).as_bytes())?;
+            let mut report = Vec::new();
+            write_json(record, &mut report).or_fail(Exit::Internal, "--report-json")?;
+            file.write(&report)?;
             file.finish()?;
         }
         if let Some(mut file) = self.html {

@@ -3,6 +3,7 @@
 //! No scripts and no fetches; a content security policy says so to the browser. All text from outside goes through
 //! [`Esc`].
 
+mod attacks;
 mod curves;
 mod escape;
 mod evidence;
@@ -25,6 +26,7 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
     let sections = [
         verdict::section(record),
         techniques::section(record),
+        attacks::section(record),
         curves::section(record),
         queries::section(record),
         strips::section(record, strips),

@@ -76,6 +76,7 @@ fn the_page_opens_with_the_verdict() {
         .collect();
     let order = [
         "Techniques",
+        "Attacks",
         "Security curves",
         "Queries to success",
         "Samples",

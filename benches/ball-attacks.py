@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Robust accuracy under ACG, DI-FGSM and universal perturbations in Linf: Scoville beside ART, torchattacks and, for the universal
-perturbation, a PyTorch loop over the same halves of the images (the mean of five random splits).
+perturbation, a PyTorch loop over the same halves of the images (the mean of --splits random ones).
 
     VENV/bin/python benches/ball-attacks.py SCOVILLE MODEL.onnx DATA.bin --mean a,b,c --std a,b,c [--n 100] [--eps 2/255,8/255]
 """
@@ -61,6 +61,7 @@ def main():
     p.add_argument("scoville"), p.add_argument("model"), p.add_argument("data")
     p.add_argument("--mean", default="0"), p.add_argument("--std", default="1")
     p.add_argument("--n", type=int, default=100), p.add_argument("--eps", default="2/255,8/255")
+    p.add_argument("--splits", type=int, default=5), p.add_argument("--only", default="")
     a = p.parse_args()
     model, x, y = minimal.peer_model(a)
     left = lambda adversarial: int((model(adversarial).argmax(1) == y).sum())
@@ -71,9 +72,11 @@ def main():
             ("ACG, ART's on cross-entropy", "acg", lambda: left(acg(model, x, y, eps, "cross_entropy"))),
             ("ACG, ART's on DLR", "acg", lambda: left(acg(model, x, y, eps, "difference_logits_ratio"))),
             ("DI-FGSM", "di-fgsm", lambda: left(di(model, x, y, eps))),
-            ("universal", "universal", lambda: np.mean([left(universal(model, x, y, eps)) for _ in range(5)])),
+            ("universal", "universal", lambda: np.mean([left(universal(model, x, y, eps)) for _ in range(a.splits)])),
         ]:
-            mean = np.mean([ours(a, mine, text, seed) for seed in range(5 if name == "universal" else 1)])
+            if a.only and a.only not in name:
+                continue
+            mean = np.mean([ours(a, mine, text, seed) for seed in range(a.splits if name == "universal" else 1)])
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 peer = theirs()
             print(f"{text} {name}: robust, Scoville {mean:g}, peer {peer:g}", flush=True)

@@ -73,6 +73,10 @@ fn none_deceives(attacks: &str) -> BTreeSet<String> {
     let mut warned = BTreeSet::new();
     for defence in DEFENCES {
         let verdict = assess(&scratch, attacks, defence.build);
+        println!(
+            "{}: {:.1} {} {:?}",
+            defence.name, verdict.score, verdict.grade, verdict.warned
+        );
         let broken = verdict.grade == "B" && verdict.score >= BROKEN * undefended.score;
         let doubted = matches!(verdict.grade.as_str(), "C" | "D");
         assert!(

@@ -1,7 +1,7 @@
 //! Checks of what the target answers, on the probe and a little beside it.
 
 use scoville_atlas::evidence::{Check, Finding};
-use scoville_kernels::{Array, Ball, Loss, start, step};
+use scoville_kernels::{Array, Ball, Loss, combine, start, step};
 
 use super::{Probe, finding};
 use crate::Error;
@@ -63,7 +63,7 @@ impl Probe<'_> {
         Ok(self.margins(&self.scores_at(x)?))
     }
 
-    /// A random point within `eps` of each sample, in the same direction whatever `eps`.
+    /// A random point within `eps` of each sample.
     fn noisy(&self, eps: f64) -> Result<Array, Error> {
         let device = self.target.device();
         let ids = Array::from_vec(device, self.n(), 1, self.ids.clone())?;
@@ -122,12 +122,14 @@ impl Probe<'_> {
         finding(Check::SoftmaxOutputs, probabilities == self.n(), detail)
     }
 
-    /// Noise of a quarter of the smallest budget must move the scores, and not far less than in proportion to the whole:
+    /// A quarter of noise of the smallest budget must move the scores, and not far less than in proportion to all of it:
     /// where scores go by steps, an attack on them sees nothing between two of them.
     fn flat_scores(&self, clean: &[f32]) -> Result<Finding, Error> {
         let eps = self.smallest();
         let before = self.margins(clean);
-        let (quarter, whole) = (self.noisy(0.25 * eps)?, self.noisy(eps)?);
+        let whole = self.noisy(eps)?;
+        let mut quarter = self.clean()?;
+        combine(&mut quarter, 0.75, &whole, 0.25)?;
         let (quarter, whole) = (self.margins_at(&quarter)?, self.margins_at(&whole)?);
         let moves = before.iter().zip(quarter.iter().zip(&whole));
         let flat = moves
@@ -137,8 +139,8 @@ impl Probe<'_> {
             })
             .count();
         let detail = format!(
-            "noise of eps {:.4} hardly moves the scores on {flat} of {} samples",
-            0.25 * eps,
+            "a quarter of noise of eps {:.4} hardly moves the scores on {flat} of {} samples",
+            eps,
             self.n()
         );
         let warned = self.more_than_tolerated(flat);

@@ -13,11 +13,11 @@ pub mod noise;
 mod picture;
 
 use rayon::prelude::*;
-use scoville_kernels::{Array, Loss, head};
-use scoville_targets::Scores;
+use scoville_kernels::Array;
+use scoville_targets::Labels;
 
 use crate::registry::{Access, Algorithm, MANUAL, Row, Values};
-use crate::{BlackBox, Error, Search};
+use crate::{Error, LabelsOnly, Search};
 pub use picture::{Draws, Picture};
 
 /// The severities there are.
@@ -80,13 +80,12 @@ impl Corruption {
     }
 }
 
-impl BlackBox for Corruption {
-    fn run(&self, search: &mut Search<'_>, target: &dyn Scores) -> Result<(), Error> {
+impl LabelsOnly for Corruption {
+    fn run(&self, search: &mut Search<'_>, target: &dyn Labels) -> Result<(), Error> {
         search.heed_stop()?;
         let (n, cols) = (search.x0.rows(), search.x0.cols());
         let x = Array::from_vec(&search.device(), n, cols, self.corrupted(search)?)?;
-        let answer = head(&target.scores(&x)?, &search.y, Loss::Margin)?;
-        search.offer(&x, &answer.predicted)
+        search.offer(&x, &target.labels(&x)?)
     }
 }
 
@@ -94,7 +93,7 @@ const fn row(name: &'static str, paper: &'static str, build: fn(&Values) -> Algo
     Row {
         name,
         technique: MANUAL,
-        access: Access::Scores,
+        access: Access::Labels,
         norms: &[],
         least_classes: 2,
         parameters: &[],
@@ -104,7 +103,7 @@ const fn row(name: &'static str, paper: &'static str, build: fn(&Values) -> Algo
 }
 
 fn corruption(change: Change) -> Algorithm {
-    Algorithm::BlackBox(Box::new(Corruption { change }))
+    Algorithm::LabelsOnly(Box::new(Corruption { change }))
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ def meter(model, x, y, a):
                 raise Spent
             return out
 
-    return Meter()
+    return Meter().eval()
 
 
 def theirs(model, xs, ys, run, a):

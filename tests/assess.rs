@@ -59,6 +59,26 @@ fn the_built_in_model_is_accurate_and_not_robust() {
 }
 
 #[test]
+fn samples_of_the_class_aimed_at_are_left_out() {
+    let run = |extra: &[&str]| {
+        let output = scoville(&quick(extra));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        events(&output)
+    };
+    let curve = |events: &[Value]| scored(events, "AML.T0015")["curve"][1].clone();
+    let (any, aimed) = (run(&[]), run(&["--target-class", "3"]));
+    let samples = |point: &Value| point["samples"].as_u64().unwrap();
+    assert_eq!(samples(&curve(&any)), 64);
+    assert!((40..64).contains(&samples(&curve(&aimed))));
+    let rate = |events: &[Value]| curve(events)["rate"].as_f64().unwrap();
+    assert!(rate(&aimed) < rate(&any));
+    assert_eq!(aimed[0]["plan"]["goal"], "class 3");
+    let hardest = run(&["--targets", "least-likely"]);
+    assert!(rate(&hardest) <= rate(&run(&["--targets", "second"])));
+    assert_eq!(samples(&curve(&hardest)), 64);
+}
+
+#[test]
 fn the_built_in_model_keeps_its_promises() {
     const MODEL: &[u8] = include_bytes!("../datasets/glyphs-cnn.onnx");
     assert!(MODEL.len() <= 500_000);

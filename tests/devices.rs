@@ -2,12 +2,14 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use scoville_attacks::evasion::gradients::{
+    acg::acg, apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd,
+};
 use scoville_attacks::evasion::{
     nearest::fab::{Fab, Rivals},
     scores::square::Square,
 };
-use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, parse, white_box};
+use scoville_attacks::{BlackBox, Goal, Problem, WhiteBox, black_box, parse, white_box};
 use scoville_campaign::{Manifest, Plan};
 use scoville_data::Dataset;
 use scoville_data::glyphs::{Split, generate};
@@ -58,7 +60,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         eps,
         bounds: (0.0, 1.0),
         seed: 5,
-        goal: None,
+        goal: Goal::Any,
         stop: &stop,
     };
     let target = target(device);
@@ -90,6 +92,7 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
         // More than ten steps, so that finished samples leave the batch on the GPU too.
         Attack::White(Box::new(pgd(15, 0.25, 1))),
         Attack::White(Box::new(mi_fgsm(15, 1.0))),
+        Attack::White(Box::new(acg(15, 1))),
         Attack::White(Box::new(apgd(Loss::CrossEntropy, 15, 1))),
         Attack::White(Box::new(apgd(Loss::TargetedDlr, 11, 2))),
         Attack::White(Box::new(Fab {

@@ -164,13 +164,22 @@ fn command_lines_that_are_wrong() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 6);
     let with = |extra: &[&'static str]| [assess(&model, &data), extra.to_vec()].concat();
-    let cases: [(&[&'static str], &[&str]); 18] = [
+    let cases: [(&[&'static str], &[&str]); 21] = [
         (&["--eps-ladder", "0"], &["eps", "above 0"]),
         (&["--eps-ladder", "-1/255"], &["above 0"]),
         (&["--eps-ladder", "2"], &["at most 1"]),
         (&["--no-such-flag"], &["--no-such-flag"]),
         (&["--attacks", "pgdd"], &["pgdd", "apgd-ce"]),
         (&["--attacks", "pgd:steps=0"], &["steps"]),
+        (
+            &["--target-class", "10"],
+            &["--target-class", "class 10", "3 classes"],
+        ),
+        (
+            &["--target-class", "1", "--targets", "all"],
+            &["cannot be used with"],
+        ),
+        (&["--targets", "third"], &["least-likely"]),
         (&["--attacks", "autoattack:fast"], &["autoattack:standard"]),
         (&["--attacks", "autoattack"], &["apgd-t", "4 classes"]),
         (&["--attacks", "corrupt-fog"], &["images", "[4]"]),

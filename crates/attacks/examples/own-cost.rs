@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use scoville_attacks::{Attack, Problem, driver, parse};
+use scoville_attacks::{Attack, Goal, Problem, driver, parse};
 use scoville_data::{Dataset, Source};
 use scoville_kernels::{Array, Device, Loss, Norm};
 use scoville_runtime::{Model, ModelSpec};
@@ -108,7 +108,7 @@ fn measure(attack: &Attack, target: &Timed, data: &Dataset, eps: f64) -> Result<
         eps,
         bounds: (0.0, 1.0),
         seed: 0,
-        goal: None,
+        goal: Goal::Any,
         stop: &AtomicBool::new(false),
     };
     let start = Instant::now();

@@ -3,11 +3,14 @@
 //! It gives an attack the running samples, takes its candidates, projects each into the ball in f64, asks the target
 //! about the stored f32 sample, and counts it only when the answer is another class.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
 use scoville_targets::{Gradients, Labels, Scores};
 
+use crate::goal::{self, Goal, Group};
+use crate::parts::Towards;
 use crate::search::Candidate;
 use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, WhiteBox, projection};
 
@@ -25,8 +28,8 @@ pub struct Problem<'a> {
     /// The valid range of an input value.
     pub bounds: (f32, f32),
     pub seed: u64,
-    /// The class to reach; `None`: any but the label.
-    pub goal: Option<u32>,
+    /// What a sample must be taken for.
+    pub goal: Goal,
     /// Set by whoever wants to stop.
     pub stop: &'a AtomicBool,
 }
@@ -46,8 +49,40 @@ pub struct Success {
     pub asked: u64,
 }
 
-/// Runs any attack on a target that gives all that one can need.
+/// Runs any attack towards the problem's goal, on a target that gives all that one can need.
 pub fn run(
+    algorithm: &Algorithm,
+    target: &dyn Gradients,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    if problem.goal == Goal::Any {
+        return away(algorithm, target, problem);
+    }
+    let mut nearest: BTreeMap<usize, Success> = BTreeMap::new();
+    for (class, mut rows) in goal::aims(problem, target)? {
+        if !algorithm.is_minimal() {
+            rows.retain(|row| !nearest.contains_key(row));
+        }
+        let group = Group::of(problem, rows);
+        let towards = Towards { target, class };
+        for found in away(algorithm, &towards, &group.problem(problem))? {
+            let row = group.rows[found.row];
+            let success = Success {
+                row,
+                predicted: class,
+                ..found
+            };
+            let place = nearest.entry(row).or_insert_with(|| success.clone());
+            if success.distance < place.distance {
+                *place = success;
+            }
+        }
+    }
+    Ok(nearest.into_values().collect())
+}
+
+/// Runs any attack away from the labels.
+fn away(
     algorithm: &Algorithm,
     target: &dyn Gradients,
     problem: &Problem<'_>,
@@ -59,7 +94,7 @@ pub fn run(
     }
 }
 
-/// Runs a gradient attack and verifies what it finds.
+/// Runs a gradient attack away from the labels and verifies what it finds.
 pub fn white_box(
     attack: &dyn WhiteBox,
     target: &dyn Gradients,
@@ -71,7 +106,7 @@ pub fn white_box(
     })
 }
 
-/// Runs a score attack and verifies what it finds.
+/// Runs a score attack away from the labels and verifies what it finds.
 pub fn black_box(
     attack: &dyn BlackBox,
     target: &dyn Scores,
@@ -83,7 +118,7 @@ pub fn black_box(
     })
 }
 
-/// Runs a label attack and verifies what it finds; nothing but labels is asked for.
+/// Runs a label attack away from the labels and verifies what it finds; nothing but labels is asked for.
 pub fn labels_only(
     attack: &dyn LabelsOnly,
     target: &dyn Labels,

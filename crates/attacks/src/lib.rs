@@ -7,6 +7,7 @@
 mod counted;
 pub mod driver;
 pub mod evasion;
+mod goal;
 pub mod parts;
 pub mod projection;
 pub mod registry;
@@ -14,6 +15,7 @@ mod search;
 pub mod suite;
 
 pub use driver::{Problem, Success, black_box, labels_only, white_box};
+pub use goal::Goal;
 pub use registry::{Access, Algorithm, Attack, AttackError, Row, parse, rows};
 pub use search::Search;
 pub use suite::{Suite, parse_all, suites};

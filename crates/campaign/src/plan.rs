@@ -3,7 +3,7 @@
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Access, Attack, rows};
+use scoville_attacks::{Access, Attack, Goal, rows};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -26,6 +26,8 @@ pub enum PlanError {
         classes: usize,
         advice: String,
     },
+    #[error("class {class}: the model has {classes} classes, numbered from 0")]
+    Target { class: u32, classes: usize },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
     #[error("{attack} cannot run in {norm}; there run {known}")]
@@ -94,6 +96,8 @@ pub struct Plan {
     /// Techniques that run attacks, in the order of the first attack of each.
     pub techniques: Vec<TechniquePlan>,
     pub seed: u64,
+    /// What a sample must be taken for.
+    pub goal: Goal,
     /// Samples a batch.
     pub batch: usize,
     /// Stop when no interval is wider.
@@ -140,6 +144,7 @@ impl Plan {
             ladder,
             techniques,
             seed: 0,
+            goal: Goal::Any,
             batch: 128,
             until_width: None,
             exposure: None,
@@ -148,11 +153,20 @@ impl Plan {
         })
     }
 
-    /// The rung in whose ball an attack runs when it is `at`'s turn: the largest for one that seeks the nearest point.
+    /// The rung of the ball that an attack looks in when it is the turn of rung `at`: one that seeks the nearest point looks
+    /// once, in the largest.
     pub fn rung_of(&self, attack: &Attack, at: usize) -> usize {
         match attack.is_minimal() {
             true => self.ladder.len() - 1,
             false => at,
+        }
+    }
+
+    /// What the ladder counts: a norm, or severity.
+    pub fn measure(&self) -> String {
+        match self.by_severity {
+            true => "severity".into(),
+            false => self.norm.to_string(),
         }
     }
 
@@ -163,14 +177,6 @@ impl Plan {
             .take(t)
             .map(|t| t.attacks.len())
             .sum()
-    }
-
-    /// What the ladder counts: a norm, or severity.
-    pub fn measure(&self) -> String {
-        match self.by_severity {
-            true => "severity".into(),
-            false => self.norm.to_string(),
-        }
     }
 
     /// The first rung whose ball reaches as far as `distance`.
@@ -196,6 +202,16 @@ impl Plan {
         }
         match self.until_width {
             Some(width) if !(width > 0.0 && width < 1.0) => Err(PlanError::Width(width)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a class to reach that is none of the model's.
+    pub fn check_goal(&self, classes: usize) -> Result<(), PlanError> {
+        match self.goal {
+            Goal::Class(class) if class as usize >= classes => {
+                Err(PlanError::Target { class, classes })
+            }
             _ => Ok(()),
         }
     }
@@ -242,6 +258,7 @@ impl Plan {
             norm: self.measure(),
             eps_ladder: self.ladder.clone(),
             batch: self.batch,
+            goal: self.goal.to_string(),
             exposure: self.exposure.map(|e| e.name().into()),
             impact: self.impact.map(|i| i.name().into()),
             techniques: techniques
@@ -375,6 +392,10 @@ mod tests {
         assert!(matches!(mixed, Err(PlanError::Mixed { .. })));
         let few = plan(&["apgd-ce", "apgd-t"], &[0.1]).unwrap();
         assert!(few.check_classes(4).is_ok());
+        let mut aimed = plan(&["pgd"], &[0.1]).unwrap();
+        aimed.goal = Goal::Class(3);
+        assert!(aimed.check_goal(4).is_ok());
+        assert!(matches!(aimed.check_goal(3), Err(PlanError::Target { .. })));
         let error = few.check_classes(3).unwrap_err().to_string();
         assert!(
             error.contains("apgd-t needs") && error.ends_with("--attacks apgd-ce"),

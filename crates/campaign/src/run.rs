@@ -118,6 +118,8 @@ struct Run<'a, 'e> {
     stop: &'a AtomicBool,
     emit: &'a mut Emit<'e>,
     started: Instant,
+    /// Samples that are to be attacked.
+    of: usize,
     /// One a technique of the plan.
     tallies: Vec<Tally>,
     /// AML.T0015: the worst of all of them.
@@ -147,6 +149,7 @@ impl<'a, 'e> Run<'a, 'e> {
             stop,
             emit,
             started: Instant::now(),
+            of: data.len(),
             tallies: plan
                 .techniques
                 .iter()
@@ -164,7 +167,9 @@ impl<'a, 'e> Run<'a, 'e> {
     /// All rounds, until the data, the reader's patience or the asked-for width is reached.
     fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
-        let order = shuffled(self.data.len(), self.plan.seed);
+        let mut order = shuffled(self.data.len(), self.plan.seed);
+        order.retain(|&id| self.plan.goal.concerns(self.data.y[id as usize]));
+        self.of = order.len();
         let mut left = order.as_slice();
         while !left.is_empty() {
             let size = self.workers.round(order.len() - left.len()).min(left.len());

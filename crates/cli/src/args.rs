@@ -162,6 +162,14 @@ pub struct TargetArgs {
     pub batch: Batch,
 }
 
+/// Which class to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Targets {
+    Second,
+    LeastLikely,
+    All,
+}
+
 #[derive(ClapArgs)]
 pub struct AssessArgs {
     #[command(flatten)]
@@ -185,6 +193,20 @@ pub struct AssessArgs {
         default_value = "apgd-ce,square:queries=500"
     )]
     pub attacks: Vec<String>,
+
+    /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
+    #[arg(
+        long,
+        env = "SCOVILLE_TARGET_CLASS",
+        value_name = "CLASS",
+        conflicts_with = "targets"
+    )]
+    pub target_class: Option<u32>,
+
+    /// The class that a sample must be taken for, by the model's answer to it: the second, the least-likely, or all in turn
+    /// until one is reached
+    #[arg(long, env = "SCOVILLE_TARGETS", value_name = "WHICH")]
+    pub targets: Option<Targets>,
 
     /// Seed of the order of samples and of every attack
     #[arg(long, env = "SCOVILLE_SEED", default_value_t = 0)]

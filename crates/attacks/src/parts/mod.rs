@@ -5,6 +5,7 @@
 mod adam;
 mod balls;
 mod boundary;
+mod conjugate;
 mod descent;
 mod eot;
 mod rule;

@@ -9,7 +9,7 @@ use scoville_kernels::Norm;
 
 use scoville_targets::Gradients;
 
-use crate::parts::{Eot, Towards};
+use crate::parts::Eot;
 use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
@@ -55,6 +55,17 @@ pub enum Algorithm {
     LabelsOnly(Box<dyn LabelsOnly>),
 }
 
+impl Algorithm {
+    /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
+    pub fn is_minimal(&self) -> bool {
+        match self {
+            Algorithm::WhiteBox(attack) => attack.is_minimal(),
+            Algorithm::BlackBox(attack) => attack.is_minimal(),
+            Algorithm::LabelsOnly(attack) => attack.is_minimal(),
+        }
+    }
+}
+
 /// An attack with its parameters.
 pub struct Attack {
     pub row: &'static Row,
@@ -79,11 +90,7 @@ impl Attack {
 
     /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
     pub fn is_minimal(&self) -> bool {
-        match &self.algorithm {
-            Algorithm::WhiteBox(attack) => attack.is_minimal(),
-            Algorithm::BlackBox(attack) => attack.is_minimal(),
-            Algorithm::LabelsOnly(attack) => attack.is_minimal(),
-        }
+        self.algorithm.is_minimal()
     }
 
     /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged. One
@@ -111,27 +118,9 @@ impl Attack {
     ) -> Result<Vec<Success>, Error> {
         let samples = self.eot;
         match samples {
-            1 => self.aim(target, problem),
-            _ => self.aim(&Eot { target, samples }, problem),
+            1 => driver::run(&self.algorithm, target, problem),
+            _ => driver::run(&self.algorithm, &Eot { target, samples }, problem),
         }
-    }
-
-    /// Runs it towards the problem's goal.
-    fn aim(&self, target: &dyn Gradients, problem: &Problem<'_>) -> Result<Vec<Success>, Error> {
-        let Some(class) = problem.goal else {
-            return driver::run(&self.algorithm, target, problem);
-        };
-        let rest = vec![0; problem.y.len()];
-        let seen_so = Problem {
-            y: &rest,
-            goal: None,
-            ..*problem
-        };
-        let mut found = driver::run(&self.algorithm, &Towards { target, class }, &seen_so)?;
-        found
-            .iter_mut()
-            .for_each(|success| success.predicted = class);
-        Ok(found)
     }
 
     /// The same attack, booked under `technique`.

@@ -3,7 +3,7 @@
 use scoville_atlas::evidence::{Check, Finding};
 use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm};
 use scoville_attacks::evasion::scores::square::Square;
-use scoville_attacks::{Access, Algorithm, Attack, Problem, Success, black_box, white_box};
+use scoville_attacks::{Access, Algorithm, Attack, Problem, Success, driver};
 use scoville_kernels::{Loss, Norm};
 
 use super::{Open, Probe, finding, not_run};
@@ -28,8 +28,8 @@ impl Probe<'_> {
 
     /// FGSM must not break what the iterative attacks could not.
     fn single_step(&self, standing: Vec<usize>, eps: f64) -> Result<Finding, Error> {
-        let fgsm = fgsm();
-        let attack = |problem: &Problem<'_>| Ok(white_box(&fgsm, self.target, problem)?);
+        let fgsm = Algorithm::WhiteBox(Box::new(fgsm()));
+        let attack = |problem: &Problem<'_>| Ok(driver::run(&fgsm, self.target, problem)?);
         let left = self.left_by(standing.clone(), "check fgsm", eps, attack)?;
         let missed = standing.len() - left.len();
         let detail = format!("FGSM alone breaks {missed} of {} samples", self.n());
@@ -59,17 +59,17 @@ impl Probe<'_> {
     /// What stands at the middle of the ladder against a loss that neither saturates nor depends on the scale of the
     /// logits, and against search on the scores where the run has none.
     fn other_attacks(&self, standing: Vec<usize>, eps: f64) -> Result<Finding, Error> {
-        let margin = apgd(Loss::Margin, 50, 1);
-        let run = |problem: &Problem<'_>| Ok(white_box(&margin, self.target, problem)?);
+        let margin = Algorithm::WhiteBox(Box::new(apgd(Loss::Margin, 50, 1)));
+        let run = |problem: &Problem<'_>| Ok(driver::run(&margin, self.target, problem)?);
         let mut left = self.left_by(standing.clone(), "check margin", eps, run)?;
         let mut attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
         let scores = attacks.any(|a| a.row.access == Access::Scores);
         if !scores {
-            let square = Square {
+            let square = Algorithm::BlackBox(Box::new(Square {
                 queries: 300,
                 schedule: 1.0,
-            };
-            let run = |problem: &Problem<'_>| Ok(black_box(&square, self.target, problem)?);
+            }));
+            let run = |problem: &Problem<'_>| Ok(driver::run(&square, self.target, problem)?);
             left = self.left_by(left, "check square", eps, run)?;
         }
         let gain = standing.len() - left.len();

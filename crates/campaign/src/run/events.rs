@@ -54,7 +54,7 @@ impl Run<'_, '_> {
             norm: self.plan.measure(),
             eps: rung.eps,
             done: rung.done,
-            of: self.data.len(),
+            of: self.of,
             correct: rung.correct,
             successes: rung.successes,
             rate: rung.rate(),

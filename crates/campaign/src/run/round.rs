@@ -153,7 +153,7 @@ impl Run<'_, '_> {
                 eps,
                 bounds: (0.0, 1.0),
                 seed: attack_seed(plan.seed, attack.row.name, eps),
-                goal: None,
+                goal: plan.goal,
                 stop,
             };
             Ok(attack.run(target, &problem)?)

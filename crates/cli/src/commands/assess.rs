@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::parse_all;
+use scoville_attacks::{Goal, parse_all};
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
@@ -14,7 +14,7 @@ use scoville_report::{
 };
 use scoville_targets::Labels;
 
-use crate::args::{AssessArgs, Format};
+use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, check_classifier, check_labels, load};
 use crate::output::Output;
@@ -43,6 +43,8 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     plan.batch = loaded.batch;
+    plan.check_goal(loaded.target().classes())
+        .or_fail(Exit::Usage, "--target-class")?;
     plan.check_classes(loaded.target().classes())
         .or_fail(Exit::Usage, "--attacks")?;
     plan.check_shape(loaded.target().sample_shape())
@@ -98,12 +100,23 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;
     plan.seed = args.seed;
+    plan.goal = goal(args);
     plan.until_width = args.until_width;
     plan.exposure = args.exposure;
     plan.impact = args.impact;
     plan.fail_on.clone_from(&args.fail_on);
     plan.check().or_fail(Exit::Usage, "")?;
     Ok(plan)
+}
+
+fn goal(args: &AssessArgs) -> Goal {
+    match (args.target_class, args.targets) {
+        (Some(class), _) => Goal::Class(class),
+        (None, Some(Targets::Second)) => Goal::Second,
+        (None, Some(Targets::LeastLikely)) => Goal::LeastLikely,
+        (None, Some(Targets::All)) => Goal::Every,
+        (None, None) => Goal::Any,
+    }
 }
 
 /// The first Ctrl-C asks the run to end with what it has; a second one ends the process.

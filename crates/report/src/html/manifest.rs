@@ -67,6 +67,7 @@ fn given(e: &RunStarted) -> Vec<Entry> {
         "Budgets",
         format!("{} {}", Esc(&budget_text(&e.plan.norm)), ladder.join(", ")),
     ));
+    rows.push(("Taken for", Esc(&e.plan.goal).to_string()));
     rows.extend(e.plan.techniques.iter().map(|t| ("Plan", plan(t))));
     rows
 }

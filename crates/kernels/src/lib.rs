@@ -50,6 +50,7 @@ pub mod start;
 pub mod step;
 #[cfg(test)]
 mod testing;
+pub mod warp;
 pub mod waves;
 mod wide;
 pub mod within;
@@ -90,6 +91,7 @@ pub use square_linf_propose::square_linf_propose;
 pub use square_linf_start::square_linf_start;
 pub use start::start;
 pub use step::step;
+pub use warp::{Pose, warp};
 pub use waves::Waves;
 pub use within::within;
 pub use zip::{Zip, zip};

@@ -154,6 +154,7 @@ fn budgets_are_kept_to_the_last_sample() {
         ("sign-opt:queries=75", 75 * n, 0),
         ("geoda:queries=75", 75 * n, 0),
         ("rays:queries=75", 75 * n, 0),
+        ("pointwise:queries=75", 75 * n, 0),
     ] {
         let norm = parse(attack).unwrap().row.norms[0];
         let run = run(attack, norm, 1e-6, false).unwrap();
@@ -265,7 +266,11 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             x: &x,
             y: &y,
             norm,
-            eps: if norm == Norm::Linf { 1.0 } else { 28.0 },
+            eps: match norm {
+                Norm::Linf => 1.0,
+                Norm::L2 => 28.0,
+                Norm::L1 => 784.0,
+            },
             bounds: (0.0, 1.0),
             seed: 1,
             goal: Goal::Any,
@@ -290,6 +295,18 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             row.name
         );
     }
+}
+
+#[test]
+fn the_spatial_attack_is_the_worst_of_its_grid() {
+    // The budget is a severity, which the ball's radius stands for.
+    let at = |attack: &str, severity| run(attack, Norm::Linf, severity, false).unwrap();
+    let (gentle, hard) = (at("spatial", 1.0), at("spatial", 5.0));
+    let one = at("corrupt-rotation", 5.0).found.len().max(1);
+    assert!(gentle.found.len() < hard.found.len());
+    assert!(hard.found.len() > one, "{} {one}", hard.found.len());
+    let left = (SAMPLES - gentle.found.len()) as u64;
+    assert!(gentle.queries >= 775 * left && gentle.queries < 776 * SAMPLES as u64);
 }
 
 #[test]

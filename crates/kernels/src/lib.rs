@@ -52,6 +52,7 @@ pub mod step;
 pub mod sum_rows;
 #[cfg(test)]
 mod testing;
+pub mod warp;
 pub mod waves;
 mod wide;
 pub mod within;
@@ -94,6 +95,7 @@ pub use square_linf_start::square_linf_start;
 pub use start::start;
 pub use step::step;
 pub use sum_rows::sum_rows;
+pub use warp::{Pose, warp};
 pub use waves::Waves;
 pub use within::within;
 pub use zip::{Zip, zip};

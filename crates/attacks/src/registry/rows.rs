@@ -38,6 +38,8 @@ pub(super) const ROWS: &[Row] = &[
     labels::sign_opt::ROW,
     labels::geoda::ROW,
     labels::rays::ROW,
+    labels::pointwise::ROW,
+    labels::spatial::ROW,
     noise::GAUSSIAN,
     noise::SHOT,
     noise::IMPULSE,

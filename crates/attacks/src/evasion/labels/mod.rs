@@ -1,12 +1,15 @@
-//! Attacks from the predicted class alone. All seek the nearest adversarial point, from a start far away.
+//! Attacks from the predicted class alone. All but the spatial one seek the nearest adversarial point, from a start far
+//! away.
 
 mod away;
 pub mod boundary;
 pub mod geoda;
 pub mod hop_skip_jump;
 mod oracle;
+pub mod pointwise;
 pub mod rays;
 pub mod sign_opt;
+pub mod spatial;
 mod start;
 
 use scoville_kernels::{

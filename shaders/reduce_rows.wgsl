@@ -1,5 +1,5 @@
 // needs: reduce.wgsl
-// A norm of each row of a or a - b (see reduce_rows.rs); one workgroup a row.
+// One number a row of a, a - b or a * b: its sum or a norm (see reduce_rows.rs); one workgroup a row.
 
 struct Params {
     rows: u32,
@@ -9,10 +9,12 @@ struct Params {
 }
 
 const ALONE = 0u;
+const DIFFERENCE = 1u;
 
-const L1 = 0u;
-const L2 = 1u;
-const L0 = 3u;
+const SUM = 0u;
+const L0 = 1u;
+const L1 = 2u;
+const L2 = 3u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> a: array<f32>;
@@ -22,7 +24,8 @@ const L0 = 3u;
 fn value(i: u32) -> f32 {
     switch params.pairing {
         case ALONE: { return a[i]; }
-        default: { return a[i] - b[i]; }
+        case DIFFERENCE: { return a[i] - b[i]; }
+        default: { return a[i] * b[i]; }
     }
 }
 
@@ -39,11 +42,7 @@ fn norm(lane: u32, first: u32, end: u32) -> f32 {
     if (usable) {
         for (var i = first; i < end; i += 256u) {
             let v = abs(value(i)) / scale;
-            switch params.kind {
-                case L2: { partial_sum += v * v; }
-                case L0: { partial_sum += select(0.0, 1.0, magnitude_bits(value(i)) > 0u); }
-                default: { partial_sum += v; }
-            }
+            partial_sum += select(v, v * v, params.kind == L2);
         }
     }
     let total = sum(lane, partial_sum);
@@ -53,7 +52,6 @@ fn norm(lane: u32, first: u32, end: u32) -> f32 {
     switch params.kind {
         case L1: { return total * scale; }
         case L2: { return sqrt(total) * scale; }
-        case L0: { return total; }
         default: { return scale; }
     }
 }
@@ -70,7 +68,21 @@ fn main(
     }
     let first = row * params.cols + lane;
     let end = (row + 1u) * params.cols;
-    let result = norm(lane, first, end);
+    var result = 0.0;
+    if (params.kind <= L0) {
+        var total = 0.0;
+        for (var i = first; i < end; i += 256u) {
+            let v = value(i);
+            if (params.kind == SUM) {
+                total += v;
+            } else if (magnitude_bits(v) != 0u) {
+                total += 1.0;
+            }
+        }
+        result = sum(lane, total);
+    } else {
+        result = norm(lane, first, end);
+    }
     if (lane == 0u) {
         reduced[row] = result;
     }

@@ -1,4 +1,4 @@
-//! One number a row: norms and distances.
+//! One number a row: sums, scalar products, norms and distances.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
@@ -14,11 +14,12 @@ const SHADER: Shader = shader!("reduce_rows", needs "reduce");
 /// What is made of a row. A norm of a row that holds Inf or NaN is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduce {
-    L1 = 0,
-    L2 = 1,
-    Linf = 2,
-    /// How many numbers are not 0.
-    L0 = 3,
+    Sum = 0,
+    /// How many elements are not 0.
+    L0 = 1,
+    L1 = 2,
+    L2 = 3,
+    Linf = 4,
 }
 
 impl From<Norm> for Reduce {
@@ -27,6 +28,7 @@ impl From<Norm> for Reduce {
             Norm::Linf => Reduce::Linf,
             Norm::L2 => Reduce::L2,
             Norm::L1 => Reduce::L1,
+            Norm::L0 => Reduce::L0,
         }
     }
 }
@@ -36,6 +38,7 @@ impl From<Norm> for Reduce {
 enum Pairing {
     Alone = 0,
     Difference = 1,
+    Product = 2,
 }
 
 #[repr(C)]
@@ -57,6 +60,11 @@ pub fn distance_rows(a: &Array, b: &Array, kind: Reduce) -> Result<Array, Error>
     reduce(a, Pairing::Difference, b, kind)
 }
 
+/// The scalar product of each row of `a` with that of `b`, both n x d; n x 1.
+pub fn dot_rows(a: &Array, b: &Array) -> Result<Array, Error> {
+    reduce(a, Pairing::Product, b, Reduce::Sum)
+}
+
 fn reduce(a: &Array, pairing: Pairing, b: &Array, kind: Reduce) -> Result<Array, Error> {
     let (rows, cols, device) = (a.rows(), a.cols(), a.device());
     b.expect_shape(KERNEL, "b", rows, cols)?;
@@ -76,8 +84,9 @@ fn reduce(a: &Array, pairing: Pairing, b: &Array, kind: Reduce) -> Result<Array,
                 match pairing {
                     Pairing::Alone => row.extend_from_slice(a),
                     Pairing::Difference => row.extend(pairs.map(|(a, b)| a - b)),
+                    Pairing::Product => row.extend(pairs.map(|(a, b)| a * b)),
                 }
-                *out = norm(row, kind);
+                *out = twin(row, kind);
             });
         }
         Device::Gpu(gpu) => {
@@ -98,11 +107,18 @@ fn reduce(a: &Array, pairing: Pairing, b: &Array, kind: Reduce) -> Result<Array,
     Ok(reduced)
 }
 
+fn twin(row: &[f32], kind: Reduce) -> f32 {
+    match kind {
+        Reduce::Sum => total(row, f64::from) as f32,
+        Reduce::L0 => row.iter().filter(|&&v| v != 0.0).count() as f32,
+        Reduce::L1 | Reduce::L2 | Reduce::Linf => norm(row, kind),
+    }
+}
+
 fn norm(row: &[f32], kind: Reduce) -> f32 {
     // The largest magnitude by its bits, among which Inf and NaN are on top.
     let bits = row.iter().map(|v| v.abs().to_bits()).max();
     match (row_scale(row), kind) {
-        (Some(_), Reduce::L0) => row.iter().filter(|&&v| v != 0.0).count() as f32,
         (Some(_), Reduce::L1) => total(row, |v| f64::from(v.abs())) as f32,
         (Some(_), Reduce::L2) => total(row, |v| f64::from(v) * f64::from(v)).sqrt() as f32,
         _ => f32::from_bits(bits.unwrap_or(0)),
@@ -127,23 +143,34 @@ mod tests {
     use super::*;
     use crate::testing::{self, Random, assert_close};
 
-    const ALL: [Reduce; 4] = [Reduce::L1, Reduce::L2, Reduce::Linf, Reduce::L0];
+    const ALL: [Reduce; 5] = [
+        Reduce::Sum,
+        Reduce::L0,
+        Reduce::L1,
+        Reduce::L2,
+        Reduce::Linf,
+    ];
 
     fn naive(row: &[f64], kind: Reduce) -> f64 {
         match kind {
+            Reduce::Sum => row.iter().sum(),
+            Reduce::L0 => row.iter().filter(|v| **v != 0.0).count() as f64,
             Reduce::L1 => row.iter().map(|v| v.abs()).sum(),
             Reduce::L2 => row.iter().map(|v| v * v).sum::<f64>().sqrt(),
-            Reduce::L0 => row.iter().filter(|&&v| v != 0.0).count() as f64,
             Reduce::Linf => row.iter().fold(0.0, |most, v| v.abs().max(most)),
         }
     }
 
     #[test]
-    fn rows_and_distances_on_every_device() {
+    fn rows_distances_and_products_on_every_device() {
         let mut random = Random::new(37);
         for (case, (rows, cols)) in testing::shapes(38).into_iter().enumerate() {
             let kind = ALL[case % ALL.len()];
-            let size = [1.0, 1e-30, 1e30][case / ALL.len() % 3];
+            let size = if kind == Reduce::Sum {
+                1.0
+            } else {
+                [1.0, 1e-30, 1e30][case % 3]
+            };
             let sparse = |v: &mut f32| {
                 if *v < -0.5 * size {
                     *v = 0.0;
@@ -177,6 +204,12 @@ mod tests {
                 if size == 1.0 {
                     let apart = distance_rows(&a, &b, kind).unwrap();
                     check(apart, expected(|a, b| f64::from(a - b), kind), 1e-5);
+                    let product = |a, b| f64::from(a) * f64::from(b);
+                    check(
+                        dot_rows(&a, &b).unwrap(),
+                        expected(product, Reduce::Sum),
+                        1e-5,
+                    );
                 }
             }
         }
@@ -187,7 +220,7 @@ mod tests {
         for device in testing::devices() {
             for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let a = Array::from_vec(&device, 2, 3, vec![1.0, odd, 2.0, 0.0, 0.0, 0.0]).unwrap();
-                for kind in ALL {
+                for kind in [Reduce::L1, Reduce::L2, Reduce::Linf] {
                     let got = reduce_rows(&a, kind).unwrap().to_vec().unwrap();
                     assert!(!got[0].is_finite() && got[1] == 0.0, "{kind:?}: {got:?}");
                 }
@@ -198,7 +231,7 @@ mod tests {
     #[test]
     fn shapes_must_fit() {
         let array = |rows, cols| Array::<f32>::zeros(&Device::Cpu, rows, cols).unwrap();
-        assert!(distance_rows(&array(2, 3), &array(2, 2), Reduce::L2).is_err());
+        assert!(dot_rows(&array(2, 3), &array(2, 2)).is_err());
         assert_eq!(reduce_rows(&array(2, 0), Reduce::L2).unwrap().rows(), 2);
     }
 }

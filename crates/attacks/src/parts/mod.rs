@@ -5,6 +5,7 @@
 mod adam;
 mod balls;
 mod boundary;
+mod constants;
 mod descent;
 mod eot;
 mod rule;
@@ -15,6 +16,7 @@ mod transfer;
 pub use adam::Adam;
 pub use balls::{dual, into_balls, onto_spheres, widest};
 pub use boundary::{Boundary, likeliest};
+pub use constants::{Constants, push};
 pub use descent::Descent;
 pub(crate) use descent::{labels, restarts};
 pub use eot::Eot;

@@ -22,5 +22,10 @@ pub(super) const ROWS: &[Row] = &[
     nearest::cw::ROW,
     nearest::ddn::ROW,
     nearest::fmn::ROW,
+    nearest::newtonfool::ROW,
+    nearest::ead::ROW,
+    nearest::sigma_zero::ROW,
+    nearest::jsma::ROW,
+    nearest::sparsefool::ROW,
     scores::square::ROW,
 ];

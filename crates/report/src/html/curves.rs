@@ -61,7 +61,7 @@ fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
     format!(
         r#"<figure>
 <svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Security curves of {name}; the table beside holds the numbers.">
-{grid}{clean}{robust}{success}{ticks}<text class="title" x="{middle}" y="{below}">{norm} eps, in [0,1] pixel units</text>
+{grid}{clean}{robust}{success}{ticks}<text class="title" x="{middle}" y="{below}">{norm} eps, {unit}</text>
 </svg>
 <figcaption><span class="asr">ASR</span> <span class="robust">robust accuracy</span>{clean_key} <span class="area">95 % interval</span></figcaption>
 </figure>
@@ -75,6 +75,11 @@ fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
         middle = (LEFT + RIGHT) / 2.0,
         below = HEIGHT - 8.0,
         norm = Esc(norm),
+        unit = if norm == "l0" {
+            "in changed elements"
+        } else {
+            "in [0,1] pixel units"
+        },
         clean_key = if clean.is_some() {
             " <span class=\"clean\">clean accuracy</span>"
         } else {

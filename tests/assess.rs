@@ -59,6 +59,26 @@ fn the_built_in_model_is_accurate_and_not_robust() {
 }
 
 #[test]
+fn samples_of_the_class_aimed_at_are_left_out() {
+    let run = |extra: &[&str]| {
+        let output = scoville(&quick(extra));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        events(&output)
+    };
+    let curve = |events: &[Value]| scored(events, "AML.T0015")["curve"][1].clone();
+    let (any, aimed) = (run(&[]), run(&["--target-class", "3"]));
+    let samples = |point: &Value| point["samples"].as_u64().unwrap();
+    assert_eq!(samples(&curve(&any)), 64);
+    assert!((40..64).contains(&samples(&curve(&aimed))));
+    let rate = |events: &[Value]| curve(events)["rate"].as_f64().unwrap();
+    assert!(rate(&aimed) < rate(&any));
+    assert_eq!(aimed[0]["plan"]["goal"], "class 3");
+    let hardest = run(&["--targets", "least-likely"]);
+    assert!(rate(&hardest) <= rate(&run(&["--targets", "second"])));
+    assert_eq!(samples(&curve(&hardest)), 64);
+}
+
+#[test]
 fn the_built_in_model_keeps_its_promises() {
     const MODEL: &[u8] = include_bytes!("../datasets/glyphs-cnn.onnx");
     assert!(MODEL.len() <= 500_000);
@@ -137,6 +157,100 @@ fn forget_times(value: &mut Value) {
         Value::Array(list) => list.iter_mut().for_each(forget_times),
         _ => {}
     }
+}
+
+#[test]
+fn every_sample_has_a_verdict_and_every_attack_its_budget() {
+    let scratch = Scratch::new("verdicts");
+    let json = scratch.path("r.json");
+    let output = scoville(&quick(&["--batch", "16", "--report-json", &json]));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let events = events(&output);
+    let rounds = of_kind(&events, "samples.judged");
+    assert_eq!(rounds.len(), 3);
+    let column = |name: &str| -> Vec<Value> {
+        let columns = rounds.iter().map(|r| r[name].as_array().unwrap().clone());
+        columns.flatten().collect()
+    };
+    let mut samples: Vec<u64> = column("sample")
+        .iter()
+        .map(|v| v.as_u64().unwrap())
+        .collect();
+    samples.sort_unstable();
+    assert_eq!(samples, (0..64).collect::<Vec<_>>());
+
+    // The verdicts add up to the curve of the union.
+    let rungs: Vec<Option<u64>> = column("rung").iter().map(Value::as_u64).collect();
+    let curve = scored(&events, "AML.T0015")["curve"].clone();
+    for at in [0, 1] {
+        let broken = rungs.iter().flatten().filter(|&&r| r <= at).count();
+        assert_eq!(curve[at as usize]["successes"], broken);
+    }
+    let right = column("label").into_iter().zip(column("predicted"));
+    let right: Vec<bool> = right.map(|(label, answer)| label == answer).collect();
+    assert_eq!(curve[0]["correct"], right.iter().filter(|&&r| r).count());
+    let ladder = &events[0]["plan"]["eps_ladder"];
+    let (distances, attacks) = (column("distance"), column("attack"));
+    for i in 0..64 {
+        let Some(rung) = rungs[i] else {
+            assert!(distances[i].is_null() && attacks[i].is_null());
+            continue;
+        };
+        let eps = ladder[rung as usize].as_f64().unwrap();
+        assert!(right[i] && distances[i].as_f64().unwrap() <= eps + 1e-7);
+        assert!(attacks[i].as_u64().unwrap() < 2);
+    }
+
+    for technique in ["AML.T0043.000", "AML.T0043.001"] {
+        let scored = scored(&events, technique);
+        let budget = &scored["budgets"][0];
+        assert_eq!(budget["samples"], scored["curve"][0]["correct"]);
+        assert_eq!(budget["broken"], scored["curve"][1]["successes"]);
+        for spent in ["queries", "gradients"] {
+            assert_eq!(budget[spent], scored[spent]);
+        }
+        let calls = budget["calls"].as_u64().unwrap();
+        assert!(calls > 0 && calls < budget["queries"].as_u64().unwrap());
+    }
+
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    for name in ["sample", "label", "predicted", "rung", "attack", "distance"] {
+        assert_eq!(
+            report["samples"][name],
+            Value::Array(column(name)),
+            "{name}"
+        );
+    }
+    assert_eq!(report["attacks"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn several_devices_give_the_scores_of_one() {
+    let scores = |device: &[&'static str]| {
+        let output = scoville(&quick(device));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let mut events = events(&output);
+        events.iter_mut().for_each(forget_times);
+        assert_eq!(
+            events[0]["devices"].as_array().unwrap()[0],
+            events[0]["device"]
+        );
+        let devices = events[0]["devices"].as_array().unwrap().len();
+        let last = ["technique.scored", "run.finished"];
+        events.retain(|e| last.iter().any(|kind| e["event"] == *kind));
+        // More batches of fewer samples.
+        for event in &mut events {
+            for budget in event["budgets"].as_array_mut().into_iter().flatten() {
+                budget.as_object_mut().unwrap().remove("calls");
+            }
+        }
+        (devices, events)
+    };
+    let one = scores(&["--batch", "16"]);
+    // Beside the one that `QUICK` names.
+    let three = scores(&["--batch", "16", "--device", "cpu,cpu"]);
+    assert_eq!((one.0, three.0), (1, 3));
+    assert_eq!(one.1, three.1);
 }
 
 #[test]
@@ -423,4 +537,46 @@ fn kinds_of_events_come_in_order() {
     assert!(position("technique.progress") < position("technique.scored"));
     // One progress event a rung, technique and batch: two batches would be 12.
     assert_eq!(of_kind(&events, "technique.progress").len(), 6);
+}
+
+#[test]
+fn corruptions_go_by_severity() {
+    let scratch = Scratch::new("corruptions");
+    let html = scratch.path("report.html");
+    let run = |batch: &str| {
+        let output = scoville(&[
+            "assess",
+            "--device",
+            "cpu",
+            "--limit",
+            "40",
+            "--attacks",
+            "corruptions",
+            "--batch",
+            batch,
+            "--report-html",
+            &html,
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        events(&output)
+    };
+    let events = run("40");
+    let plan = &events[0]["plan"];
+    assert_eq!(plan["norm"], "severity");
+    assert_eq!(
+        plan["eps_ladder"],
+        serde_json::json!([1.0, 2.0, 3.0, 4.0, 5.0])
+    );
+    let manual = scored(&events, "AML.T0043.003");
+    let successes = |curve: &Value| -> Vec<u64> {
+        let points = curve.as_array().unwrap().iter();
+        points.map(|p| p["successes"].as_u64().unwrap()).collect()
+    };
+    let rising = successes(&manual["curve"]);
+    assert!(rising.is_sorted() && rising[0] < rising[4], "{rising:?}");
+    // Random numbers go by sample, whatever its batch.
+    let apart = run("7");
+    assert_eq!(rising, successes(&scored(&apart, "AML.T0043.003")["curve"]));
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("ASR in % at severity") && !page.contains("severity eps"));
 }

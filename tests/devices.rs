@@ -2,16 +2,21 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd};
+use scoville_attacks::evasion::gradients::{
+    acg::acg, apgd::apgd, fgsm::fgsm, mi_fgsm::mi_fgsm, pgd::pgd,
+};
 use scoville_attacks::evasion::{
     nearest::fab::{Fab, Rivals},
     scores::square::Square,
 };
-use scoville_attacks::{BlackBox, Problem, WhiteBox, black_box, white_box};
+use scoville_attacks::{BlackBox, Goal, Problem, WhiteBox, black_box, parse, white_box};
+use scoville_campaign::{Manifest, Plan};
+use scoville_data::Dataset;
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Loss, Norm, adapters};
+use scoville_report::event::{DataInfo, DeviceInfo, Event, TargetInfo};
 use scoville_runtime::{Model, ModelSpec};
-use scoville_targets::{Labels, ModelTarget, Scores};
+use scoville_targets::{Labels, Metered, ModelTarget, Scores};
 
 use crate::support::{scoville, stdout};
 
@@ -55,6 +60,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         eps,
         bounds: (0.0, 1.0),
         seed: 5,
+        goal: Goal::Any,
         stop: &stop,
     };
     let target = target(device);
@@ -86,6 +92,7 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
         // More than ten steps, so that finished samples leave the batch on the GPU too.
         Attack::White(Box::new(pgd(15, 0.25, 1))),
         Attack::White(Box::new(mi_fgsm(15, 1.0))),
+        Attack::White(Box::new(acg(15, 1))),
         Attack::White(Box::new(apgd(Loss::CrossEntropy, 15, 1))),
         Attack::White(Box::new(apgd(Loss::TargetedDlr, 11, 2))),
         Attack::White(Box::new(Fab {
@@ -115,6 +122,61 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
                 "attack {i} in {norm}: a verdict that is always the same proves nothing"
             );
         }
+    }
+}
+
+/// In this process, where the kernels are tuned already.
+#[test]
+fn two_models_on_one_gpu_give_the_verdicts_of_one() {
+    let Some(gpu) = gpu() else { return };
+    let curves = |targets: &[Metered<ModelTarget>]| {
+        let attacks = ["pgd:steps=5", "square:queries=20"].map(|name| parse(name).unwrap());
+        let mut plan = Plan::new(attacks.into(), Norm::Linf, vec![0.02, 0.1]).unwrap();
+        plan.batch = 4;
+        let data = generate(Split::Test, 24, 0);
+        let mut curves = Vec::new();
+        let mut emit = |event: &Event| {
+            if let Event::TechniqueScored(scored) = event {
+                curves.push(scored.curve.clone());
+            }
+            Ok(())
+        };
+        let (manifest, stop) = (manifest(targets, &data), AtomicBool::new(false));
+        scoville_campaign::run(&plan, targets, &data, manifest, &stop, &mut emit).unwrap();
+        curves
+    };
+    let metered = || Metered::new(target(&gpu));
+    let one = curves(&[metered()]);
+    assert!(one[0][0].successes > 0 && one[0][1].successes < 24);
+    assert_eq!(curves(&[metered(), metered()]), one);
+}
+
+fn manifest(targets: &[Metered<ModelTarget>], data: &Dataset) -> Manifest {
+    let device = DeviceInfo {
+        backend: "gpu".into(),
+        name: String::new(),
+        software: false,
+    };
+    Manifest {
+        version: String::new(),
+        command: Vec::new(),
+        target: TargetInfo {
+            name: "glyphs".into(),
+            sha256: String::new(),
+            weights_sha256: targets[0].inner().weights_digest().unwrap(),
+            classes: 10,
+            class_names: Vec::new(),
+            input_shape: data.shape.clone(),
+            input: String::new(),
+            parameters: 0,
+            notes: Vec::new(),
+        },
+        data: DataInfo {
+            name: data.name.clone(),
+            sha256: String::new(),
+            samples: data.len(),
+        },
+        devices: vec![device; targets.len()],
     }
 }
 
@@ -162,7 +224,7 @@ fn techniques_and_attacks_are_listed() {
         assert!(text.contains(id));
     }
     let measured = stdout(&scoville(&["techniques", "--measured", "--json"]));
-    assert_eq!(measured.lines().count(), 3, "{measured}");
+    assert_eq!(measured.lines().count(), 4, "{measured}");
     let attacks = stdout(&scoville(&["attacks", "--json"]));
     let (rows, suites) = (scoville_attacks::rows(), scoville_attacks::suites());
     assert_eq!(attacks.lines().count(), rows.len() + suites.len());

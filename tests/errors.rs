@@ -60,10 +60,10 @@ fn models_that_cannot_be_used() {
                 g.nodes = vec![
                     node("Gemm", &["x", "w", "b"], "h"),
                     node("Det", &["h"], "i"),
-                    node("Bernoulli", &["i"], "y"),
+                    node("NonMaxSuppression", &["i"], "y"),
                 ];
             }),
-            &["Det", "Bernoulli"],
+            &["Det", "NonMaxSuppression"],
         ),
         (
             "nan.onnx",
@@ -164,15 +164,30 @@ fn command_lines_that_are_wrong() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 6);
     let with = |extra: &[&'static str]| [assess(&model, &data), extra.to_vec()].concat();
-    let cases: [(&[&'static str], &[&str]); 15] = [
+    let cases: [(&[&'static str], &[&str]); 21] = [
         (&["--eps-ladder", "0"], &["eps", "above 0"]),
         (&["--eps-ladder", "-1/255"], &["above 0"]),
         (&["--eps-ladder", "2"], &["at most 1"]),
         (&["--no-such-flag"], &["--no-such-flag"]),
         (&["--attacks", "pgdd"], &["pgdd", "apgd-ce"]),
         (&["--attacks", "pgd:steps=0"], &["steps"]),
+        (
+            &["--target-class", "10"],
+            &["--target-class", "class 10", "3 classes"],
+        ),
+        (
+            &["--target-class", "1", "--targets", "all"],
+            &["cannot be used with"],
+        ),
+        (&["--targets", "third"], &["least-likely"]),
         (&["--attacks", "autoattack:fast"], &["autoattack:standard"]),
         (&["--attacks", "autoattack"], &["apgd-t", "4 classes"]),
+        (&["--attacks", "corrupt-fog"], &["images", "[4]"]),
+        (&["--attacks", "corrupt-fog,pgd"], &["severity", "apart"]),
+        (
+            &["--attacks", "corrupt-fog", "--eps-ladder", "0.5"],
+            &["whole number from 1 to 5"],
+        ),
         (&["--fail-on", "severe"], &["severe"]),
         (&["--fail-on", "AML.T0024=5"], &["AML.T0024"]),
         (&["--until-width", "0"], &["width"]),
@@ -191,6 +206,7 @@ fn command_lines_that_are_wrong() {
     );
     fails(&with(&["--raw"]), 2, &["--mean"]);
     fails(&with(&["--batch", "1000000000000"]), 2, &["4096"]);
+    fails(&with(&["--batch", "many"]), 2, &["many", "auto"]);
     let same = scratch.path("report");
     fails(
         &[
@@ -209,6 +225,12 @@ fn command_lines_that_are_wrong() {
         &["parquet", "cifar10"],
     );
     fails(&["assess", "--device", "quantum"], 2, &["quantum"]);
+    fails(&["assess", "--device", "cpu,quantum"], 2, &["quantum"]);
+    fails(
+        &["predict", "--device", "cpu,cpu"],
+        2,
+        &["several devices", "one"],
+    );
     fails(
         &["assess", "--device", "vulkan:99", "--limit", "1"],
         4,

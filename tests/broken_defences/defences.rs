@@ -1,9 +1,8 @@
 //! Defences that do not defend, each a change of the built-in model's graph (28 x 28 pixels, values `image`, `relu1`,
 //! `relu2`, `relu3`, `logits`).
 //!
-//! The runtime refuses operators that draw random numbers, and so would a run of such a model: the randomised defences stand
-//! here with a pseudo-random number that the input decides, the sine of a large multiple. That is the harder case for
-//! an attacker who averages, and the same for one who follows the gradient.
+//! Besides the defences that draw random numbers stand some with a pseudo-random number that the input decides, the sine of a
+//! large multiple: no average over answers helps against those.
 
 use scoville_onnx::{Attribute, Graph};
 
@@ -43,6 +42,14 @@ pub const DEFENCES: &[Defence] = defences! {
         let sign = w.op("Sign", &[&centred]);
         let half = w.times(&sign, 0.5);
         w.plus(&half, 0.5)
+    }),
+    "random noise" => |g| wrap(g, "image", |w, x| {
+        let noise = w.op_with("RandomNormalLike", &[x], &[("scale", Attribute::Float(0.3))]);
+        w.op("Add", &[x, &noise])
+    }),
+    "random pruning" => |g| wrap(g, "relu3", |w, a| {
+        let (share, training) = (w.floats(&[], vec![0.5]), w.boolean(true));
+        w.op("Dropout", &[a, &share, &training])
     }),
     "pseudo-random noise" => |g| wrap(g, "image", |w, x| {
         let noise = pseudo_random(w, x);

@@ -95,6 +95,7 @@ fn assert_all(warned: &BTreeSet<String>, expected: &[&str]) {
 fn no_broken_defence_deceives_the_attacks_by_default() {
     let warned = none_deceives("apgd-ce,square:queries=500");
     let expected = [
+        "randomised-output",
         "softmax-outputs",
         "flat-scores",
         "non-finite-outputs",

@@ -52,6 +52,10 @@ impl Wrap {
         self.constant(&[values.len()], Data::I64(values.into()))
     }
 
+    pub fn boolean(&mut self, value: bool) -> String {
+        self.constant(&[], Data::Bool(vec![value]))
+    }
+
     fn constant(&mut self, shape: &[usize], data: Data) -> String {
         let name = format!("{}constant{}", self.prefix, self.constants.len());
         let shape = shape.to_vec();

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use scoville_attacks::{Algorithm, Attack, Problem, black_box, parse, white_box};
+use scoville_attacks::{Attack, Goal, Problem, driver, parse};
 use scoville_data::{Dataset, Source};
 use scoville_kernels::{Array, Device, Loss, Norm};
 use scoville_runtime::{Model, ModelSpec};
@@ -108,13 +108,11 @@ fn measure(attack: &Attack, target: &Timed, data: &Dataset, eps: f64) -> Result<
         eps,
         bounds: (0.0, 1.0),
         seed: 0,
+        goal: Goal::Any,
         stop: &AtomicBool::new(false),
     };
     let start = Instant::now();
-    let found = match &attack.algorithm {
-        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, &problem)?,
-        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, &problem)?,
-    };
+    let found = driver::run(&attack.algorithm, target, &problem)?;
     let run = start.elapsed().as_secs_f64();
     let spent = target.spent.take();
     Ok(Times {

@@ -3,12 +3,16 @@
 //! It gives an attack the running samples, takes its candidates, projects each into the ball in f64, asks the target
 //! about the stored f32 sample, and counts it only when the answer is another class.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use scoville_kernels::{Array, Ball, Image, Loss, Norm, head};
-use scoville_targets::{Gradients, Scores};
+use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
+use scoville_targets::{Gradients, Labels, Scores};
 
-use crate::{BlackBox, Error, Search, WhiteBox, projection};
+use crate::goal::{self, Goal, Group};
+use crate::parts::Towards;
+use crate::search::Candidate;
+use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, WhiteBox, projection};
 
 /// Samples to attack at one eps.
 pub struct Problem<'a> {
@@ -24,6 +28,8 @@ pub struct Problem<'a> {
     /// The valid range of an input value.
     pub bounds: (f32, f32),
     pub seed: u64,
+    /// What a sample must be taken for.
+    pub goal: Goal,
     /// Set by whoever wants to stop.
     pub stop: &'a AtomicBool,
 }
@@ -39,28 +45,93 @@ pub struct Success {
     pub x: Vec<f32>,
     /// What the target says of it.
     pub predicted: u32,
+    /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball.
+    pub asked: u64,
 }
 
-/// Runs a gradient attack and verifies what it finds.
+/// Runs any attack towards the problem's goal, on a target that gives all that one can need.
+pub fn run(
+    algorithm: &Algorithm,
+    target: &dyn Gradients,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    if problem.goal == Goal::Any {
+        return away(algorithm, target, problem);
+    }
+    let mut nearest: BTreeMap<usize, Success> = BTreeMap::new();
+    for (class, mut rows) in goal::aims(problem, target)? {
+        if !algorithm.is_minimal() {
+            rows.retain(|row| !nearest.contains_key(row));
+        }
+        let group = Group::of(problem, rows);
+        let towards = Towards { target, class };
+        for found in away(algorithm, &towards, &group.problem(problem))? {
+            let row = group.rows[found.row];
+            let success = Success {
+                row,
+                predicted: class,
+                ..found
+            };
+            let place = nearest.entry(row).or_insert_with(|| success.clone());
+            if success.distance < place.distance {
+                *place = success;
+            }
+        }
+    }
+    Ok(nearest.into_values().collect())
+}
+
+/// Runs any attack away from the labels.
+fn away(
+    algorithm: &Algorithm,
+    target: &dyn Gradients,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    match algorithm {
+        Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
+        Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
+        Algorithm::LabelsOnly(attack) => labels_only(attack.as_ref(), target, problem),
+    }
+}
+
+/// Runs a gradient attack away from the labels and verifies what it finds.
 pub fn white_box(
     attack: &dyn WhiteBox,
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| attack.run(search, target))
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
 }
 
-/// Runs a score attack and verifies what it finds.
+/// Runs a score attack away from the labels and verifies what it finds.
 pub fn black_box(
     attack: &dyn BlackBox,
     target: &dyn Scores,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| attack.run(search, target))
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
+}
+
+/// Runs a label attack away from the labels and verifies what it finds; nothing but labels is asked for.
+pub fn labels_only(
+    attack: &dyn LabelsOnly,
+    target: &dyn Labels,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    judge(target, problem, |search| {
+        let target = search.counted(target);
+        attack.run(search, &target)
+    })
 }
 
 fn judge(
-    target: &dyn Scores,
+    target: &dyn Labels,
     problem: &Problem<'_>,
     attack: impl FnOnce(&mut Search<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Success>, Error> {
@@ -88,32 +159,35 @@ fn judge(
 
 /// Projects the candidates exactly and keeps those that the target still gets wrong.
 fn verify(
-    target: &dyn Scores,
+    target: &dyn Labels,
     problem: &Problem<'_>,
-    mut candidates: Vec<(usize, Vec<f32>)>,
+    mut candidates: Vec<Candidate>,
 ) -> Result<Vec<Success>, Error> {
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
     let cols = problem.x.len() / problem.ids.len();
     let clean = |row: usize| &problem.x[row * cols..(row + 1) * cols];
-    for (row, x) in &mut candidates {
-        projection::project(problem.norm, problem.eps, problem.bounds, clean(*row), x);
+    let Problem {
+        norm, eps, bounds, ..
+    } = *problem;
+    for c in &mut candidates {
+        projection::project(norm, eps, bounds, clean(c.row), &mut c.x);
     }
-    let stored: Vec<f32> = candidates.iter().flat_map(|(_, x)| x).copied().collect();
-    let labels: Vec<u32> = candidates.iter().map(|(row, _)| problem.y[*row]).collect();
+    let stored: Vec<f32> = candidates.iter().flat_map(|c| &c.x).copied().collect();
+    let labels: Vec<u32> = candidates.iter().map(|c| problem.y[c.row]).collect();
     let (device, n) = (target.device(), labels.len());
-    let scores = target.scores(&Array::from_vec(device, n, cols, stored)?)?;
-    let y = Array::from_vec(device, n, 1, labels.clone())?;
-    let predicted = head(&scores, &y, Loss::Margin)?.predicted.to_vec()?;
+    let stored = Array::from_vec(device, n, cols, stored)?;
+    let predicted = target.labels(&stored)?.to_vec()?;
     let verdicts = candidates.into_iter().zip(predicted).zip(labels);
     Ok(verdicts
-        .filter(|((_, predicted), label)| predicted != label && *predicted != u32::MAX)
-        .map(|(((row, x), predicted), _)| Success {
+        .filter(|((_, predicted), label)| predicted != label && *predicted != INVALID)
+        .map(|((Candidate { row, asked, x }, predicted), _)| Success {
             row,
-            distance: projection::distance(problem.norm, clean(row), &x),
+            distance: projection::distance(norm, clean(row), &x),
             x,
             predicted,
+            asked: asked.into(),
         })
         .collect())
 }

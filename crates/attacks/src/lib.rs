@@ -4,20 +4,23 @@
 //! f32 sample, and only then counts a success. Gradient attacks are values of a few [`parts`] (loss x start x rule x
 //! schedule), not copies of one loop. To add an attack: one file, one row in the [`registry`].
 
+mod counted;
 pub mod driver;
 pub mod evasion;
+mod goal;
 pub mod parts;
 pub mod projection;
 pub mod registry;
 mod search;
 pub mod suite;
 
-pub use driver::{Problem, Success, black_box, white_box};
+pub use driver::{Problem, Success, black_box, labels_only, white_box};
+pub use goal::Goal;
 pub use registry::{Access, Algorithm, Attack, AttackError, Row, parse, rows};
 pub use search::Search;
 pub use suite::{Suite, parse_all, suites};
 
-use scoville_targets::{Gradients, Scores};
+use scoville_targets::{Gradients, Labels, Scores};
 
 /// An attack did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -57,4 +60,20 @@ pub trait WhiteBox: Send + Sync {
 pub trait BlackBox: Send + Sync {
     /// Proposes candidates to `search` until its budget is spent or every sample is finished.
     fn run(&self, search: &mut Search<'_>, target: &dyn Scores) -> Result<(), Error>;
+
+    /// See [`WhiteBox::is_minimal`].
+    fn is_minimal(&self) -> bool {
+        false
+    }
+}
+
+/// An attack that needs the predicted class alone (ATLAS AML.T0040, inference API access).
+pub trait LabelsOnly: Send + Sync {
+    /// Proposes candidates to `search` until its budget is spent or every sample is finished.
+    fn run(&self, search: &mut Search<'_>, target: &dyn Labels) -> Result<(), Error>;
+
+    /// See [`WhiteBox::is_minimal`].
+    fn is_minimal(&self) -> bool {
+        false
+    }
 }

@@ -1,12 +1,14 @@
 //! The samples that an attack is still working on, on the device.
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_kernels::{
-    Array, Ball, Device, Image, Word, claim, distance_rows, gather, keep_lower, select,
+    Array, Ball, Device, Image, Word, claim, claim_at, distance_rows, gather, keep_lower, select,
 };
 
 use crate::Error;
+use crate::counted::{Count, Counted};
 
 /// On a GPU the host looks at the found flags this often; on the CPU looking costs nothing.
 const GPU_CHECK_EVERY: usize = 10;
@@ -33,13 +35,24 @@ pub struct Search<'a> {
     pub ids: Array<u32>,
     /// The place of each running row in the batch that the driver gave.
     rows: Vec<usize>,
+    count: Rc<Count>,
+    /// For each row how often the target had been asked when it was found, 0 before.
     found: Array<u32>,
     adversarial: Array,
     /// How far the kept point of each row is from the clean sample; for [`offer_nearer`](Self::offer_nearer).
     nearest: Array,
-    finished: Vec<(usize, Vec<f32>)>,
+    finished: Vec<Candidate>,
     calls: usize,
     stop: &'a AtomicBool,
+}
+
+/// A point that an attack handed in.
+pub(crate) struct Candidate {
+    /// Its row in the driver's batch.
+    pub row: usize,
+    /// How often the target had been asked about the sample when a point in the ball was first found.
+    pub asked: u32,
+    pub x: Vec<f32>,
 }
 
 impl<'a> Search<'a> {
@@ -51,11 +64,12 @@ impl<'a> Search<'a> {
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
         let (n, cols, device) = (x0.rows(), x0.cols(), x0.device());
-        Ok(Self {
+        let search = Self {
             ball,
             seed,
             image,
             rows: (0..n).collect(),
+            count: Rc::default(),
             found: Array::zeros(&device, n, 1)?,
             adversarial: Array::zeros(&device, n, cols)?,
             nearest: Array::filled(&device, n, 1, ball.eps * (1.0 + ROUNDING))?,
@@ -65,7 +79,17 @@ impl<'a> Search<'a> {
             y,
             ids,
             stop,
-        })
+        };
+        search.count.running.set(n);
+        Ok(search)
+    }
+
+    /// `target`, counting what it is asked for this search.
+    pub(crate) fn counted<'t, T: ?Sized>(&self, target: &'t T) -> Counted<'t, T> {
+        Counted {
+            target,
+            count: self.count.clone(),
+        }
     }
 
     /// The device that the samples lie on.
@@ -86,7 +110,8 @@ impl<'a> Search<'a> {
     /// Hands in the target's answers at `x`: rows that are misclassified for the first time are kept. Nothing is read
     /// back.
     pub fn offer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<(), Error> {
-        let first = claim(&mut self.found, predicted, &self.y)?;
+        let asked = self.count.asked().max(1);
+        let first = claim_at(&mut self.found, predicted, &self.y, asked)?;
         Ok(select(&mut self.adversarial, x, &first)?)
     }
 
@@ -100,7 +125,9 @@ impl<'a> Search<'a> {
         select(&mut distance, &here, &wrong)?;
         let nearer = keep_lower(&mut self.nearest, &distance)?;
         select(&mut self.adversarial, x, &nearer)?;
-        select(&mut self.found, &nearer, &nearer)?;
+        let mut inside = self.y.copy()?;
+        select(&mut inside, predicted, &nearer)?;
+        claim_at(&mut self.found, &inside, &self.y, self.count.asked().max(1))?;
         Ok(wrong)
     }
 
@@ -142,10 +169,23 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Takes the samples out for which `keep` is 0, found or not. Returns the rows that stay.
+    pub(crate) fn give_up(&mut self, keep: &Array<u32>) -> Result<Array<u32>, Error> {
+        let gone: Vec<bool> = keep.to_vec()?.into_iter().map(|keep| keep == 0).collect();
+        let found = self.found.to_vec()?;
+        self.part_with(&gone, &found)
+    }
+
     fn retire(&mut self, found: &[u32]) -> Result<Array<u32>, Error> {
-        self.collect(found)?;
-        let keep: Vec<usize> = (0..found.len()).filter(|&i| found[i] == 0).collect();
+        let gone: Vec<bool> = found.iter().map(|&found| found != 0).collect();
+        self.part_with(&gone, found)
+    }
+
+    fn part_with(&mut self, gone: &[bool], found: &[u32]) -> Result<Array<u32>, Error> {
+        self.collect(gone, found)?;
+        let keep: Vec<usize> = (0..gone.len()).filter(|&i| !gone[i]).collect();
         self.rows = keep.iter().map(|&i| self.rows[i]).collect();
+        self.count.running.set(self.rows.len());
         let keep: Vec<u32> = keep.into_iter().map(|i| i as u32).collect();
         let keep = Array::from_vec(&self.device(), keep.len(), 1, keep)?;
         gather_in_place(&mut self.x0, &keep)?;
@@ -153,14 +193,15 @@ impl<'a> Search<'a> {
         gather_in_place(&mut self.ids, &keep)?;
         gather_in_place(&mut self.adversarial, &keep)?;
         gather_in_place(&mut self.nearest, &keep)?;
-        self.found = Array::zeros(&self.device(), keep.rows(), 1)?;
+        gather_in_place(&mut self.found, &keep)?;
         Ok(keep)
     }
 
-    fn collect(&mut self, found: &[u32]) -> Result<(), Error> {
+    /// Keeps the candidates of the samples that are gone.
+    fn collect(&mut self, gone: &[bool], found: &[u32]) -> Result<(), Error> {
         let hits: Vec<u32> = (0u32..)
-            .zip(found)
-            .filter(|(_, found)| **found != 0)
+            .zip(gone.iter().zip(found))
+            .filter(|(_, (gone, found))| **gone && **found != 0)
             .map(|(row, _)| row)
             .collect();
         if hits.is_empty() {
@@ -170,17 +211,20 @@ impl<'a> Search<'a> {
         let candidates = gather(&self.adversarial, &rows)?.to_vec()?;
         let candidates = candidates.chunks_exact(self.adversarial.cols());
         for (row, candidate) in hits.into_iter().zip(candidates) {
-            self.finished
-                .push((self.rows[row as usize], candidate.to_vec()));
+            self.finished.push(Candidate {
+                row: self.rows[row as usize],
+                asked: found[row as usize],
+                x: candidate.to_vec(),
+            });
         }
         Ok(())
     }
 
-    /// Every candidate handed in, with its row in the driver's batch.
-    pub(crate) fn into_candidates(mut self) -> Result<Vec<(usize, Vec<f32>)>, Error> {
+    /// Every candidate handed in.
+    pub(crate) fn into_candidates(mut self) -> Result<Vec<Candidate>, Error> {
         let found = self.found.to_vec()?;
-        self.collect(&found)?;
-        self.finished.sort_unstable_by_key(|(row, _)| *row);
+        self.collect(&vec![true; found.len()], &found)?;
+        self.finished.sort_unstable_by_key(|c| c.row);
         Ok(self.finished)
     }
 }

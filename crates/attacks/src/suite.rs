@@ -1,6 +1,6 @@
 //! Several attacks under one name, with the parameters of the paper that put them together.
 
-use crate::registry::{Attack, AttackError, WHITE_BOX, parse};
+use crate::registry::{Attack, AttackError, MANUAL, WHITE_BOX, parse};
 
 /// Attacks that run together: each on what the ones before it left, as one ensemble under one technique.
 ///
@@ -60,6 +60,30 @@ const SUITES: &[Suite] = &[
         ],
         technique: WHITE_BOX,
         paper: "Croce 2020, arXiv:2003.01690",
+    },
+    Suite {
+        name: "corruptions:common",
+        attacks: &[
+            "corrupt-gaussian-noise",
+            "corrupt-shot-noise",
+            "corrupt-impulse-noise",
+            "corrupt-speckle-noise",
+            "corrupt-gaussian-blur",
+            "corrupt-defocus-blur",
+            "corrupt-motion-blur",
+            "corrupt-zoom-blur",
+            "corrupt-brightness",
+            "corrupt-contrast",
+            "corrupt-saturate",
+            "corrupt-fog",
+            "corrupt-pixelate",
+            "corrupt-jpeg",
+            "corrupt-rotation",
+            "corrupt-translation",
+            "corrupt-occlusion",
+        ],
+        technique: MANUAL,
+        paper: "Hendrycks 2019, arXiv:1903.12261",
     },
 ];
 

@@ -17,6 +17,8 @@ pub use gate::{FailOn, FailOnError};
 pub use plan::{EVASION, Plan, PlanError, TechniquePlan};
 pub use run::{Emit, Finished, Manifest, run};
 
+use scoville_kernels::Device;
+
 /// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -26,6 +28,14 @@ pub enum Error {
     Data(#[from] scoville_data::Error),
     #[error("cannot write the results: {0}")]
     Output(#[from] std::io::Error),
+    #[error("no device to run on")]
+    NoDevice,
+    #[error("device {number} of the list, {device}: {cause}")]
+    Device {
+        number: usize,
+        device: String,
+        cause: Box<Error>,
+    },
     #[error(
         "the model's weights changed during the run (SHA-256 {before} before, {after} after): the results are void; \
          please report this as a bug"
@@ -38,7 +48,25 @@ impl Error {
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Error::Attack(error) => error.is_out_of_memory(),
+            Error::Device { cause, .. } => cause.is_out_of_memory(),
             _ => false,
+        }
+    }
+
+    /// Whether somebody stopped the run.
+    fn is_interrupt(&self) -> bool {
+        matches!(self, Error::Attack(scoville_attacks::Error::Interrupted))
+    }
+
+    /// Says which device of several failed, where it was a device: the one at `at`.
+    fn on_device(self, at: usize, device: &Device) -> Error {
+        match self {
+            Error::Attack(_) if !self.is_interrupt() => Error::Device {
+                number: at + 1,
+                device: format!("{device:?}"),
+                cause: Box::new(self),
+            },
+            other => other,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
-use scoville_attacks::{Access, Attack, rows};
+use scoville_attacks::evasion::corruptions::SEVERITIES;
+use scoville_attacks::{Access, Attack, Goal, rows};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -25,6 +26,8 @@ pub enum PlanError {
         classes: usize,
         advice: String,
     },
+    #[error("class {class}: the model has {classes} classes, numbered from 0")]
+    Target { class: u32, classes: usize },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
     #[error("{attack} cannot run in {norm}; there run {known}")]
@@ -33,6 +36,16 @@ pub enum PlanError {
         norm: Norm,
         known: String,
     },
+    #[error("{corruption} goes by severity and {attack} by eps: run them apart")]
+    Mixed { corruption: String, attack: String },
+    #[error(
+        "severity {0}: a severity is a whole number from 1 to 5, for example --eps-ladder 1,3,5"
+    )]
+    Severity(f64),
+    #[error(
+        "{attack} takes images, channels x height x width; a sample of this model is {shape:?}"
+    )]
+    Images { attack: String, shape: Vec<usize> },
     #[error("--fail-on names {technique}, which this run does not measure; it measures {measured}")]
     FailOn { technique: String, measured: String },
     #[error("--until-width {0}: give a width above 0 and below 1, for example 0.05")]
@@ -52,9 +65,18 @@ impl TechniquePlan {
         catalogue::technique(self.id).map_or("", |t| t.name)
     }
 
-    /// Whether one of its attacks needs that access.
-    pub fn needs(&self, access: Access) -> bool {
-        self.attacks.iter().any(|a| a.row.access == access)
+    /// Whether one of its attacks needs gradients.
+    pub fn is_white_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access == Access::Gradients)
+    }
+
+    /// Whether one of its attacks makes do with scores or labels.
+    pub fn is_black_box(&self) -> bool {
+        self.attacks
+            .iter()
+            .any(|a| a.row.access < Access::Gradients)
     }
 
     /// The attacks in words.
@@ -65,12 +87,17 @@ impl TechniquePlan {
 
 /// What a run will do, checked.
 pub struct Plan {
+    /// That of the balls. Where budgets are severities it is Linf, in which a ball of radius 1 or more holds every image.
     pub norm: Norm,
+    /// Whether budgets are severities of corruptions and not radii.
+    pub by_severity: bool,
     /// Budgets, ascending and distinct.
     pub ladder: Vec<f64>,
     /// Techniques that run attacks, in the order of the first attack of each.
     pub techniques: Vec<TechniquePlan>,
     pub seed: u64,
+    /// What a sample must be taken for.
+    pub goal: Goal,
     /// Samples a batch.
     pub batch: usize,
     /// Stop when no interval is wider.
@@ -86,11 +113,9 @@ impl Plan {
         if attacks.is_empty() {
             return Err(PlanError::NoAttacks);
         }
-        // Pixels lie in [0,1], so no Linf ball above 1 means anything; other distances can be longer.
-        let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
-        if let Some(&bad) = ladder.iter().find(|e| !(**e > 0.0 && **e <= most)) {
-            return Err(PlanError::Eps(bad, most));
-        }
+        let by_severity = by_severity(&attacks)?;
+        let norm = if by_severity { Norm::Linf } else { norm };
+        check_ladder(&ladder, norm, by_severity)?;
         ladder.sort_by(f64::total_cmp);
         ladder.dedup();
         if ladder.is_empty() {
@@ -98,7 +123,7 @@ impl Plan {
         }
         let mut techniques: Vec<TechniquePlan> = Vec::new();
         for attack in attacks {
-            if !attack.row.norms.contains(&norm) {
+            if !by_severity && !attack.row.norms.contains(&norm) {
                 return Err(PlanError::Norm {
                     attack: attack.row.name.into(),
                     norm,
@@ -115,15 +140,43 @@ impl Plan {
         }
         Ok(Self {
             norm,
+            by_severity,
             ladder,
             techniques,
             seed: 0,
+            goal: Goal::Any,
             batch: 128,
             until_width: None,
             exposure: None,
             impact: None,
             fail_on: Vec::new(),
         })
+    }
+
+    /// The rung of the ball that an attack looks in when it is the turn of rung `at`: one that seeks the nearest point looks
+    /// once, in the largest.
+    pub fn rung_of(&self, attack: &Attack, at: usize) -> usize {
+        match attack.is_minimal() {
+            true => self.ladder.len() - 1,
+            false => at,
+        }
+    }
+
+    /// What the ladder counts: a norm, or severity.
+    pub fn measure(&self) -> String {
+        match self.by_severity {
+            true => "severity".into(),
+            false => self.norm.to_string(),
+        }
+    }
+
+    /// The place of the first attack of technique `t` among all attacks of the plan.
+    pub fn first_attack(&self, t: usize) -> usize {
+        self.techniques
+            .iter()
+            .take(t)
+            .map(|t| t.attacks.len())
+            .sum()
     }
 
     /// The first rung whose ball reaches as far as `distance`.
@@ -153,6 +206,16 @@ impl Plan {
         }
     }
 
+    /// Refuses a class to reach that is none of the model's.
+    pub fn check_goal(&self, classes: usize) -> Result<(), PlanError> {
+        match self.goal {
+            Goal::Class(class) if class as usize >= classes => {
+                Err(PlanError::Target { class, classes })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses attacks whose loss is not defined for a model of so few `classes`.
     pub fn check_classes(&self, classes: usize) -> Result<(), PlanError> {
         let attacks = || self.techniques.iter().flat_map(|t| &t.attacks);
@@ -172,6 +235,18 @@ impl Plan {
         })
     }
 
+    /// Refuses corruptions of images for samples that are none.
+    pub fn check_shape(&self, shape: &[usize]) -> Result<(), PlanError> {
+        let mut attacks = self.techniques.iter().flat_map(|t| &t.attacks);
+        match attacks.find(|a| a.row.goes_by_severity() && shape.len() != 3) {
+            Some(attack) => Err(PlanError::Images {
+                attack: attack.row.name.into(),
+                shape: shape.into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The plan in the words of `run.started`.
     pub fn info(&self) -> PlanInfo {
         let union = TechniquePlan {
@@ -180,9 +255,10 @@ impl Plan {
         };
         let techniques = self.techniques.iter().chain([&union]);
         PlanInfo {
-            norm: self.norm.to_string(),
+            norm: self.measure(),
             eps_ladder: self.ladder.clone(),
             batch: self.batch,
+            goal: self.goal.to_string(),
             exposure: self.exposure.map(|e| e.name().into()),
             impact: self.impact.map(|i| i.name().into()),
             techniques: techniques
@@ -200,6 +276,29 @@ impl Plan {
 fn known_in(norm: Norm) -> String {
     let known = rows().iter().filter(|row| row.norms.contains(&norm));
     known.map(|row| row.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the attacks go by severity; all of them do, or none.
+fn by_severity(attacks: &[Attack]) -> Result<bool, PlanError> {
+    let first = |wanted| attacks.iter().find(|a| a.row.goes_by_severity() == wanted);
+    match (first(true), first(false)) {
+        (Some(corruption), Some(attack)) => Err(PlanError::Mixed {
+            corruption: corruption.row.name.into(),
+            attack: attack.row.name.into(),
+        }),
+        (corruption, _) => Ok(corruption.is_some()),
+    }
+}
+
+fn check_ladder(ladder: &[f64], norm: Norm, by_severity: bool) -> Result<(), PlanError> {
+    if by_severity {
+        let bad = ladder.iter().find(|s| !SEVERITIES.contains(s));
+        return bad.map_or(Ok(()), |&bad| Err(PlanError::Severity(bad)));
+    }
+    // Pixels lie in [0,1], so no Linf ball above 1 means anything; other distances can be longer.
+    let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
+    let bad = ladder.iter().find(|e| !(**e > 0.0 && **e <= most));
+    bad.map_or(Ok(()), |&bad| Err(PlanError::Eps(bad, most)))
 }
 
 #[cfg(test)]
@@ -275,8 +374,28 @@ mod tests {
         assert!(matches!(gated.check(), Err(PlanError::FailOn { .. })));
         gated.fail_on = vec!["AML.T0015=5".parse().unwrap(), "high".parse().unwrap()];
         assert!(gated.check().is_ok());
+        let fog = plan(&["corrupt-fog"], &[5.0, 1.0]).unwrap();
+        assert_eq!(
+            (fog.measure().as_str(), fog.ladder.as_slice()),
+            ("severity", [1.0, 5.0].as_slice())
+        );
+        assert!(fog.check_shape(&[3, 32, 32]).is_ok());
+        assert!(matches!(
+            fog.check_shape(&[14]),
+            Err(PlanError::Images { .. })
+        ));
+        for severity in [0.0, 0.5, 6.0, f64::NAN] {
+            let error = plan(&["corrupt-fog"], &[severity]);
+            assert!(matches!(error, Err(PlanError::Severity(_))), "{severity}");
+        }
+        let mixed = plan(&["pgd", "corrupt-fog"], &[1.0]);
+        assert!(matches!(mixed, Err(PlanError::Mixed { .. })));
         let few = plan(&["apgd-ce", "apgd-t"], &[0.1]).unwrap();
         assert!(few.check_classes(4).is_ok());
+        let mut aimed = plan(&["pgd"], &[0.1]).unwrap();
+        aimed.goal = Goal::Class(3);
+        assert!(aimed.check_goal(4).is_ok());
+        assert!(matches!(aimed.check_goal(3), Err(PlanError::Target { .. })));
         let error = few.check_classes(3).unwrap_err().to_string();
         assert!(
             error.contains("apgd-t needs") && error.ends_with("--attacks apgd-ce"),

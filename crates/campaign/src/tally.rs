@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use scoville_atlas::score::{Rate, Score, likelihood, score};
 use scoville_atlas::stats::{ConfidenceSequence, LEVEL, anytime, clopper_pearson};
-use scoville_report::event::{AttackShare, CurvePoint};
+use scoville_report::event::{AttackShare, CurvePoint, QueryCurve, WithinQueries};
 use scoville_targets::Spent;
 
 use crate::Plan;
@@ -15,7 +15,13 @@ pub struct Broken {
     /// The lowest rung of the ladder at which it was.
     pub rung: usize,
     /// The attack that did it.
-    pub attack: String,
+    pub attack: &'static str,
+    /// Its place among the attacks of the plan.
+    pub number: usize,
+    /// How far the adversarial sample is from the clean one.
+    pub distance: f64,
+    /// How many queries about the sample it took, where no gradient was used, and the lowest rung for which that holds.
+    pub queries: Option<(u64, usize)>,
 }
 
 /// How the number of samples came about, and so which interval is valid for them.
@@ -48,7 +54,9 @@ pub struct Rung {
     /// Of those, misclassified after.
     pub successes: usize,
     sequence: ConfidenceSequence,
-    by_attack: BTreeMap<String, usize>,
+    by_attack: BTreeMap<&'static str, usize>,
+    /// How many successes took how many queries; `None` once those of one are not known.
+    queries: Option<BTreeMap<u64, usize>>,
 }
 
 impl Rung {
@@ -60,6 +68,7 @@ impl Rung {
             successes: 0,
             sequence: ConfidenceSequence::new(LEVEL),
             by_attack: BTreeMap::new(),
+            queries: Some(BTreeMap::new()),
         }
     }
 
@@ -74,17 +83,32 @@ impl Rung {
     }
 }
 
+/// What one attack took and yielded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Effort {
+    /// Samples that it was tried on.
+    pub samples: usize,
+    /// Samples whose first break is its own.
+    pub broken: usize,
+    pub spent: Spent,
+    pub seconds: f64,
+}
+
 /// Counts of one technique over the ladder.
 #[derive(Clone)]
 pub struct Tally {
     pub rungs: Vec<Rung>,
+    /// One an attack of the technique.
+    pub efforts: Vec<Effort>,
     pub spent: Spent,
     pub seconds: f64,
 }
 
 impl Tally {
-    pub fn new(plan: &Plan) -> Self {
+    /// Of a technique of so many attacks.
+    pub fn new(plan: &Plan, attacks: usize) -> Self {
         Self {
+            efforts: vec![Effort::default(); attacks],
             rungs: plan.ladder.iter().map(|&eps| Rung::new(eps)).collect(),
             spent: Spent::default(),
             seconds: 0.0,
@@ -102,15 +126,32 @@ impl Tally {
             rung.successes += usize::from(hit.is_some());
             rung.sequence.push(hit.is_some());
             if let Some(broken) = hit {
-                *rung.by_attack.entry(broken.attack.clone()).or_default() += 1;
+                *rung.by_attack.entry(broken.attack).or_default() += 1;
+                let known = broken.queries.filter(|&(_, from)| from <= at);
+                match (&mut rung.queries, known) {
+                    (Some(counts), Some((queries, _))) => {
+                        *counts.entry(queries).or_default() += 1;
+                    }
+                    (counts, _) => *counts = None,
+                }
             }
         }
     }
 
-    pub fn spend(&mut self, spent: Spent, seconds: f64) {
-        self.spent.queries += spent.queries;
-        self.spent.gradients += spent.gradients;
+    /// Books what a run of the technique's attack `a` took.
+    pub fn spend(&mut self, a: usize, spent: Spent, seconds: f64) {
+        self.spent += spent;
         self.seconds += seconds;
+        self.efforts[a].spent += spent;
+        self.efforts[a].seconds += seconds;
+    }
+
+    /// Goes back to the counts of `before`; what was spent stays spent.
+    pub fn forget_since(&mut self, before: Tally) {
+        self.rungs = before.rungs;
+        for (effort, before) in self.efforts.iter_mut().zip(before.efforts) {
+            (effort.samples, effort.broken) = (before.samples, before.broken);
+        }
     }
 
     /// The largest share of the correct samples that `attacks` were the first to break, at any one rung.
@@ -189,17 +230,40 @@ impl Tally {
                 robust_accuracy: ratio(r.correct - r.successes, r.done),
                 robust_interval: size.interval(r.correct - r.successes, r.done),
                 by_attack: shares(&r.by_attack),
+                queries: query_curve(r),
             })
             .collect()
     }
 }
 
-fn shares(by_attack: &BTreeMap<String, usize>) -> Vec<AttackShare> {
-    let share = |(attack, &successes): (&String, &usize)| AttackShare {
-        attack: attack.clone(),
+fn shares(by_attack: &BTreeMap<&str, usize>) -> Vec<AttackShare> {
+    let share = |(&attack, &successes): (&&str, &usize)| AttackShare {
+        attack: attack.into(),
         successes,
     };
     by_attack.iter().map(share).collect()
+}
+
+/// `None` unless the queries of every success are known, and there is one.
+fn query_curve(rung: &Rung) -> Option<QueryCurve> {
+    let counts = rung.queries.as_ref().filter(|counts| !counts.is_empty())?;
+    let within = |most: u64| {
+        let successes = counts.range(..=most).map(|(_, n)| n).sum();
+        WithinQueries {
+            queries: most,
+            successes,
+            rate: ratio(successes, rung.correct),
+        }
+    };
+    let mut seen = 0;
+    let mut past_half = |&(_, &n): &(&u64, &usize)| {
+        seen += n;
+        2 * seen > rung.successes
+    };
+    Some(QueryCurve {
+        within: [100, 1_000, 10_000].map(within).to_vec(),
+        median: counts.iter().find(&mut past_half).map(|(&q, _)| q),
+    })
 }
 
 fn ratio(part: usize, all: usize) -> f64 {
@@ -223,7 +287,10 @@ mod tests {
     fn broken(rung: usize) -> Option<Broken> {
         Some(Broken {
             rung,
-            attack: "pgd".into(),
+            attack: "square",
+            number: 0,
+            distance: 0.01,
+            queries: Some((10 << rung, rung)),
         })
     }
 
@@ -235,7 +302,7 @@ mod tests {
             vec![0.01, 0.02, 0.04],
         )
         .unwrap();
-        let mut tally = Tally::new(&plan);
+        let mut tally = Tally::new(&plan, 1);
         let batch = [broken(0), broken(2), None];
         for rung in 0..3 {
             tally.book(rung, 4, &batch);
@@ -246,6 +313,9 @@ mod tests {
         assert!(curve.iter().all(|p| p.samples == 4 && p.correct == 3));
         assert_eq!(curve[2].robust_accuracy, 0.25);
         assert_eq!(tally.correct(), 3);
+        let queries = curve[2].queries.as_ref().unwrap();
+        let successes: Vec<_> = queries.within.iter().map(|w| w.successes).collect();
+        assert_eq!((successes, queries.median), (vec![2, 2, 2], Some(40)));
         // Weights 4/7, 2/7, 1/7 of the rates 1/3, 1/3, 2/3, times ten.
         let score = tally.final_score(&plan, Size::Planned).unwrap().value;
         assert!(
@@ -257,11 +327,14 @@ mod tests {
     #[test]
     fn the_share_of_an_attack_is_what_it_broke_first_at_a_rung() {
         let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02]).unwrap();
-        let mut tally = Tally::new(&plan);
-        let by = |rung, attack: &str| {
+        let mut tally = Tally::new(&plan, 1);
+        let by = |rung, attack| {
             Some(Broken {
                 rung,
-                attack: attack.into(),
+                attack,
+                number: 0,
+                distance: 0.01,
+                queries: None,
             })
         };
         let batch = [
@@ -280,6 +353,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_forgotten_round_took_stays_spent() {
+        let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01]).unwrap();
+        let mut tally = Tally::new(&plan, 1);
+        let before = tally.clone();
+        tally.book(0, 2, &[broken(0)]);
+        tally.efforts[0].samples = 1;
+        tally.efforts[0].broken = 1;
+        let spent = Spent {
+            queries: 1,
+            gradients: 10,
+            calls: 2,
+        };
+        tally.spend(0, spent, 0.5);
+        tally.forget_since(before);
+        let kept = Effort {
+            spent,
+            seconds: 0.5,
+            ..Effort::default()
+        };
+        assert_eq!(tally.efforts, [kept]);
+        assert_eq!((tally.spent, tally.rungs[0].done), (spent, 0));
+    }
+
+    #[test]
     fn a_stopped_run_has_the_wider_interval() {
         let [low, high] = Size::Planned.interval(30, 100);
         let [stopped_low, stopped_high] = Size::Stopped.interval(30, 100);
@@ -289,7 +386,7 @@ mod tests {
     #[test]
     fn nothing_done_is_no_score() {
         let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01]).unwrap();
-        let tally = Tally::new(&plan);
+        let tally = Tally::new(&plan, 1);
         assert!(
             tally.final_score(&plan, Size::Planned).is_none()
                 && tally.score_so_far(&plan).is_none()

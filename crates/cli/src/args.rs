@@ -141,9 +141,16 @@ pub struct TargetArgs {
     #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
     pub data: Option<Source>,
 
-    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several
-    #[arg(long, env = "SCOVILLE_DEVICE", default_value = "auto")]
-    pub device: DeviceSpec,
+    /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several. `assess` shares the samples among all that are
+    /// named, such as vulkan:0,vulkan:1
+    #[arg(
+        long,
+        env = "SCOVILLE_DEVICE",
+        value_name = "DEVICE,..",
+        value_delimiter = ',',
+        default_value = "auto"
+    )]
+    pub device: Vec<DeviceSpec>,
 
     /// Use only the first N samples
     #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
@@ -155,6 +162,14 @@ pub struct TargetArgs {
     pub batch: Batch,
 }
 
+/// Which class to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Targets {
+    Second,
+    LeastLikely,
+    All,
+}
+
 #[derive(ClapArgs)]
 pub struct AssessArgs {
     #[command(flatten)]
@@ -164,7 +179,7 @@ pub struct AssessArgs {
     #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
     pub norm: Norm,
 
-    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0]
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0]; severities 1 to 5 of corruptions
     #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,
@@ -178,6 +193,20 @@ pub struct AssessArgs {
         default_value = "apgd-ce,square:queries=500"
     )]
     pub attacks: Vec<String>,
+
+    /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
+    #[arg(
+        long,
+        env = "SCOVILLE_TARGET_CLASS",
+        value_name = "CLASS",
+        conflicts_with = "targets"
+    )]
+    pub target_class: Option<u32>,
+
+    /// The class that a sample must be taken for, by the model's answer to it: the second, the least-likely, or all in turn
+    /// until one is reached
+    #[arg(long, env = "SCOVILLE_TARGETS", value_name = "WHICH")]
+    pub targets: Option<Targets>,
 
     /// Seed of the order of samples and of every attack
     #[arg(long, env = "SCOVILLE_SEED", default_value_t = 0)]

@@ -7,7 +7,7 @@ use scoville_kernels::Device;
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
 use scoville_runtime::{Layout, Model, ModelSpec};
-use scoville_targets::{Metered, ModelTarget, TargetSpec};
+use scoville_targets::{Labels, Metered, ModelTarget, TargetSpec};
 
 use crate::args::{ModelArgs, TargetArgs};
 use crate::builtin;
@@ -16,18 +16,27 @@ use crate::parse::Batch;
 
 /// A target that is ready to be asked, and the data to ask it with.
 pub struct Loaded {
-    pub target: Metered<ModelTarget>,
+    /// The model on each device; at least one.
+    pub targets: Vec<Metered<ModelTarget>>,
     pub data: Dataset,
     /// Samples that go to the device at once.
     pub batch: usize,
     pub target_info: TargetInfo,
     pub data_info: DataInfo,
-    pub device_info: DeviceInfo,
+    /// One a target.
+    pub devices: Vec<DeviceInfo>,
     /// The data are the model's input as they stand, not pixels.
     pub raw: bool,
 }
 
-/// Opens the device, loads the model and checks the data.
+impl Loaded {
+    /// The model on the first device.
+    pub fn target(&self) -> &Metered<ModelTarget> {
+        &self.targets[0]
+    }
+}
+
+/// Opens the devices, loads the model on each and checks the data.
 pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let spec = spec(&args.model)?;
     let (graph, name) = graph(&spec)?;
@@ -35,18 +44,19 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let data = data(args, &spec, &graph)?;
     let raw = spec.raw.unwrap_or(false);
     let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
-    let device = Device::open(&args.device).or_fail(Exit::Unreachable, "--device")?;
     let input = spec
         .input(Some(data.shape.clone()))
         .or_fail(Exit::Usage, "")?;
-    let model = Model::load(graph, &input, &device).or_fail(Exit::BadInput, &name)?;
-    let class_names = class_names(&spec, &data, model.classes())?;
-    let target = Metered::new(ModelTarget::new(model));
+    let targets = targets(args, &spec, graph, &input, &name)?;
+    let Some(target) = targets.first() else {
+        return Err(Failure::new(Exit::Usage, "--device names no device"));
+    };
+    let class_names = class_names(&spec, &data, target.classes())?;
     let batch = match args.batch {
         Batch::Of(n) => n,
         Batch::Auto => {
-            let targets = std::slice::from_ref(&target);
-            scoville_campaign::automatic_batch(targets).or_fail(Exit::Internal, &name)?
+            let batch = scoville_campaign::automatic_batch(&targets);
+            batch.or_fail(Exit::Internal, &name)?
         }
     };
     let weights_sha256 = target
@@ -72,15 +82,39 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
             sha256: data_sha256,
             samples: data.len(),
         },
-        device_info: DeviceInfo {
-            backend: device.backend().into(),
-            name: device.name(),
-            software: device.is_software(),
-        },
-        target,
+        devices: targets.iter().map(|t| device_info(t.device())).collect(),
+        targets,
         data,
         batch,
     })
+}
+
+/// The model on every device of the command line.
+fn targets(
+    args: &TargetArgs,
+    spec: &TargetSpec,
+    graph: Graph,
+    input: &ModelSpec,
+    name: &str,
+) -> Result<Vec<Metered<ModelTarget>>, Failure> {
+    let open = |spec| Device::open(spec).or_fail(Exit::Unreachable, "--device");
+    let devices: Vec<Device> = args.device.iter().map(open).collect::<Result<_, _>>()?;
+    let mut read = Some(graph);
+    let load = |device: &Device| {
+        // A loaded model has taken the weights to itself, so the next one needs the file again.
+        let graph = read.take().map_or_else(|| Ok(self::graph(spec)?.0), Ok)?;
+        let model = Model::load(graph, input, device).or_fail(Exit::BadInput, name)?;
+        Ok(Metered::new(ModelTarget::new(model)))
+    };
+    devices.iter().map(load).collect()
+}
+
+fn device_info(device: &Device) -> DeviceInfo {
+    DeviceInfo {
+        backend: device.backend().into(),
+        name: device.name(),
+        software: device.is_software(),
+    }
 }
 
 /// The built-in model on `device`.
@@ -222,7 +256,7 @@ fn in_words(input: &ModelSpec) -> String {
 
 /// Refuses what is no classifier of two or more classes.
 pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
-    let (model, name) = (loaded.target.inner().model(), &loaded.target_info.name);
+    let (model, name) = (loaded.target().inner().model(), &loaded.target_info.name);
     model.check_classifier().or_fail(Exit::BadInput, name)?;
     let classes = model.classes();
     if classes >= 2 {
@@ -237,7 +271,7 @@ pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
 
 /// Refuses labels that the model has no class for.
 pub fn check_labels(loaded: &Loaded) -> Result<(), Failure> {
-    let (data, classes) = (&loaded.data, loaded.target.inner().model().classes());
+    let (data, classes) = (&loaded.data, loaded.target().inner().model().classes());
     match data.y.iter().position(|&label| label as usize >= classes) {
         None => Ok(()),
         Some(at) => Err(Failure::new(

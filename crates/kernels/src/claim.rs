@@ -1,6 +1,7 @@
 //! Which samples are misclassified for the first time, kept on the device so that an attack's loop
 //! needs no read back. The driver still judges each claim again.
 
+use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::head::INVALID;
@@ -9,12 +10,29 @@ use crate::{Array, Device, Error};
 
 const SHADER: Shader = shader!("claim");
 
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    stamp: u32,
+}
+
 /// The mask of new successes, and `found` takes them in; all n x 1:
 /// `mask = !found && predicted != label && predicted != INVALID`, then `found |= mask`.
 pub fn claim(
     found: &mut Array<u32>,
     predicted: &Array<u32>,
     labels: &Array<u32>,
+) -> Result<Array<u32>, Error> {
+    claim_at(found, predicted, labels, 1)
+}
+
+/// The same, and `found` is `stamp`, which is not 0, in the rows of the mask.
+pub fn claim_at(
+    found: &mut Array<u32>,
+    predicted: &Array<u32>,
+    labels: &Array<u32>,
+    stamp: u32,
 ) -> Result<Array<u32>, Error> {
     let rows = found.rows();
     found.expect_shape("claim", "found", rows, 1)?;
@@ -33,7 +51,7 @@ pub fn claim(
             rows.for_each(|(((mask, found), &predicted), label)| {
                 let wrong = predicted != *label && predicted != INVALID;
                 *mask = u32::from(wrong && *found == 0);
-                *found |= *mask;
+                *found |= *mask * stamp;
             });
         }
         Device::Gpu(gpu) => {
@@ -43,7 +61,11 @@ pub fn claim(
                 labels.buffer("claim", gpu)?,
                 mask.buffer("claim", gpu)?,
             ];
-            launch(gpu, &SHADER, &(rows as u32), &arrays, Grid::Threads(rows))?;
+            let params = Params {
+                rows: rows as u32,
+                stamp,
+            };
+            launch(gpu, &SHADER, &params, &arrays, Grid::Threads(rows))?;
         }
     }
     Ok(mask)
@@ -97,10 +119,11 @@ mod tests {
             predicted.iter_mut().step_by(5).for_each(|p| *p = INVALID);
             let run = |device: &Device| {
                 let mut found = column(device, &found);
-                let mask = claim(
+                let mask = claim_at(
                     &mut found,
                     &column(device, &predicted),
                     &column(device, &labels),
+                    77,
                 );
                 (mask.unwrap().to_vec().unwrap(), found.to_vec().unwrap())
             };

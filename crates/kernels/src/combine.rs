@@ -32,29 +32,32 @@ impl<'a> From<&'a Array> for Factor<'a> {
 }
 
 impl<'a> Factor<'a> {
-    fn check(self, rows: usize) -> Result<(), Error> {
+    pub(crate) fn check(self, kernel: &'static str, rows: usize) -> Result<(), Error> {
         match self {
             Factor::One(_) => Ok(()),
-            Factor::Rows(factors) => factors.expect_shape(KERNEL, "factors", rows, 1),
+            Factor::Rows(factors) => factors.expect_shape(kernel, "factors", rows, 1),
         }
     }
 
-    fn host(self) -> Result<impl Fn(usize) -> f32 + Sync + 'a, Error> {
+    pub(crate) fn host(
+        self,
+        kernel: &'static str,
+    ) -> Result<impl Fn(usize) -> f32 + Sync + 'a, Error> {
         let (one, rows) = match self {
             Factor::One(factor) => (factor, None),
-            Factor::Rows(factors) => (0.0, Some(factors.host(KERNEL)?)),
+            Factor::Rows(factors) => (0.0, Some(factors.host(kernel)?)),
         };
         Ok(move |row: usize| rows.map_or(one, |rows: &[f32]| rows[row]))
     }
 
-    fn one(self) -> f32 {
+    pub(crate) fn one(self) -> f32 {
         match self {
             Factor::One(factor) => factor,
             Factor::Rows(_) => 0.0,
         }
     }
 
-    fn rows(self) -> Option<&'a Array> {
+    pub(crate) fn rows(self) -> Option<&'a Array> {
         match self {
             Factor::One(_) => None,
             Factor::Rows(factors) => Some(factors),
@@ -82,14 +85,14 @@ pub fn combine<'f>(
     let (rows, cols) = (a.rows(), a.cols());
     let (alpha, beta) = (alpha.into(), beta.into());
     b.expect_shape(KERNEL, "b", rows, cols)?;
-    alpha.check(rows)?;
-    beta.check(rows)?;
+    alpha.check(KERNEL, rows)?;
+    beta.check(KERNEL, rows)?;
     if a.is_empty() {
         return Ok(());
     }
     match a.device() {
         Device::Cpu => {
-            let (alpha, beta) = (alpha.host()?, beta.host()?);
+            let (alpha, beta) = (alpha.host(KERNEL)?, beta.host(KERNEL)?);
             let b = b.host(KERNEL)?.par_chunks(cols);
             let a = a.host_mut(KERNEL)?.par_chunks_mut(cols);
             let rows = a.zip(b).enumerate().with_min_len(row_grain(cols));

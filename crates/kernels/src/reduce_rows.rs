@@ -26,8 +26,8 @@ impl From<Norm> for Reduce {
     fn from(norm: Norm) -> Self {
         match norm {
             Norm::Linf => Reduce::Linf,
-            Norm::L2 => Reduce::L2,
             Norm::L1 => Reduce::L1,
+            Norm::L2 => Reduce::L2,
             Norm::L0 => Reduce::L0,
         }
     }

@@ -14,11 +14,13 @@ pub const FORMAT: u32 = 1;
 #[serde(tag = "event")]
 pub enum Event {
     #[serde(rename = "run.started")]
-    RunStarted(RunStarted),
+    RunStarted(Box<RunStarted>),
     #[serde(rename = "technique.started")]
     TechniqueStarted(TechniqueStarted),
     #[serde(rename = "technique.progress")]
     TechniqueProgress(TechniqueProgress),
+    #[serde(rename = "samples.judged")]
+    SamplesJudged(SamplesJudged),
     #[serde(rename = "technique.scored")]
     TechniqueScored(TechniqueScored),
     #[serde(rename = "warning")]
@@ -39,7 +41,10 @@ pub struct RunStarted {
     pub command: Vec<String>,
     pub target: TargetInfo,
     pub data: DataInfo,
+    /// The first of `devices`.
     pub device: DeviceInfo,
+    /// All that share the samples.
+    pub devices: Vec<DeviceInfo>,
     pub plan: PlanInfo,
 }
 
@@ -92,6 +97,8 @@ pub struct PlanInfo {
     pub eps_ladder: Vec<f64>,
     /// Samples a batch.
     pub batch: usize,
+    /// What a sample must be taken for: `any class but the label`, `class 3`, ...
+    pub goal: String,
     /// Who can reach the model, when declared.
     pub exposure: Option<String>,
     /// What is at stake, when declared.
@@ -145,6 +152,36 @@ pub struct TechniqueProgress {
     pub seconds: f64,
 }
 
+/// What became of the samples of one round: columns of equal length, one entry a sample. Sent once a round; a round that
+/// an interrupt cut short is not counted and not sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct SamplesJudged {
+    /// Rows of the data, from 0, in the order in which they were taken.
+    pub sample: Vec<u32>,
+    pub label: Vec<u32>,
+    /// The class before any attack; null where the output was not finite.
+    pub predicted: Vec<Option<u32>>,
+    /// The first eps of `plan.eps_ladder` at which an attack broke it, as its place there, from 0; null where none did, or
+    /// where it was wrong before.
+    pub rung: Vec<Option<u16>>,
+    /// The attack that did, as its place among the attacks of `plan.techniques`, one technique after the other, from 0.
+    pub attack: Vec<Option<u16>>,
+    /// How far the adversarial sample is from the clean one, in the norm of the plan.
+    pub distance: Vec<Option<f32>>,
+}
+
+impl SamplesJudged {
+    /// Puts those of another round after these.
+    pub fn append(&mut self, more: &SamplesJudged) {
+        self.sample.extend(&more.sample);
+        self.label.extend(&more.label);
+        self.predicted.extend(&more.predicted);
+        self.rung.extend(&more.rung);
+        self.attack.extend(&more.attack);
+        self.distance.extend(&more.distance);
+    }
+}
+
 /// A technique's verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TechniqueScored {
@@ -166,6 +203,8 @@ pub struct TechniqueScored {
     /// Why this grade, in one clause: "white-box and black-box attacks ran, all checks passed".
     pub grade_reason: String,
     pub checks: Vec<EvidenceCheck>,
+    /// What each attack took and yielded; empty for a technique that is the union of others.
+    pub budgets: Vec<AttackBudget>,
     pub queries: u64,
     pub gradients: u64,
     pub seconds: f64,
@@ -195,12 +234,48 @@ pub struct CurvePoint {
     pub robust_interval: [f64; 2],
     /// Attacks that found something here, each with the number of samples that it was the first to break.
     pub by_attack: Vec<AttackShare>,
+    /// What success cost; absent where an attack used gradients, and, of attacks that seek the nearest point, below the
+    /// largest eps.
+    pub queries: Option<QueryCurve>,
+}
+
+/// Success by the number of queries that the attack which broke a sample had made about it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct QueryCurve {
+    /// After 100, 1,000 and 10,000 queries.
+    pub within: Vec<WithinQueries>,
+    /// The median of the samples broken.
+    pub median: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WithinQueries {
+    pub queries: u64,
+    pub successes: usize,
+    /// `successes / correct`.
+    pub rate: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AttackShare {
     pub attack: String,
     pub successes: usize,
+}
+
+/// What one attack took and yielded over the whole ladder.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AttackBudget {
+    /// With its parameters, as in the plan.
+    pub attack: String,
+    /// Samples that it was tried on, each at one eps or more.
+    pub samples: usize,
+    /// Of those, the samples whose first break is its own.
+    pub broken: usize,
+    pub queries: u64,
+    pub gradients: u64,
+    /// Batches that went to the model: `(queries + gradients) / calls` is their mean size.
+    pub calls: u64,
+    pub seconds: f64,
 }
 
 /// One reliability check of the evidence.

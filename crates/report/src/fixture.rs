@@ -14,7 +14,7 @@ const CORRECT: usize = 912;
 
 /// Every event that a run sends, in order.
 pub fn events() -> Vec<Event> {
-    let mut events = vec![Event::RunStarted(started())];
+    let mut events = vec![Event::RunStarted(started().into())];
     for scored in [white_box(), black_box(), evasion()] {
         events.push(Event::TechniqueStarted(TechniqueStarted {
             technique: scored.technique.clone(),
@@ -35,6 +35,7 @@ pub fn events() -> Vec<Event> {
         }
         events.push(Event::TechniqueScored(scored));
     }
+    events.push(Event::SamplesJudged(judged()));
     events.push(Event::Warning(warning(
         "the model's output is probabilities, not logits",
     )));
@@ -90,23 +91,29 @@ pub fn started() -> RunStarted {
             sha256: "01ab".repeat(16),
             samples: SAMPLES,
         },
-        device: DeviceInfo {
-            backend: "vulkan".into(),
-            name: "Radeon 780M".into(),
-            software: false,
-        },
+        device: device(),
+        devices: vec![device()],
         plan: PlanInfo {
             batch: 128,
             exposure: None,
             impact: None,
             norm: "linf".into(),
             eps_ladder: LADDER.to_vec(),
+            goal: "any class but the label".into(),
             techniques: vec![
                 planned(white_box(), "apgd-ce (100 steps, 5 restarts)"),
                 planned(black_box(), "square (1000 queries)"),
                 planned(evasion(), "the worst of AML.T0043.000 and AML.T0043.001"),
             ],
         },
+    }
+}
+
+fn device() -> DeviceInfo {
+    DeviceInfo {
+        backend: "vulkan".into(),
+        name: "Radeon 780M".into(),
+        software: false,
     }
 }
 
@@ -155,7 +162,7 @@ pub fn black_box() -> TechniqueScored {
             likelihood_interval: [0.221, 0.286],
             ..parts()
         },
-        curve: curve(&[58, 201, 507, 842, 911], "square"),
+        curve: with_queries(curve(&[58, 201, 507, 842, 911], "square")),
         grade: "C".into(),
         grade_reason: "a check raised a warning".into(),
         queries: 3_412_000,
@@ -173,9 +180,22 @@ pub fn evasion() -> TechniqueScored {
     TechniqueScored {
         technique: "AML.T0015".into(),
         name: "Evade AI Model".into(),
+        budgets: Vec::new(),
         queries: 3_561_000,
         gradients: 912_000,
         ..white_box()
+    }
+}
+
+/// One sample that had no finite answer, one that fell at once, one that fell late.
+pub fn judged() -> SamplesJudged {
+    SamplesJudged {
+        sample: vec![17, 4, 900],
+        label: vec![3, 1, 0],
+        predicted: vec![None, Some(1), Some(0)],
+        rung: vec![None, Some(0), Some(4)],
+        attack: vec![None, Some(0), Some(1)],
+        distance: vec![None, Some(0.0039), Some(0.0625)],
     }
 }
 
@@ -223,6 +243,15 @@ fn scored() -> TechniqueScored {
             ),
             check("unbounded-eps-fails", Outcome::NotRun, "no budget for it"),
         ],
+        budgets: vec![AttackBudget {
+            attack: "apgd-ce (100 steps, 5 restarts)".into(),
+            samples: CORRECT,
+            broken: 904,
+            queries: 149_000,
+            gradients: 912_000,
+            calls: 9_000,
+            seconds: 41.3,
+        }],
         queries: 149_000,
         gradients: 912_000,
         seconds: 41.3,
@@ -236,6 +265,26 @@ fn parts() -> ScoreParts {
         likelihood_interval: [0.684, 0.753],
         impact: 1.0,
     }
+}
+
+/// As many samples within 10,000 queries as fall, half of them within 1,000 and none within 100.
+fn with_queries(mut curve: Vec<CurvePoint>) -> Vec<CurvePoint> {
+    for p in &mut curve {
+        let within = |queries, successes: usize| WithinQueries {
+            queries,
+            successes,
+            rate: successes as f64 / p.correct as f64,
+        };
+        p.queries = Some(QueryCurve {
+            within: vec![
+                within(100, 0),
+                within(1_000, p.successes / 2),
+                within(10_000, p.successes),
+            ],
+            median: Some(1_234),
+        });
+    }
+    curve
 }
 
 fn curve(successes: &[usize], attack: &str) -> Vec<CurvePoint> {
@@ -253,6 +302,7 @@ fn curve(successes: &[usize], attack: &str) -> Vec<CurvePoint> {
         rate_interval: near(k, CORRECT),
         robust_accuracy: (CORRECT - k) as f64 / SAMPLES as f64,
         robust_interval: near(CORRECT - k, SAMPLES),
+        queries: None,
         by_attack: vec![AttackShare {
             attack: attack.into(),
             successes: k,

@@ -1,9 +1,16 @@
 //! The report of `--report-json`, and the JSON Schema of the events.
 
-use schemars::generate::SchemaSettings;
-use serde_json::{Value, json};
+use std::io::{self, Write};
 
-use crate::{Record, TechniqueRecord, event::Event};
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde_json::{Serializer, Value, json};
+
+use crate::{
+    Record, TechniqueRecord,
+    event::{Event, SamplesJudged},
+    layout::Layout,
+};
 
 /// The JSON Schema (2020-12) of [`Event`] as it is written: every field is there, if only as null.
 pub fn schema() -> Value {
@@ -14,10 +21,32 @@ pub fn schema() -> Value {
         .to_value()
 }
 
+/// Writes a run as one object: what [`json`] holds, as `samples` the verdict on each where the record keeps it, in the
+/// columns of [`SamplesJudged`], and as `attacks` the names that its numbers stand for.
+pub fn write_json(record: &Record, out: &mut impl Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Report<'a> {
+        #[serde(flatten)]
+        run: Value,
+        attacks: Vec<&'a str>,
+        samples: Option<&'a SamplesJudged>,
+    }
+    let planned = record.started.iter().flat_map(|s| &s.plan.techniques);
+    let attacks = planned.flat_map(|t| t.attacks.iter().map(String::as_str));
+    let report = Report {
+        run: json(record),
+        attacks: attacks.collect(),
+        samples: record.samples.as_ref(),
+    };
+    let mut serializer = Serializer::with_formatter(&mut *out, Layout::default());
+    report.serialize(&mut serializer)?;
+    out.write_all(b"\n")
+}
+
 /// A run as one object: `verdict`, `techniques`, `warnings`, `totals`, `manifest`.
 ///
 /// Parts that the run did not reach are null; a technique carries `status`: `scored`, `interrupted` or `not tested`.
-pub fn json(record: &Record) -> Value {
+fn json(record: &Record) -> Value {
     let finished = record.finished.as_ref();
     json!({
         "verdict": finished.map(|f| json!({
@@ -89,9 +118,24 @@ mod tests {
     }
 
     #[test]
+    fn the_written_report_has_a_column_a_line() {
+        let mut record = Record::with_samples();
+        fixture::events().iter().for_each(|e| record.add(e));
+        let mut out = Vec::new();
+        write_json(&record, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("\n    \"rung\": [null,0,4],\n"), "{text}");
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["samples"]["sample"], json!([17, 4, 900]));
+        assert_eq!(report["samples"]["predicted"], json!([null, 1, 0]));
+        assert_eq!(report["attacks"][1], "square (1000 queries)");
+        assert_eq!(report["manifest"], json(&record)["manifest"]);
+    }
+
+    #[test]
     fn what_was_not_tested_has_no_score() {
         let mut record = Record::default();
-        record.add(&Event::RunStarted(fixture::started()));
+        record.add(&Event::RunStarted(fixture::started().into()));
         record.add(&Event::TechniqueProgress(fixture::progress()));
         let report = json(&record);
         assert_eq!(report["verdict"], Value::Null);
@@ -131,8 +175,8 @@ mod tests {
                 );
             }
         }
-        assert_eq!(kinds.len(), 6, "the fixture sends {kinds:?}");
-        assert_eq!(schema["oneOf"].as_array().unwrap().len(), 6);
+        assert_eq!(kinds.len(), 7, "the fixture sends {kinds:?}");
+        assert_eq!(schema["oneOf"].as_array().unwrap().len(), 7);
     }
 
     /// As much of JSON Schema as the events use; a keyword that it does not know is an error.

@@ -1,10 +1,11 @@
 //! Events of a run, and how they are shown: table, NDJSON, JSON, HTML.
 //!
 //! A run sends [`event::Event`]s to one or more [`Sink`]s. [`Table`], [`Progress`] and [`Ndjson`] show them as they
-//! come; [`Record`] keeps them for the reports that are written at the end, [`json()`] and [`html()`].
+//! come; [`Record`] keeps them for the reports that are written at the end, [`write_json()`] and [`html()`].
 
 mod html;
 mod json;
+mod layout;
 mod ndjson;
 mod progress;
 mod record;
@@ -17,7 +18,7 @@ pub mod event;
 mod fixture;
 
 pub use html::{SampleStrip, html};
-pub use json::{json, schema};
+pub use json::{schema, write_json};
 pub use ndjson::Ndjson;
 pub use progress::Progress;
 pub use record::{Record, TechniqueRecord};

@@ -10,7 +10,7 @@ use crate::{
     event::{Event, TechniqueProgress},
     record::seconds_left,
     table::{Line, Paint},
-    text::{duration, eps_text, percent},
+    text::{budget_word, duration, eps_text, percent},
 };
 
 /// On a terminal the line is replaced; in a log each one stays.
@@ -69,7 +69,7 @@ fn line(e: &TechniqueProgress) -> Line {
     if !e.attack.is_empty() {
         parts.push(e.attack.clone());
     }
-    parts.push(format!("eps {}", eps_text(e.eps)));
+    parts.push(format!("{} {}", budget_word(&e.norm), eps_text(e.eps)));
     parts.push(format!("{}/{}", e.done, e.of));
     if e.correct > 0 {
         parts.push(format!("ASR {} %", percent(e.rate)));

@@ -4,7 +4,9 @@ use std::io;
 
 use crate::{
     Sink,
-    event::{Event, RunFinished, RunStarted, TechniqueProgress, TechniqueScored, Warning},
+    event::{
+        Event, RunFinished, RunStarted, SamplesJudged, TechniqueProgress, TechniqueScored, Warning,
+    },
 };
 
 /// The events of a run, accumulated.
@@ -14,6 +16,8 @@ pub struct Record {
     /// In the order of the plan; one that was not planned comes last.
     pub techniques: Vec<TechniqueRecord>,
     pub warnings: Vec<Warning>,
+    /// The verdict on every sample so far, where it is kept.
+    pub samples: Option<SamplesJudged>,
     pub finished: Option<RunFinished>,
 }
 
@@ -54,6 +58,14 @@ impl Sink for Record {
 }
 
 impl Record {
+    /// A record that also keeps the verdict on every sample.
+    pub fn with_samples() -> Self {
+        Record {
+            samples: Some(SamplesJudged::default()),
+            ..Record::default()
+        }
+    }
+
     /// Takes one event.
     pub fn add(&mut self, event: &Event) {
         match event {
@@ -63,7 +75,7 @@ impl Record {
                     technique.name.clone_from(&planned.name);
                     technique.attacks.clone_from(&planned.attacks);
                 }
-                self.started = Some(e.clone());
+                self.started = Some(RunStarted::clone(e));
             }
             Event::TechniqueStarted(e) => {
                 let technique = self.technique(&e.technique);
@@ -71,6 +83,11 @@ impl Record {
                 technique.attacks.clone_from(&e.attacks);
             }
             Event::TechniqueProgress(e) => self.technique(&e.technique).progress(e),
+            Event::SamplesJudged(e) => {
+                if let Some(samples) = &mut self.samples {
+                    samples.append(e);
+                }
+            }
             Event::TechniqueScored(e) => {
                 let technique = self.technique(&e.technique);
                 technique.name.clone_from(&e.name);
@@ -234,6 +251,20 @@ mod tests {
         assert!(record.finished.is_some());
         assert_eq!(record.class_name(1), "automobile");
         assert_eq!(record.class_name(99), "class 99");
+    }
+
+    #[test]
+    fn samples_are_kept_only_where_they_are_wanted() {
+        let events = fixture::events();
+        assert_eq!(fixture::record().samples, None);
+        let mut record = Record::with_samples();
+        for event in events.iter().chain(&events) {
+            record.add(event);
+        }
+        let kept = record.samples.unwrap();
+        let once = fixture::judged();
+        assert_eq!(kept.sample.len(), 2 * once.sample.len());
+        assert_eq!(kept.distance[once.sample.len()..], once.distance);
     }
 
     #[test]

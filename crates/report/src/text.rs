@@ -16,6 +16,23 @@ pub fn eps_text(eps: f64) -> String {
     }
 }
 
+/// What a ladder counts, from the plan's norm: `linf eps`, or `severity` alone.
+pub fn budget_text(norm: &str) -> String {
+    match budget_word(norm) {
+        "eps" => format!("{norm} eps"),
+        word => word.into(),
+    }
+}
+
+/// The same in one word.
+pub fn budget_word(norm: &str) -> &'static str {
+    if norm == "severity" {
+        "severity"
+    } else {
+        "eps"
+    }
+}
+
 /// A decimal with at most five places, or an exponent where that would show no figure.
 fn decimal(x: f64) -> String {
     if x != 0.0 && x.abs() < 1e-3 {
@@ -150,6 +167,12 @@ fn obeyed(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_severity_is_no_eps() {
+        assert_eq!(budget_text("linf"), "linf eps");
+        assert_eq!(budget_text("severity"), "severity");
+    }
 
     #[test]
     fn eps_as_people_write_it() {

@@ -1,5 +1,7 @@
 //! The query meter: an exact account of what a target was asked.
 
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use scoville_kernels::{Array, Device, Loss};
@@ -13,6 +15,8 @@ pub struct Spent {
     pub queries: u64,
     /// Samples sent forward and backward. Not counted among the queries.
     pub gradients: u64,
+    /// Batches that these were sent in.
+    pub calls: u64,
 }
 
 impl Spent {
@@ -21,7 +25,24 @@ impl Spent {
         Spent {
             queries: self.queries - earlier.queries,
             gradients: self.gradients - earlier.gradients,
+            calls: self.calls - earlier.calls,
         }
+    }
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, more: Spent) {
+        self.queries += more.queries;
+        self.gradients += more.gradients;
+        self.calls += more.calls;
+    }
+}
+
+impl Sum for Spent {
+    fn sum<I: Iterator<Item = Spent>>(all: I) -> Spent {
+        let mut sum = Spent::default();
+        all.for_each(|spent| sum += spent);
+        sum
     }
 }
 
@@ -30,6 +51,7 @@ pub struct Metered<T> {
     inner: T,
     queries: AtomicU64,
     gradients: AtomicU64,
+    calls: AtomicU64,
 }
 
 impl<T> Metered<T> {
@@ -38,6 +60,7 @@ impl<T> Metered<T> {
             inner,
             queries: AtomicU64::new(0),
             gradients: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
         }
     }
 
@@ -49,11 +72,13 @@ impl<T> Metered<T> {
         Spent {
             queries: self.queries.load(Ordering::Relaxed),
             gradients: self.gradients.load(Ordering::Relaxed),
+            calls: self.calls.load(Ordering::Relaxed),
         }
     }
 
-    fn count(counter: &AtomicU64, x: &Array) {
+    fn count(&self, counter: &AtomicU64, x: &Array) {
         counter.fetch_add(x.rows() as u64, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -71,21 +96,21 @@ impl<T: Labels> Labels for Metered<T> {
     }
 
     fn labels(&self, x: &Array) -> Result<Array<u32>, Error> {
-        Self::count(&self.queries, x);
+        self.count(&self.queries, x);
         self.inner.labels(x)
     }
 }
 
 impl<T: Scores> Scores for Metered<T> {
     fn scores(&self, x: &Array) -> Result<Array, Error> {
-        Self::count(&self.queries, x);
+        self.count(&self.queries, x);
         self.inner.scores(x)
     }
 }
 
 impl<T: Gradients> Gradients for Metered<T> {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
-        Self::count(&self.gradients, x);
+        self.count(&self.gradients, x);
         self.inner.gradient(x, y, loss)
     }
 }
@@ -129,14 +154,16 @@ mod tests {
             before,
             Spent {
                 queries: 5,
-                gradients: 0
+                gradients: 0,
+                calls: 1
             }
         );
         assert_eq!(
             target.spent().since(before),
             Spent {
                 queries: 7,
-                gradients: 0
+                gradients: 0,
+                calls: 1
             }
         );
     }

@@ -28,27 +28,56 @@ impl Adam {
         })
     }
 
+    /// The moving averages, for samples to be taken out of.
+    pub fn moments(&mut self) -> [&mut Array; 2] {
+        [&mut self.mean, &mut self.square]
+    }
+
     /// Moves `w` down `gradient`.
     pub fn descend(&mut self, w: &mut Array, mut gradient: Array) -> Result<(), Error> {
         self.steps += 1;
         combine(&mut self.mean, DECAY.0, &gradient, 1.0 - DECAY.0)?;
         map(&mut gradient, Map::Square)?;
         combine(&mut self.square, DECAY.1, &gradient, 1.0 - DECAY.1)?;
+        let step = self.step(self.steps)?;
+        Ok(combine(w, 1.0, &step, -1.0)?)
+    }
 
+    /// Moves `w` down `gradient` in the elements where `moved` is 1, each of which is moved for the `time`th time; the
+    /// others, where it is 0, stay.
+    pub fn descend_at(
+        &mut self,
+        w: &mut Array,
+        mut gradient: Array,
+        moved: &Array,
+        time: usize,
+    ) -> Result<(), Error> {
+        let toward = |kept: &mut Array, new: &Array, decay: f32| -> Result<(), Error> {
+            let mut change = new.copy()?;
+            combine(&mut change, 1.0, kept, -1.0)?;
+            zip(&mut change, Zip::Multiply, moved)?;
+            Ok(combine(kept, 1.0, &change, 1.0 - decay)?)
+        };
+        toward(&mut self.mean, &gradient, DECAY.0)?;
+        map(&mut gradient, Map::Square)?;
+        toward(&mut self.square, &gradient, DECAY.1)?;
+        let mut step = self.step(i32::try_from(time).unwrap_or(i32::MAX))?;
+        zip(&mut step, Zip::Multiply, moved)?;
+        Ok(combine(w, 1.0, &step, -1.0)?)
+    }
+
+    /// The step at the `time`th move.
+    fn step(&self, time: i32) -> Result<Array, Error> {
         let mut step = self.square.copy()?;
-        let scale = 1.0 / (1.0 - DECAY.1.powi(self.steps));
+        let scale = 1.0 / (1.0 - DECAY.1.powi(time));
         map(&mut step, Map::Affine { scale, shift: 0.0 })?;
         map(&mut step, Map::Sqrt)?;
-        map(
-            &mut step,
-            Map::Affine {
-                scale: 1.0,
-                shift: TINY,
-            },
-        )?;
+        let (scale, shift) = (1.0, TINY);
+        map(&mut step, Map::Affine { scale, shift })?;
         map(&mut step, Map::Reciprocal)?;
         zip(&mut step, Zip::Multiply, &self.mean)?;
-        let length = self.rate / (1.0 - DECAY.0.powi(self.steps));
-        Ok(combine(w, 1.0, &step, -length)?)
+        let scale = self.rate / (1.0 - DECAY.0.powi(time));
+        map(&mut step, Map::Affine { scale, shift: 0.0 })?;
+        Ok(step)
     }
 }

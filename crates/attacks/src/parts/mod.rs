@@ -5,12 +5,14 @@
 mod adam;
 mod balls;
 mod boundary;
+mod conjugate;
 mod constants;
 mod descent;
 mod eot;
 mod rule;
 mod schedule;
 mod start;
+mod towards;
 mod transfer;
 
 pub use adam::Adam;
@@ -23,4 +25,5 @@ pub use eot::Eot;
 pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;
+pub use towards::Towards;
 pub use transfer::Transfer;

@@ -1,8 +1,11 @@
 //! How a point moves, given the gradient where it is.
 
-use scoville_kernels::{ApgdState, Array, apgd_step, apgd_track, momentum, select, step};
+use scoville_kernels::{
+    ApgdMasks, ApgdState, Array, apgd_step, apgd_track, momentum, select, step,
+};
 use scoville_targets::Evaluation;
 
+use super::conjugate::Conjugate;
 use crate::{Error, Search, search::gather_in_place};
 
 /// The step rule of a gradient attack. Step lengths are fractions of eps.
@@ -14,6 +17,8 @@ pub enum Rule {
     Momentum { step: f32, decay: f32 },
     /// APGD's momentum step with its own schedule (Croce & Hein 2020b), over so many iterations.
     Auto { iterations: usize },
+    /// The same schedule along conjugate gradients (ACG, Yamamura et al. 2022).
+    Conjugate { iterations: usize },
 }
 
 impl Rule {
@@ -28,6 +33,10 @@ impl Rule {
                 velocity: Array::zeros(&device, n, cols)?,
             },
             Rule::Auto { iterations } => Walk::Auto {
+                checkpoints: checkpoints(iterations),
+                state: None,
+            },
+            Rule::Conjugate { iterations } => Walk::Conjugate {
                 checkpoints: checkpoints(iterations),
                 state: None,
             },
@@ -48,6 +57,10 @@ pub enum Walk {
     Auto {
         checkpoints: Vec<usize>,
         state: Option<Box<Auto>>,
+    },
+    Conjugate {
+        checkpoints: Vec<usize>,
+        state: Option<Box<Conjugate>>,
     },
 }
 
@@ -94,9 +107,17 @@ impl Walk {
                 checkpoints,
                 state: Some(auto),
             } => {
-                let gradient = auto.track(iteration, checkpoints, x, seen)?;
+                let (gradient, _) = auto.track(iteration, checkpoints, x, seen)?;
                 auto.advance(0.75, x, &gradient, search)?;
             }
+            Walk::Conjugate {
+                state: state @ None,
+                ..
+            } => *state = Some(Box::new(Conjugate::begin(x, seen, search)?)),
+            Walk::Conjugate {
+                checkpoints,
+                state: Some(conjugate),
+            } => conjugate.advance(iteration, checkpoints, x, seen, search)?,
         }
         Ok(())
     }
@@ -104,17 +125,23 @@ impl Walk {
     /// Keeps only `rows` of the state.
     pub fn gather(&mut self, rows: &Array<u32>) -> Result<(), Error> {
         match self {
-            Walk::Steepest { .. } | Walk::Auto { state: None, .. } => Ok(()),
+            Walk::Steepest { .. }
+            | Walk::Auto { state: None, .. }
+            | Walk::Conjugate { state: None, .. } => Ok(()),
             Walk::Momentum { velocity, .. } => gather_in_place(velocity, rows),
             Walk::Auto {
                 state: Some(auto), ..
             } => auto.gather(rows),
+            Walk::Conjugate {
+                state: Some(conjugate),
+                ..
+            } => conjugate.gather(rows),
         }
     }
 }
 
 impl Auto {
-    fn begin(x: &Array, seen: &Evaluation, search: &Search<'_>) -> Result<Self, Error> {
+    pub(super) fn begin(x: &Array, seen: &Evaluation, search: &Search<'_>) -> Result<Self, Error> {
         Ok(Self {
             previous: x.copy()?,
             best: x.copy()?,
@@ -124,7 +151,7 @@ impl Auto {
         })
     }
 
-    fn advance(
+    pub(super) fn advance(
         &mut self,
         keep: f32,
         x: &mut Array,
@@ -144,14 +171,14 @@ impl Auto {
     }
 
     /// Notes the loss at `x`, keeps the best point, and at a checkpoint sends samples that stalled back to it with half
-    /// the step. Returns the gradient to go on with.
-    fn track(
+    /// the step. Returns the gradient to go on with, and which samples improved and which were sent back.
+    pub(super) fn track(
         &mut self,
         iteration: usize,
         checkpoints: &[usize],
         x: &mut Array,
         seen: Evaluation,
-    ) -> Result<Array, Error> {
+    ) -> Result<(Array, ApgdMasks), Error> {
         let checkpoint = checkpoints.binary_search(&iteration).is_ok();
         let since = checkpoint.then(|| (iteration - self.last_checkpoint) as u32);
         let masks = apgd_track(&seen.loss, &mut self.schedule, since)?;
@@ -163,10 +190,10 @@ impl Auto {
             select(x, &self.best, &masks.restart)?;
             select(&mut gradient, &self.best_gradient, &masks.restart)?;
         }
-        Ok(gradient)
+        Ok((gradient, masks))
     }
 
-    fn gather(&mut self, rows: &Array<u32>) -> Result<(), Error> {
+    pub(super) fn gather(&mut self, rows: &Array<u32>) -> Result<(), Error> {
         gather_in_place(&mut self.previous, rows)?;
         gather_in_place(&mut self.best, rows)?;
         gather_in_place(&mut self.best_gradient, rows)?;

@@ -1,7 +1,9 @@
 //! The momentum attacks whose examples carry over to other models: gradients from several views of a point, added up over
 //! the steps.
 
-use scoville_kernels::{Array, Ball, Loss, blur, combine, head, momentum, start, step};
+use scoville_kernels::{
+    Array, Ball, Diversity, Loss, Way, blur, combine, head, momentum, resize_pad, start, step,
+};
 use scoville_targets::Gradients;
 
 use crate::{Error, Search, WhiteBox, search::gather_in_place};
@@ -26,6 +28,8 @@ pub struct Transfer {
     pub reach: f32,
     /// Gradients are blurred by a Gaussian that reaches so many pixels to each side (Dong et al. 2019).
     pub blur: usize,
+    /// Gradients are taken at an image that is now and then shrunk and set elsewhere (Xie et al. 2019).
+    pub diversity: Option<Diversity>,
 }
 
 impl Transfer {
@@ -39,6 +43,7 @@ impl Transfer {
             neighbours: 0,
             reach: 0.0,
             blur: 0,
+            diversity: None,
         }
     }
 
@@ -58,21 +63,40 @@ impl Transfer {
         1.0 / self.steps as f32
     }
 
-    /// The gradient at `point`, over all scales.
-    fn gradient(
+    /// The gradient at `x`, through the change that diversity makes of it.
+    fn diverse(
         &self,
-        point: &Array,
+        stream: usize,
+        x: &Array,
         search: &Search<'_>,
         target: &dyn Gradients,
     ) -> Result<Array, Error> {
         let ask = |x: &Array| target.gradient(x, &search.y, Loss::CrossEntropy);
-        let mut gradient = ask(point)?.gradient;
+        let Some(diversity) = self.diversity else {
+            return Ok(ask(x)?.gradient);
+        };
+        let draw = (search.seed, stream as u32);
+        let turn = |x: &Array, way| resize_pad(x, &search.ids, search.image, diversity, draw, way);
+        let seen = ask(&turn(x, Way::Forward)?)?;
+        Ok(turn(&seen.gradient, Way::Transposed)?)
+    }
+
+    /// The gradient at `point`, over all scales.
+    fn gradient(
+        &self,
+        stream: usize,
+        point: &Array,
+        search: &Search<'_>,
+        target: &dyn Gradients,
+    ) -> Result<Array, Error> {
+        let ask = |x: &Array| self.diverse(stream, x, search, target);
+        let mut gradient = ask(point)?;
         let (mut view, mut scale) = (point.copy()?, 1.0);
         for _ in 1..self.scales {
             search.heed_stop()?;
             scale *= 0.5;
             combine(&mut view, 0.0, point, scale)?;
-            combine(&mut gradient, 1.0, &ask(&view)?.gradient, scale)?;
+            combine(&mut gradient, 1.0, &ask(&view)?, scale)?;
         }
         Ok(gradient)
     }
@@ -108,7 +132,7 @@ impl Transfer {
                 stream as u32,
                 false,
             )?;
-            let there = self.gradient(&near, search, target)?;
+            let there = self.gradient(stream, &near, search, target)?;
             combine(&mut variance, 1.0, &there, 1.0 / self.neighbours as f32)?;
         }
         Ok(variance)
@@ -123,7 +147,7 @@ impl WhiteBox for Transfer {
         let length = self.stride() * search.ball.eps;
         for iteration in 0..self.steps {
             let mut point = self.point(&x, &velocity, search)?;
-            let mut gradient = self.gradient(&point, search, target)?;
+            let mut gradient = self.gradient(iteration, &point, search, target)?;
             combine(&mut variance, 1.0, &gradient, 1.0)?;
             let blurred = blur(&variance, search.image, self.blur)?;
             momentum(&mut velocity, &blurred, self.decay)?;

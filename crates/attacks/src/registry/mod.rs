@@ -10,7 +10,7 @@ use scoville_kernels::Norm;
 use scoville_targets::Gradients;
 
 use crate::parts::Eot;
-use crate::{BlackBox, Error, Problem, Success, WhiteBox, black_box, white_box};
+use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know every ball that is convex.
@@ -28,10 +28,14 @@ pub(crate) const ALL: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0];
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
 /// ATLAS: Craft Adversarial Data, Black-Box Optimization.
 pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+/// ATLAS: Craft Adversarial Data, Manual Modification.
+pub(crate) const MANUAL: &str = "AML.T0043.003";
 
 /// What an attack must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// The predicted class.
+    Labels,
     /// Logits or probabilities.
     Scores,
     /// Input gradients.
@@ -41,6 +45,7 @@ pub enum Access {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Access::Labels => "labels",
             Access::Scores => "scores",
             Access::Gradients => "gradients",
         })
@@ -51,6 +56,18 @@ impl fmt::Display for Access {
 pub enum Algorithm {
     WhiteBox(Box<dyn WhiteBox>),
     BlackBox(Box<dyn BlackBox>),
+    LabelsOnly(Box<dyn LabelsOnly>),
+}
+
+impl Algorithm {
+    /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
+    pub fn is_minimal(&self) -> bool {
+        match self {
+            Algorithm::WhiteBox(attack) => attack.is_minimal(),
+            Algorithm::BlackBox(attack) => attack.is_minimal(),
+            Algorithm::LabelsOnly(attack) => attack.is_minimal(),
+        }
+    }
 }
 
 /// An attack with its parameters.
@@ -77,10 +94,7 @@ impl Attack {
 
     /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
     pub fn is_minimal(&self) -> bool {
-        match &self.algorithm {
-            Algorithm::WhiteBox(attack) => attack.is_minimal(),
-            Algorithm::BlackBox(_) => false,
-        }
+        self.algorithm.is_minimal()
     }
 
     /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged. One
@@ -106,13 +120,10 @@ impl Attack {
         target: &dyn Gradients,
         problem: &Problem<'_>,
     ) -> Result<Vec<Success>, Error> {
-        match &self.algorithm {
-            Algorithm::WhiteBox(attack) if self.eot > 1 => {
-                let samples = self.eot;
-                white_box(attack.as_ref(), &Eot { target, samples }, problem)
-            }
-            Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
-            Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
+        let samples = self.eot;
+        match samples {
+            1 => driver::run(&self.algorithm, target, problem),
+            _ => driver::run(&self.algorithm, &Eot { target, samples }, problem),
         }
     }
 
@@ -151,6 +162,7 @@ pub struct Row {
     /// The ATLAS technique that it emulates.
     pub technique: &'static str,
     pub access: Access,
+    /// The balls that it knows; none for a corruption of images, whose budget is a severity from 1 to 5.
     pub norms: &'static [Norm],
     /// The fewest classes of a model that its loss is defined for.
     pub least_classes: usize,
@@ -159,6 +171,13 @@ pub struct Row {
     /// First author and year, and where to read it.
     pub paper: &'static str,
     pub(crate) build: fn(&Values) -> Algorithm,
+}
+
+impl Row {
+    /// Whether its budget is a severity: see [`corruptions`](crate::evasion::corruptions).
+    pub fn goes_by_severity(&self) -> bool {
+        self.norms.is_empty()
+    }
 }
 
 /// A parameter of an attack.
@@ -346,8 +365,12 @@ mod tests {
         for (i, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..i].iter().all(|other| other.name != row.name));
             let attack = parse(row.name).unwrap();
-            let white = matches!(attack.algorithm, Algorithm::WhiteBox(_));
-            assert_eq!(white, row.access == Access::Gradients, "{}", row.name);
+            let access = match attack.algorithm {
+                Algorithm::WhiteBox(_) => Access::Gradients,
+                Algorithm::BlackBox(_) => Access::Scores,
+                Algorithm::LabelsOnly(_) => Access::Labels,
+            };
+            assert_eq!(access, row.access, "{}", row.name);
             for p in row.parameters {
                 assert!(
                     (p.range.0..=p.range.1).contains(&p.default),

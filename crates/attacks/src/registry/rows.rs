@@ -1,7 +1,8 @@
 //! The attacks, in the order in which they are listed.
 
 use super::Row;
-use crate::evasion::{gradients, nearest, scores};
+use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise};
+use crate::evasion::{gradients, labels, nearest, scores};
 
 pub(super) const ROWS: &[Row] = &[
     gradients::fgsm::ROW,
@@ -13,9 +14,12 @@ pub(super) const ROWS: &[Row] = &[
     gradients::vmi_fgsm::VMI_FGSM,
     gradients::vmi_fgsm::VNI_FGSM,
     gradients::ti_fgsm::ROW,
+    gradients::di_fgsm::ROW,
     gradients::apgd::APGD_CE,
     gradients::apgd::APGD_DLR,
     gradients::apgd::APGD_T,
+    gradients::acg::ROW,
+    gradients::universal::ROW,
     nearest::fab::FAB,
     nearest::fab::FAB_T,
     nearest::deepfool::ROW,
@@ -28,4 +32,32 @@ pub(super) const ROWS: &[Row] = &[
     nearest::jsma::ROW,
     nearest::sparsefool::ROW,
     scores::square::ROW,
+    scores::simba::PIXELS,
+    scores::simba::COSINES,
+    scores::nes::ROW,
+    scores::spsa::ROW,
+    scores::bandits::ROW,
+    scores::zoo::ROW,
+    labels::hop_skip_jump::ROW,
+    labels::boundary::ROW,
+    labels::sign_opt::ROW,
+    labels::geoda::ROW,
+    labels::rays::ROW,
+    noise::GAUSSIAN,
+    noise::SHOT,
+    noise::IMPULSE,
+    noise::SPECKLE,
+    blur::GAUSSIAN,
+    blur::DEFOCUS,
+    blur::MOTION,
+    blur::ZOOM,
+    light::BRIGHTNESS,
+    light::CONTRAST,
+    light::SATURATE,
+    light::FOG,
+    digital::PIXELATE,
+    jpeg::ROW,
+    geometry::ROTATION,
+    geometry::TRANSLATION,
+    geometry::OCCLUSION,
 ];

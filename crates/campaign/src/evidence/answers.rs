@@ -14,8 +14,11 @@ impl Probe<'_> {
         let mut findings = vec![
             self.randomised_output(&scores)?,
             self.softmax_outputs(&scores),
-            self.flat_scores(&scores)?,
         ];
+        if self.plan.by_severity {
+            return Ok(findings);
+        }
+        findings.push(self.flat_scores(&scores)?);
         if self.white_box.is_none() {
             findings.push(self.non_finite_outputs(None)?);
             return Ok(findings);

@@ -4,9 +4,7 @@ use scoville_atlas::evidence::{Check, Finding};
 use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm};
 use scoville_attacks::evasion::nearest::{jsma::Jsma, sigma_zero::SigmaZero};
 use scoville_attacks::evasion::scores::square::Square;
-use scoville_attacks::{
-    Access, Algorithm, Attack, Problem, Success, WhiteBox, black_box, white_box,
-};
+use scoville_attacks::{Access, Algorithm, Attack, Problem, Success, WhiteBox, driver};
 use scoville_kernels::{Loss, Norm};
 
 use super::{Open, Probe, finding, not_run};
@@ -34,13 +32,13 @@ impl Probe<'_> {
         let step = Jsma {
             steps: 1,
             elements: eps as usize,
-            theta: 1.0,
         };
         let (name, attack): (_, Box<dyn WhiteBox>) = match self.plan.norm {
             Norm::L0 => ("a step of JSMA", Box::new(step)),
             _ => ("FGSM", Box::new(fgsm())),
         };
-        let run = |problem: &Problem<'_>| Ok(white_box(attack.as_ref(), self.target, problem)?);
+        let attack = Algorithm::WhiteBox(attack);
+        let run = |problem: &Problem<'_>| Ok(driver::run(&attack, self.target, problem)?);
         let left = self.left_by(standing.clone(), "check fgsm", eps, run)?;
         let missed = standing.len() - left.len();
         let detail = format!("{name} alone breaks {missed} of {} samples", self.n());
@@ -81,16 +79,18 @@ impl Probe<'_> {
         } else {
             ("APGD on the margin", Box::new(apgd(Loss::Margin, 50, 1)))
         };
-        let run = |problem: &Problem<'_>| Ok(white_box(margin.as_ref(), self.target, problem)?);
+        let margin = Algorithm::WhiteBox(margin);
+        let run = |problem: &Problem<'_>| Ok(driver::run(&margin, self.target, problem)?);
         let mut left = self.left_by(standing.clone(), "check margin", eps, run)?;
-        let scores = self.plan.techniques.iter().any(|t| t.needs(Access::Scores));
+        let mut attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
+        let scores = attacks.any(|a| a.row.access == Access::Scores);
         let square = !scores && !in_l0;
         if square {
-            let square = Square {
+            let square = Algorithm::BlackBox(Box::new(Square {
                 queries: 300,
                 schedule: 1.0,
-            };
-            let run = |problem: &Problem<'_>| Ok(black_box(&square, self.target, problem)?);
+            }));
+            let run = |problem: &Problem<'_>| Ok(driver::run(&square, self.target, problem)?);
             left = self.left_by(left, "check square", eps, run)?;
         }
         let gain = standing.len() - left.len();

@@ -87,6 +87,7 @@ impl Open {
             eps,
             bounds: (0.0, 1.0),
             seed: attack_seed(probe.plan.seed, purpose, eps),
+            goal: probe.plan.goal,
             stop: probe.stop,
         }
     }

@@ -2,16 +2,16 @@
 
 use scoville_atlas::evidence::{self, Check, Conduct, Finding};
 use scoville_atlas::score::{Band, Score};
-use scoville_attacks::Access;
+use scoville_attacks::{Access, Attack};
 use scoville_report::event::{
-    Accuracy, Event, EvidenceCheck, Headline, Outcome, RunFinished, ScoreParts, TechniqueScored,
-    Totals,
+    Accuracy, AttackBudget, Event, EvidenceCheck, Headline, Outcome, RunFinished, ScoreParts,
+    TechniqueScored, Totals,
 };
 use scoville_report::{score_interval, score_text};
 
 use super::{Ended, Finished, Run, is_warning};
 use crate::evidence::{finding, not_run};
-use crate::tally::{Size, Tally};
+use crate::tally::{Effort, Size, Tally};
 use crate::{EVASION, Error, FailOn, Plan, TechniquePlan};
 
 /// Exit codes that a run decides; the others are the command line's.
@@ -50,7 +50,7 @@ impl Run<'_, '_> {
         } else {
             DONE
         };
-        let spent = self.target.spent();
+        let spent = self.workers.spent();
         let finished = RunFinished {
             verdict: verdict(headline.as_ref(), &scored),
             headline,
@@ -103,10 +103,10 @@ impl Run<'_, '_> {
 
     fn black_box_beats_white_box(&self) -> Finding {
         let check = Check::BlackBoxBeatsWhiteBox;
-        let Some(white) = self.technique_of(|t| t.needs(Access::Gradients)) else {
+        let Some(white) = self.technique_of(TechniquePlan::is_white_box) else {
             return not_run(check, "needs a white-box attack");
         };
-        let alone = |t: &TechniquePlan| t.needs(Access::Scores) && !t.needs(Access::Gradients);
+        let alone = |t: &TechniquePlan| t.is_black_box() && !t.is_white_box();
         if let Some(black) = self.technique_of(alone) {
             let (white, black) = (&self.tallies[white].rungs, &self.tallies[black].rungs);
             let difference = white.iter().zip(black).map(|(w, b)| b.rate() - w.rate());
@@ -149,18 +149,14 @@ impl Run<'_, '_> {
         finding(check, last.correct > 0 && high <= low && low < 1.0, detail)
     }
 
-    pub(super) fn has(&self, access: Access) -> bool {
-        self.technique_of(|t| t.needs(access)).is_some()
-    }
-
-    fn technique_of(&self, wanted: impl Fn(&TechniquePlan) -> bool) -> Option<usize> {
+    pub(super) fn technique_of(&self, wanted: impl Fn(&TechniquePlan) -> bool) -> Option<usize> {
         self.plan.techniques.iter().position(wanted)
     }
 
     fn scored(&self, technique: &TechniquePlan, tally: &Tally, size: Size) -> TechniqueScored {
         let conduct = Conduct {
-            white_box: self.has(Access::Gradients),
-            black_box: self.has(Access::Scores),
+            white_box: self.technique_of(TechniquePlan::is_white_box).is_some(),
+            black_box: self.technique_of(TechniquePlan::is_black_box).is_some(),
             samples: tally.correct(),
             widest_interval: tally.final_width(size),
             inconclusive: self.clean.inconclusive(),
@@ -181,6 +177,7 @@ impl Run<'_, '_> {
             grade: grade.to_string(),
             grade_reason: reason,
             checks: self.findings.iter().map(check).collect(),
+            budgets: budgets(technique, tally),
             queries: tally.spent.queries,
             gradients: tally.spent.gradients,
             seconds: tally.seconds,
@@ -206,6 +203,20 @@ impl Run<'_, '_> {
         };
         scored.iter().filter_map(breach).collect()
     }
+}
+
+fn budgets(technique: &TechniquePlan, tally: &Tally) -> Vec<AttackBudget> {
+    let attacks = technique.attacks.iter().zip(&tally.efforts);
+    let budget = |(attack, effort): (&Attack, &Effort)| AttackBudget {
+        attack: attack.to_string(),
+        samples: effort.samples,
+        broken: effort.broken,
+        queries: effort.spent.queries,
+        gradients: effort.spent.gradients,
+        calls: effort.spent.calls,
+        seconds: effort.seconds,
+    };
+    attacks.map(budget).collect()
 }
 
 fn check(finding: &Finding) -> EvidenceCheck {

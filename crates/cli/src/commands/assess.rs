@@ -4,14 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use scoville_attacks::parse_all;
+use scoville_attacks::evasion::corruptions::SEVERITIES;
+use scoville_attacks::{Goal, parse_all};
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
-use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, json};
+use scoville_report::{
+    Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
+};
 use scoville_targets::Labels;
 
-use crate::args::{AssessArgs, Format};
+use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, check_classifier, check_labels, load};
 use crate::output::Output;
@@ -41,16 +44,20 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     plan.batch = loaded.batch;
+    plan.check_goal(loaded.target().classes())
+        .or_fail(Exit::Usage, "--target-class")?;
+    plan.check_classes(loaded.target().classes())
+        .or_fail(Exit::Usage, "--attacks")?;
+    plan.check_shape(loaded.target().sample_shape())
+        .or_fail(Exit::Usage, "--attacks")?;
     let Loaded {
-        target,
+        targets,
         data,
         target_info,
         data_info,
-        device_info,
+        devices,
         ..
     } = loaded;
-    plan.check_classes(target.classes())
-        .or_fail(Exit::Usage, "--attacks")?;
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -59,11 +66,15 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
             .collect(),
         target: target_info,
         data: data_info,
-        device: device_info,
+        devices,
     };
-    let mut sinks = Sinks::new(args.format);
+    let record = match args.report_json {
+        Some(_) => Record::with_samples(),
+        None => Record::default(),
+    };
+    let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = scoville_campaign::run(&plan, &target, &data, manifest, &stop, &mut emit)
+    let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
         .map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
@@ -80,7 +91,9 @@ fn failure(error: scoville_campaign::Error) -> Failure {
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
+    let corruptions = attacks.iter().any(|a| a.row.goes_by_severity());
     let ladder = match (args.eps_ladder.as_slice(), args.norm) {
+        ([], _) if corruptions => SEVERITIES.to_vec(),
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),
         ([], Norm::L1) => L1_LADDER.to_vec(),
@@ -89,12 +102,23 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;
     plan.seed = args.seed;
+    plan.goal = goal(args);
     plan.until_width = args.until_width;
     plan.exposure = args.exposure;
     plan.impact = args.impact;
     plan.fail_on.clone_from(&args.fail_on);
     plan.check().or_fail(Exit::Usage, "")?;
     Ok(plan)
+}
+
+fn goal(args: &AssessArgs) -> Goal {
+    match (args.target_class, args.targets) {
+        (Some(class), _) => Goal::Class(class),
+        (None, Some(Targets::Second)) => Goal::Second,
+        (None, Some(Targets::LeastLikely)) => Goal::LeastLikely,
+        (None, Some(Targets::All)) => Goal::Every,
+        (None, None) => Goal::Any,
+    }
 }
 
 /// The first Ctrl-C asks the run to end with what it has; a second one ends the process.
@@ -118,7 +142,7 @@ struct Sinks {
 }
 
 impl Sinks {
-    fn new(format: Option<Format>) -> Self {
+    fn new(format: Option<Format>, record: Record) -> Self {
         let style = stdout_style();
         let table = match format {
             Some(format) => format == Format::Table,
@@ -135,7 +159,7 @@ impl Sinks {
         Self {
             stdout,
             progress: (!live).then(|| progress(stderr_style())),
-            record: Record::default(),
+            record,
         }
     }
 
@@ -188,7 +212,9 @@ impl Reports {
 
     fn write(self, record: &Record, strips: &[SampleStrip]) -> Result<(), Failure> {
         if let Some(mut file) = self.json {
-            file.write(format!("{:#}\n", json(record)).as_bytes())?;
+            let mut report = Vec::new();
+            write_json(record, &mut report).or_fail(Exit::Internal, "--report-json")?;
+            file.write(&report)?;
             file.finish()?;
         }
         if let Some(mut file) = self.html {

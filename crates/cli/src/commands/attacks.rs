@@ -76,6 +76,9 @@ fn lines() -> String {
 }
 
 fn norms(row: &Row) -> Vec<String> {
+    if row.goes_by_severity() {
+        return vec!["severity".into()];
+    }
     row.norms.iter().map(ToString::to_string).collect()
 }
 

@@ -14,6 +14,10 @@ use crate::output::Output;
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let mut out = args.out.as_deref().map(Output::create).transpose()?;
     let mut gradient = args.gradient.as_deref().map(Output::create).transpose()?;
+    if args.target.device.len() > 1 {
+        let message = "--device names several devices; predict runs on one";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let loaded = load(&args.target)?;
     // Outputs alone need no labels.
     if gradient.is_some() || out.is_none() {
@@ -24,7 +28,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         let x = array(&loaded, batch)?;
         if let Some(file) = &mut out {
             let outputs = loaded
-                .target
+                .target()
                 .inner()
                 .model()
                 .output(&x)
@@ -33,7 +37,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         }
         if let Some(file) = &mut gradient {
             let labels = labels(&loaded, batch)?;
-            let seen = loaded.target.gradient(&x, &labels, Loss::CrossEntropy);
+            let seen = loaded.target().gradient(&x, &labels, Loss::CrossEntropy);
             let seen = seen.or_fail(Exit::Internal, "")?;
             write(file, &seen.gradient.to_vec().or_fail(Exit::Internal, "")?)?;
         }
@@ -64,23 +68,23 @@ fn write(file: &mut Output, values: &[f32]) -> Result<(), Failure> {
 fn array(loaded: &Loaded, rows: &[usize]) -> Result<Array, Failure> {
     let values = loaded.data.read(rows).or_fail(Exit::BadInput, "")?;
     let cols = loaded.data.sample_len();
-    Array::from_vec(loaded.target.device(), rows.len(), cols, values).or_fail(Exit::Internal, "")
+    Array::from_vec(loaded.target().device(), rows.len(), cols, values).or_fail(Exit::Internal, "")
 }
 
 fn labels(loaded: &Loaded, rows: &[usize]) -> Result<Array<u32>, Failure> {
     let labels = rows.iter().map(|&i| loaded.data.y[i]).collect();
-    Array::from_vec(loaded.target.device(), rows.len(), 1, labels).or_fail(Exit::Internal, "")
+    Array::from_vec(loaded.target().device(), rows.len(), 1, labels).or_fail(Exit::Internal, "")
 }
 
 fn print_answers(loaded: &Loaded, rows: &[usize], x: &Array) -> Result<Reader, Failure> {
-    let scores = loaded.target.scores(x).or_fail(Exit::Internal, "")?;
+    let scores = loaded.target().scores(x).or_fail(Exit::Internal, "")?;
     let answer = head(&scores, &labels(loaded, rows)?, Loss::CrossEntropy);
     let predicted = answer
         .and_then(|a| a.predicted.to_vec())
         .or_fail(Exit::Internal, "")?;
     let scores = scores.to_vec().or_fail(Exit::Internal, "")?;
     let mut out = std::io::stdout().lock();
-    let outputs = scores.chunks_exact(loaded.target.classes());
+    let outputs = scores.chunks_exact(loaded.target().classes());
     for ((&index, logits), &predicted) in rows.iter().zip(outputs).zip(&predicted) {
         let line = json!({
             "index": index,

@@ -5,7 +5,7 @@ use super::{Esc, atlas_link, titled};
 use crate::{
     Record,
     event::{CurvePoint, TechniqueScored},
-    text::{eps_text, full_count, percent_interval},
+    text::{budget_text, budget_word, eps_text, full_count, percent_interval},
 };
 
 /// The drawing, in its own units.
@@ -41,7 +41,7 @@ fn panel(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
         atlas_link(&s.technique),
         Esc(&s.name),
         drawing(s, norm, clean),
-        numbers(s),
+        numbers(s, norm),
     )
 }
 
@@ -61,11 +61,12 @@ fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
     format!(
         r#"<figure>
 <svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Security curves of {name}; the table beside holds the numbers.">
-{grid}{clean}{robust}{success}{ticks}<text class="title" x="{middle}" y="{below}">{norm} eps, {unit}</text>
+{grid}{clean}{robust}{success}{ticks}<text class="title" x="{middle}" y="{below}">{budget}</text>
 </svg>
 <figcaption><span class="asr">ASR</span> <span class="robust">robust accuracy</span>{clean_key} <span class="area">95 % interval</span></figcaption>
 </figure>
 "#,
+        budget = axis_title(norm),
         name = Esc(&s.name),
         grid = grid(),
         clean = clean.map(clean_line).unwrap_or_default(),
@@ -74,18 +75,22 @@ fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
         ticks = ticks(&s.curve, &axis),
         middle = (LEFT + RIGHT) / 2.0,
         below = HEIGHT - 8.0,
-        norm = Esc(norm),
-        unit = if norm == "l0" {
-            "in changed elements"
-        } else {
-            "in [0,1] pixel units"
-        },
         clean_key = if clean.is_some() {
             " <span class=\"clean\">clean accuracy</span>"
         } else {
             ""
         },
     )
+}
+
+fn axis_title(norm: &str) -> String {
+    let text = budget_text(norm);
+    let unit = match budget_word(norm) {
+        "eps" if norm == "l0" => ", in changed elements",
+        "eps" => ", in [0,1] pixel units",
+        _ => "",
+    };
+    format!("{}{unit}", Esc(&text))
 }
 
 /// The eps axis: logarithmic, since ladders double.
@@ -176,10 +181,11 @@ fn point(x: f64, y: f64, class: &str) -> String {
     }
 }
 
-fn numbers(s: &TechniqueScored) -> String {
+fn numbers(s: &TechniqueScored, norm: &str) -> String {
     let rows: String = s.curve.iter().map(numbers_row).collect();
     format!(
-        "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">eps</th><th scope=\"col\">ASR</th><th scope=\"col\">Robust accuracy</th><th scope=\"col\">First broken by</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+        "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">{}</th><th scope=\"col\">ASR</th><th scope=\"col\">Robust accuracy</th><th scope=\"col\">First broken by</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
+        budget_word(norm)
     )
 }
 

@@ -3,8 +3,8 @@
 use super::{Esc, titled};
 use crate::{
     Record,
-    event::{PlannedTechnique, RunFinished, RunStarted},
-    text::{counted, duration, eps_text, shape},
+    event::{DeviceInfo, PlannedTechnique, RunFinished, RunStarted},
+    text::{budget_text, counted, duration, eps_text, shape},
 };
 
 pub(super) fn section(record: &Record) -> String {
@@ -28,11 +28,6 @@ pub(super) fn section(record: &Record) -> String {
 type Entry = (&'static str, String);
 
 fn given(e: &RunStarted) -> Vec<Entry> {
-    let software = if e.device.software {
-        ", a software rasteriser"
-    } else {
-        ""
-    };
     let ladder: Vec<String> = e.plan.eps_ladder.iter().map(|eps| eps_text(*eps)).collect();
     let mut rows = vec![
         (
@@ -67,20 +62,23 @@ fn given(e: &RunStarted) -> Vec<Entry> {
         Esc(&e.data.sha256),
     );
     rows.push(("Data", data));
-    rows.push((
-        "Device",
-        format!(
-            "{}, {}{software}",
-            Esc(&e.device.backend),
-            Esc(&e.device.name)
-        ),
-    ));
+    rows.extend(e.devices.iter().map(|d| ("Device", device(d))));
     rows.push((
         "Budgets",
-        format!("{} eps {}", Esc(&e.plan.norm), ladder.join(", ")),
+        format!("{} {}", Esc(&budget_text(&e.plan.norm)), ladder.join(", ")),
     ));
+    rows.push(("Taken for", Esc(&e.plan.goal).to_string()));
     rows.extend(e.plan.techniques.iter().map(|t| ("Plan", plan(t))));
     rows
+}
+
+fn device(d: &DeviceInfo) -> String {
+    let software = if d.software {
+        ", a software rasteriser"
+    } else {
+        ""
+    };
+    format!("{}, {}{software}", Esc(&d.backend), Esc(&d.name))
 }
 
 fn plan(t: &PlannedTechnique) -> String {

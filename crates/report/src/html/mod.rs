@@ -3,10 +3,12 @@
 //! No scripts and no fetches; a content security policy says so to the browser. All text from outside goes through
 //! [`Esc`].
 
+mod attacks;
 mod curves;
 mod escape;
 mod evidence;
 mod manifest;
+mod queries;
 mod strips;
 mod techniques;
 mod verdict;
@@ -24,7 +26,9 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
     let sections = [
         verdict::section(record),
         techniques::section(record),
+        attacks::section(record),
         curves::section(record),
+        queries::section(record),
         strips::section(record, strips),
         evidence::section(record),
         evidence::warnings(record),

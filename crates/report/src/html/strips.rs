@@ -3,7 +3,10 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{Esc, titled};
-use crate::{Record, text::eps_text};
+use crate::{
+    Record,
+    text::{budget_word, eps_text},
+};
 
 /// One sample before and after an attack: pixels in `[0,1]`, channels first (`channels * height * width` values).
 #[derive(Debug, Clone, PartialEq)]
@@ -39,13 +42,15 @@ pub(super) fn section(record: &Record, strips: &[SampleStrip]) -> String {
 fn figure(record: &Record, s: &SampleStrip) -> String {
     let [label, predicted] = [s.label, s.predicted].map(|class| record.class_name(class));
     let (label, predicted) = (Esc(&label), Esc(&predicted));
+    let norm = record.started.as_ref().map_or("", |s| s.plan.norm.as_str());
     format!(
         r#"<figure>
 <div class="images">{images}</div>
-<figcaption><b>{label} → {predicted}</b><br>eps {eps} · {attack} · {technique} · sample {index}</figcaption>
+<figcaption><b>{label} → {predicted}</b><br>{budget} {eps} · {attack} · {technique} · sample {index}</figcaption>
 </figure>
 "#,
         images = images(s).unwrap_or_else(|| unseen(s)),
+        budget = budget_word(norm),
         eps = eps_text(s.eps),
         attack = Esc(&s.attack),
         technique = Esc(&s.technique),

@@ -4,7 +4,10 @@ use super::{Esc, atlas_link, chip, heat, titled};
 use crate::{
     Record, TechniqueRecord,
     record::Rung,
-    text::{duration, eps_text, full_count, percent, score_interval, score_text, short_count},
+    text::{
+        budget_text, duration, eps_text, full_count, percent, score_interval, score_text,
+        short_count,
+    },
 };
 
 pub(super) fn section(record: &Record) -> String {
@@ -17,10 +20,11 @@ pub(super) fn section(record: &Record) -> String {
         .map(|e| format!("<th scope=\"col\">{}</th>", eps_text(*e)))
         .collect();
     let rows: String = record.techniques.iter().map(|t| row(t, &ladder)).collect();
-    let norm = record.started.as_ref().map_or("", |s| s.plan.norm.as_str());
+    let budget = record.started.as_ref().map_or("", |s| s.plan.norm.as_str());
+    let budget = budget_text(budget);
     let body = format!(
         r#"<div class="scroll"><table class="techniques">
-<thead><tr><th scope="col" rowspan="2">Technique</th><th scope="col" rowspan="2">Score</th><th scope="col" rowspan="2">Band</th><th scope="col" rowspan="2">Evidence</th><th scope="colgroup" colspan="{rungs}">ASR in % at {norm} eps</th><th scope="col" rowspan="2">Samples</th><th scope="col" rowspan="2">Queries</th><th scope="col" rowspan="2">Gradients</th><th scope="col" rowspan="2">Time</th></tr>
+<thead><tr><th scope="col" rowspan="2">Technique</th><th scope="col" rowspan="2">Score</th><th scope="col" rowspan="2">Band</th><th scope="col" rowspan="2">Evidence</th><th scope="colgroup" colspan="{rungs}">ASR in % at {budget}</th><th scope="col" rowspan="2">Samples</th><th scope="col" rowspan="2">Queries</th><th scope="col" rowspan="2">Gradients</th><th scope="col" rowspan="2">Time</th></tr>
 <tr>{eps}</tr></thead>
 <tbody>
 {rows}</tbody>
@@ -30,7 +34,7 @@ A score is 10 · exposure · likelihood · impact; it is called susceptibility w
 Scores of techniques are never added up.</p>
 "#,
         rungs = ladder.len().max(1),
-        norm = Esc(norm),
+        budget = Esc(&budget),
     );
     titled("Techniques", body)
 }

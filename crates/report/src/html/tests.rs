@@ -47,7 +47,7 @@ fn the_page_is_well_formed_whatever_the_run() {
     assert_well_formed(&page());
     assert_well_formed(&html(&Record::default(), &[]));
     let mut started = Record::default();
-    started.add(&Event::RunStarted(fixture::started()));
+    started.add(&Event::RunStarted(fixture::started().into()));
     started.add(&Event::TechniqueProgress(fixture::progress()));
     assert_well_formed(&html(&started, &[]));
 }
@@ -76,7 +76,9 @@ fn the_page_opens_with_the_verdict() {
         .collect();
     let order = [
         "Techniques",
+        "Attacks",
         "Security curves",
+        "Queries to success",
         "Samples",
         "Evidence",
         "Warnings",
@@ -215,7 +217,7 @@ fn the_page_needs_nothing_else() {
 #[test]
 fn an_inconclusive_run_shows_no_score() {
     let mut record = Record::default();
-    record.add(&Event::RunStarted(fixture::started()));
+    record.add(&Event::RunStarted(fixture::started().into()));
     record.add(&Event::TechniqueScored(fixture::inconclusive()));
     let verdict = "Inconclusive: 25 samples, fewer than 30.".to_string();
     let end = RunFinished {

@@ -20,7 +20,8 @@ pub(super) fn lines(record: &Record, style: &Style) -> Vec<Line> {
         return vec![];
     };
     let width = style.width.min(PROSE);
-    let mut lines = warnings(record, width);
+    let mut lines = super::queries::lines(record);
+    lines.extend(warnings(record, width));
     lines.extend(evidence(record, width));
     lines.extend(totals(finished, width));
     lines.extend(verdict(finished, style.width));

@@ -2,6 +2,7 @@
 
 mod ending;
 mod paint;
+mod queries;
 mod rows;
 
 use std::{

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     Record, TechniqueRecord,
     event::RunStarted,
-    text::{counted, duration, eps_text, percent, score_interval, score_text, shape, short_count},
+    text::{
+        budget_text, counted, duration, eps_text, percent, score_interval, score_text, shape,
+        short_count,
+    },
 };
 
 const GAP: usize = 2;
@@ -57,19 +60,18 @@ fn header(e: &RunStarted) -> Vec<Line> {
         format!("input {}", shape(&e.target.input_shape)),
     ];
     let samples = counted(e.data.samples as u64, "sample");
-    let software = if e.device.software { " (software)" } else { "" };
     let mut lines = vec![
         line("target", target.join(" · ")),
         line(
             "data",
             format!("{} · {samples} · seed {}", e.data.name, e.seed),
         ),
-        line(
-            "device",
-            format!("{} · {}{software}", e.device.backend, e.device.name),
-        ),
-        line("norm", e.plan.norm.clone()),
     ];
+    lines.extend(e.devices.iter().map(|d| {
+        let software = if d.software { " (software)" } else { "" };
+        line("device", format!("{} · {}{software}", d.backend, d.name))
+    }));
+    lines.push(line("norm", e.plan.norm.clone()));
     lines.extend(e.target.notes.iter().map(|note| line("note", note.clone())));
     lines
 }
@@ -212,7 +214,7 @@ impl Layout {
     fn head(&self, record: &Record) -> Vec<Line> {
         let over = record.finished.is_some();
         let norm = record.started.as_ref().map_or("", |s| s.plan.norm.as_str());
-        let title = format!("ASR % at {norm} eps{}", self.unit);
+        let title = format!("ASR % at {}{}", budget_text(norm), self.unit);
         let span = self.ladder.len() * (self.rate + 1);
         let start = self.lead() + self.before_rates();
         let above = (start + 1).min((start + span).saturating_sub(columns(&title)));

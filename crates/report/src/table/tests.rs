@@ -25,7 +25,7 @@ fn drawn(style: Style, events: &[Event]) -> String {
 /// The events of the fixture without the scores of all but the technique given, which is put in their place.
 fn with_only(scored: TechniqueScored) -> Vec<Event> {
     let mut events = vec![
-        Event::RunStarted(fixture::started()),
+        Event::RunStarted(fixture::started().into()),
         Event::TechniqueScored(scored),
     ];
     let end = RunFinished {
@@ -54,6 +54,14 @@ AML.T0043.001  Black-Box Optimization
 AML.T0015      Evade AI Model
   ██████░░ 7.2 [6.8, 7.6]      1000/1000     3.6M     41 s   54  83  99 100 100
 ASR = misclassified after attack / correctly classified before; 95 % intervals
+
+Success within so many queries, %
+  technique       eps      within 100     1k    10k   median
+  AML.T0043.001   1/255             0      3      6     1234
+  AML.T0043.001   2/255             0     11     22     1234
+  AML.T0043.001   4/255             0     28     56     1234
+  AML.T0043.001   8/255             0     46     92     1234
+  AML.T0043.001   16/255            0     50    >99     1234
 
 Warnings
   softmax-outputs (AML.T0043.000)
@@ -164,7 +172,7 @@ fn a_live_table_is_redrawn_over_itself() {
         ..STYLE
     };
     let events = [
-        Event::RunStarted(fixture::started()),
+        Event::RunStarted(fixture::started().into()),
         Event::TechniqueScored(fixture::white_box()),
         Event::RunFinished(fixture::finished()),
     ];
@@ -215,7 +223,7 @@ fn a_hostile_name_cannot_drive_the_terminal() {
         ..STYLE
     };
     let mut events = with_only(fixture::white_box());
-    events[0] = Event::RunStarted(started);
+    events[0] = Event::RunStarted(started.into());
     let table = drawn(color, &events);
     assert!(table.contains("x\u{fffd}[2J\u{fffd}]0;owned\u{fffd}\u{fffd}\u{fffd}31m\u{fffd}.onnx"));
     let ours = table.replace("\x1b[0m", "");
@@ -238,7 +246,7 @@ fn a_ladder_of_other_eps_keeps_whole_labels() {
         width: 120,
         ..STYLE
     };
-    let table = drawn(live, &[Event::RunStarted(started)]);
+    let table = drawn(live, &[Event::RunStarted(started.into())]);
     assert!(table.contains("ASR % at l2 eps\n"), "{table}");
     assert!(table.contains("left  0.25  0.5    1\n"), "{table}");
 }

@@ -21,7 +21,7 @@ pub const ROW: Row = Row {
     parameters: &[
         whole("steps", 50.0, 1e6),
         whole("inner", 5.0, 1e4),
-        real("lambda", 3.0, (1.0, 100.0)),
+        real("lambda", 1.0, (1.0, 100.0)),
     ],
     paper: "Modas 2019, arXiv:1811.02248",
     build: |v| {

@@ -4,13 +4,15 @@
 //! Andriushchenko et al. 2020, <https://arxiv.org/abs/1912.00049>.
 
 use scoville_kernels::{
-    Array, Image, Loss, Norm, head, keep_lower, select, square_l2_propose, square_l2_start,
+    Array, Image, Norm, keep_lower, select, square_l2_propose, square_l2_start,
     square_linf_propose, square_linf_start,
 };
 use scoville_targets::Scores;
 
 use crate::registry::{Access, Algorithm, BLACK_BOX, CONVEX, Row, real, whole};
-use crate::{BlackBox, Error, Search, search::gather_in_place};
+use crate::{BlackBox, Error, Search};
+
+use super::{ask, compact};
 
 pub const ROW: Row = Row {
     name: "square",
@@ -50,12 +52,8 @@ impl BlackBox for Square {
         let mut best = first(search)?;
         let mut margin = ask(&best, search, target)?;
         for query in 1..self.queries {
-            if let Some(rows) = search.compact()? {
-                if search.is_done() {
-                    return Ok(());
-                }
-                gather_in_place(&mut best, &rows)?;
-                gather_in_place(&mut margin, &rows)?;
+            if compact(search, &mut [&mut best, &mut margin])? {
+                return Ok(());
             }
             let side = self.side(query, search);
             let candidate = propose(&best, side, query, search)?;
@@ -122,13 +120,6 @@ fn propose(best: &Array, side: u32, query: usize, search: &Search<'_>) -> Result
         Norm::Linf => square_linf_propose(best, x0, ids, *image, side, *seed, query, ball)?,
         _ => square_l2_propose(best, x0, ids, *image, side, *seed, query, ball)?,
     })
-}
-
-/// Queries the target at `x`, offers it, and returns the margins.
-fn ask(x: &Array, search: &mut Search<'_>, target: &dyn Scores) -> Result<Array, Error> {
-    let answer = head(&target.scores(x)?, &search.y, Loss::Margin)?;
-    search.offer(x, &answer.predicted)?;
-    Ok(answer.margin)
 }
 
 #[cfg(test)]

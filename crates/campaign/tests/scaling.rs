@@ -1,12 +1,12 @@
-//! Scores do not depend on how many samples the device holds at once.
+//! Scores do not depend on how many samples a device holds at once, nor on how many devices there are.
 
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::parse;
-use scoville_campaign::{Manifest, Plan, automatic_batch, run};
-use scoville_data::glyphs;
+use scoville_campaign::{Error, Manifest, Plan, automatic_batch, run};
+use scoville_data::{Dataset, glyphs};
 use scoville_kernels::{Array, Device, Norm};
-use scoville_report::event::{CurvePoint, DataInfo, DeviceInfo, Event, TargetInfo};
+use scoville_report::event::{CurvePoint, DataInfo, DeviceInfo, Event, TargetInfo, Totals};
 use scoville_runtime::{Model, ModelSpec};
 use scoville_targets::{Metered, ModelTarget};
 
@@ -41,23 +41,54 @@ fn model_without_room() -> Model {
     model
 }
 
-/// The security curve of every technique.
-fn scores(model: Model, batch: usize) -> Vec<Vec<CurvePoint>> {
+/// What a run of several models came to.
+struct Outcome {
+    /// The security curve of every technique.
+    curves: Vec<Vec<CurvePoint>>,
+    totals: Totals,
+}
+
+fn assess(models: Vec<Model>, samples: usize, batch: usize) -> Result<Outcome, Error> {
     let attacks = vec![
         parse("pgd:steps=5").unwrap(),
         parse("square:queries=20").unwrap(),
     ];
     let mut plan = Plan::new(attacks, Norm::Linf, vec![0.02, 0.05, 0.1]).unwrap();
     plan.batch = batch;
-    let data = glyphs::generate(glyphs::Split::Test, SAMPLES, 0);
-    let target = Metered::new(ModelTarget::new(model));
-    let manifest = Manifest {
+    let data = glyphs::generate(glyphs::Split::Test, samples, 0);
+    let targets = models
+        .into_iter()
+        .map(|m| Metered::new(ModelTarget::new(m)));
+    let targets: Vec<_> = targets.collect();
+    let (mut curves, mut totals) = (Vec::new(), None);
+    let mut emit = |event: &Event| {
+        match event {
+            Event::TechniqueScored(scored) => curves.push(scored.curve.clone()),
+            Event::RunFinished(finished) => totals = Some(finished.totals.clone()),
+            _ => {}
+        }
+        Ok(())
+    };
+    let manifest = manifest(&targets, &data);
+    let stop = AtomicBool::new(false);
+    run(&plan, &targets, &data, manifest, &stop, &mut emit)?;
+    let totals = totals.unwrap();
+    Ok(Outcome { curves, totals })
+}
+
+fn manifest(targets: &[Metered<ModelTarget>], data: &Dataset) -> Manifest {
+    let device = DeviceInfo {
+        backend: "cpu".into(),
+        name: String::new(),
+        software: false,
+    };
+    Manifest {
         version: String::new(),
         command: Vec::new(),
         target: TargetInfo {
             name: "glyphs".into(),
             sha256: String::new(),
-            weights_sha256: target.inner().weights_digest().unwrap(),
+            weights_sha256: targets[0].inner().weights_digest().unwrap(),
             classes: 10,
             class_names: Vec::new(),
             input_shape: data.shape.clone(),
@@ -68,31 +99,14 @@ fn scores(model: Model, batch: usize) -> Vec<Vec<CurvePoint>> {
         data: DataInfo {
             name: data.name.clone(),
             sha256: String::new(),
-            samples: SAMPLES,
+            samples: data.len(),
         },
-        device: DeviceInfo {
-            backend: "cpu".into(),
-            name: String::new(),
-            software: false,
-        },
-    };
-    let mut curves = Vec::new();
-    let mut emit = |event: &Event| {
-        if let Event::TechniqueScored(scored) = event {
-            curves.push(scored.curve.clone());
-        }
-        Ok(())
-    };
-    run(
-        &plan,
-        &target,
-        &data,
-        manifest,
-        &AtomicBool::new(false),
-        &mut emit,
-    )
-    .unwrap();
-    curves
+        devices: vec![device; targets.len()],
+    }
+}
+
+fn scores(models: Vec<Model>, batch: usize) -> Vec<Vec<CurvePoint>> {
+    assess(models, SAMPLES, batch).unwrap().curves
 }
 
 #[test]
@@ -103,16 +117,32 @@ fn the_batch_is_the_largest_that_pays_off() {
 
 #[test]
 fn batches_rounds_and_memory_change_no_score() {
-    let whole = scores(model(None), SAMPLES);
+    let whole = scores(vec![model(None)], SAMPLES);
     assert_eq!(whole.len(), 3);
     let last = &whole[0][2];
     assert_eq!(last.samples, SAMPLES);
     assert!(whole[0][0].successes > 0 && last.successes < last.correct);
 
     // Rounds of several batches: what the attacks leave of them runs together.
-    let small = scores(model(None), 16);
+    let small = scores(vec![model(None)], 16);
     assert_eq!(small, whole);
 
-    let halved = scores(model_without_room(), 128);
+    let halved = scores(vec![model_without_room()], 128);
     assert_eq!(halved, whole);
+}
+
+#[test]
+fn two_devices_give_the_verdicts_of_one() {
+    let one = assess(vec![model(None)], SAMPLES, 16).unwrap();
+    let two = assess(vec![model(None), model(None)], SAMPLES, 16).unwrap();
+    assert_eq!(two.curves, one.curves);
+    // The meter adds up.
+    assert_eq!(
+        (two.totals.queries, two.totals.gradients),
+        (one.totals.queries, one.totals.gradients)
+    );
+
+    // One that holds little is given little.
+    let uneven = scores(vec![model(None), model_without_room()], 32);
+    assert_eq!(uneven, one.curves);
 }

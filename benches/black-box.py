@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Black-box attacks, ours beside ART's, Foolbox's and CleverHans', on the correctly classified of the first CIFAR-10 images.
+
+    VENV/bin/python benches/black-box.py SCOVILLE MODEL.onnx DATA.bin --mean a,b,c --std a,b,c [--n 30] [--queries 1000]
+        [--norm linf|l2] [--eps 0.03] [--only NAME,..] [--skip-peers] [--skip-ours]
+
+Attacks from labels: the median distance after so many queries about a sample. Attacks from scores: at `eps`, how many are
+broken within so many queries, and the median of the queries of those. A peer attacks one image at a time; every point that it
+asks about is counted and judged, and its run is cut off when the budget is spent. Ours is read off one run: distances off the
+security curve on a ladder of 400 eps, rounded up by at most 1.8 %.
+"""
+import argparse, importlib.util, json, pathlib, subprocess, time, warnings
+
+HERE = pathlib.Path(__file__).resolve().parent
+INF = float("inf")
+
+
+def load(name, path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+shared = load("minimal_norm", HERE / "minimal-norm.py")
+
+
+def foolbox_attack(make):
+    def run(model, x, y, a):
+        import foolbox
+        import foolbox.attacks as fa
+        fmodel = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+        make(fa, a).run(fmodel, x, foolbox.criteria.Misclassification(y))
+    return run
+
+
+def art_attack(make, scores=False):
+    def run(model, x, y, a):
+        import art.attacks.evasion as ae
+        import torch
+        from art.estimators.classification import PyTorchClassifier
+        loss = torch.nn.CrossEntropyLoss()
+        # SimBA and ZOO want probabilities.
+        net = torch.nn.Sequential(model, torch.nn.Softmax(1)) if scores else model
+        c = PyTorchClassifier(net, loss, tuple(x.shape[1:]), 10, clip_values=(0, 1), device_type="cpu")
+        make(ae, c, a).generate(x.numpy(), y.numpy())
+    return run
+
+
+def spsa(model, x, y, a):
+    from cleverhans.torch.attacks.spsa import spsa
+    spsa(model, x, a.eps, 100, norm=float("inf"), clip_min=0, clip_max=1, y=y, nb_sample=32, spsa_samples=32, sanity_checks=False)
+
+
+hsj_art = lambda ae, c, a: ae.HopSkipJump(c, norm=2 if a.norm == "l2" else float("inf"), max_iter=50, max_eval=10000, init_eval=100, verbose=False)
+geoda = lambda ae, c, a: ae.GeoDA(c, norm=2 if a.norm == "l2" else float("inf"), max_iter=a.queries, sub_dim=10, verbose=False)
+# name: (ours, {peer: run})
+LABELS = {
+    "hop-skip-jump": {
+        "foolbox": foolbox_attack(lambda fa, a: fa.HopSkipJumpAttack(steps=64, constraint=a.norm)),
+        "art": art_attack(hsj_art),
+    },
+    "boundary": {"foolbox": foolbox_attack(lambda fa, a: fa.BoundaryAttack(steps=25000))},
+    "sign-opt": {"art": art_attack(lambda ae, c, a: ae.SignOPTAttack(c, targeted=False, query_limit=a.queries, verbose=False))},
+    "geoda": {"art": art_attack(geoda)},
+    "rays": {},
+    "pointwise": {},
+}
+SCORES = {
+    "square": {"art": art_attack(lambda ae, c, a: ae.SquareAttack(c, norm=2 if a.norm == "l2" else float("inf"), max_iter=a.queries, eps=a.eps, p_init=0.8, nb_restarts=1, verbose=False), True)},
+    "simba": {"art": art_attack(lambda ae, c, a: ae.SimBA(c, attack="px", max_iter=a.queries, epsilon=0.2, verbose=False), True)},
+    "simba-dct": {"art": art_attack(lambda ae, c, a: ae.SimBA(c, attack="dct", max_iter=a.queries, epsilon=0.2, freq_dim=14, stride=1, verbose=False), True)},
+    "nes": {},
+    "spsa": {"cleverhans": spsa},
+    "bandits": {},
+    "zoo": {"art": art_attack(lambda ae, c, a: ae.ZooAttack(c, learning_rate=0.03, max_iter=100, binary_search_steps=1, initial_const=10, nb_parallel=128, use_resize=False, use_importance=False, variable_h=1e-3, verbose=False), True)},
+}
+NORMS = {"boundary": ["l2"], "sign-opt": ["l2"], "rays": ["linf"], "pointwise": [], "spsa": ["linf"], "zoo": ["l2"], "simba": ["l2"], "simba-dct": ["l2"]}
+
+
+class Spent(Exception):
+    pass
+
+
+def meter(model, x, y, a):
+    """The model, noting of every point asked about whether it is misclassified and how near."""
+    import torch
+
+    class Meter(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.asked, self.nearest, self.first = 0, INF, None
+
+        def forward(self, points):
+            left = a.queries - self.asked
+            out = model(points)
+            self.asked += len(points)
+            far = (points - x).flatten(1).norm(INF if a.norm == "linf" else 2, dim=1)
+            wrong = out.argmax(1) != y
+            for i, (w, d) in enumerate(zip(wrong[:left].tolist(), far[:left].tolist())):
+                if w:
+                    self.nearest = min(self.nearest, d)
+                    if self.first is None and d <= a.eps * (1 + 1e-5):
+                        self.first = self.asked - len(points) + i + 1
+            if self.asked >= a.queries:
+                raise Spent
+            return out
+
+    return Meter().eval()
+
+
+def theirs(model, xs, ys, run, a):
+    import torch
+    nearest, first, start = [], [], time.perf_counter()
+    for i in range(len(xs)):
+        x, y = xs[i:i + 1], ys[i:i + 1]
+        m = meter(model, x, y, a)
+        try:
+            with torch.no_grad():
+                run(m, x, y, a)
+        except Spent:
+            pass
+        nearest.append(m.nearest)
+        first.append(m.first)
+    broken = sorted(f for f in first if f)
+    half = sorted(nearest)[(len(nearest) + 1) // 2 - 1]
+    return dict(median_distance=round(half, 4), broken=len(broken), of=len(xs), median_queries=broken[len(broken) // 2] if broken else None,
+                seconds=round(time.perf_counter() - start, 1))
+
+
+def ours(a, attack, labels):
+    eps = shared.ladder(a.norm) if labels else [a.eps]
+    run = subprocess.run(
+        [a.scoville, "assess", a.model, "--data", f"cifar10:{a.data}", "--limit", str(a.n), "--mean", a.mean, "--std", a.std, "--norm", a.norm,
+         "--eps-ladder", ",".join(map(repr, eps)), "--attacks", f"{attack}:queries={a.queries}", "--device", "cpu", "--format", "ndjson"],
+        capture_output=True, text=True)
+    events = [json.loads(line) for line in run.stdout.splitlines()]
+    scored = next(e for e in events if e["event"] == "technique.scored" and e["technique"] == "AML.T0043.001")
+    curve = scored["curve"]
+    out = dict(of=curve[-1]["correct"], seconds=round(scored["seconds"], 1))
+    if labels:
+        half = next((p["eps"] for p in curve if 2 * p["successes"] >= p["correct"]), INF)
+        return dict(median_distance=round(half, 4), **out)
+    return dict(broken=curve[0]["successes"], median_queries=(curve[0]["queries"] or {}).get("median"), **out)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("scoville")
+    p.add_argument("model")
+    p.add_argument("data")
+    p.add_argument("--mean", default="0")
+    p.add_argument("--std", default="1")
+    p.add_argument("--n", type=int, default=30)
+    p.add_argument("--queries", type=int, default=1000)
+    p.add_argument("--norm", choices=["linf", "l2"], default="l2")
+    p.add_argument("--eps", type=float, default=1.5)
+    p.add_argument("--only", default="")
+    p.add_argument("--skip-peers", action="store_true")
+    p.add_argument("--skip-ours", action="store_true")
+    a = p.parse_args()
+    warnings.filterwarnings("ignore")
+    peer = None if a.skip_peers else shared.peer_model(a)
+    for name, peers in {**LABELS, **SCORES}.items():
+        if a.only and name not in a.only.split(",") or a.norm not in NORMS.get(name, [a.norm]):
+            continue
+        say = lambda who, figures: print(json.dumps(dict(attack=name, norm=a.norm, queries=a.queries, who=who, **figures)), flush=True)
+        if not a.skip_ours:
+            say("scoville", ours(a, name, name in LABELS))
+        for who, run in (peers.items() if peer else ()):
+            say(who, theirs(*peer, run, a))
+
+
+if __name__ == "__main__":
+    main()

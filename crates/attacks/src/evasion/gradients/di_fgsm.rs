@@ -1,0 +1,39 @@
+//! Diverse inputs: MI-FGSM with gradients taken at an image that is now and then shrunk and set elsewhere on black.
+//!
+//! Xie et al. 2019, <https://arxiv.org/abs/1803.06978>.
+
+use scoville_kernels::Diversity;
+
+use crate::parts::Transfer;
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+
+pub const ROW: Row = Row {
+    name: "di-fgsm",
+    technique: WHITE_BOX,
+    access: Access::Gradients,
+    norms: BOTH,
+    least_classes: 2,
+    parameters: &[
+        whole("steps", 10.0, 1e6),
+        real("decay", 1.0, (0.0, 10.0)),
+        real("probability", 0.5, (0.0, 1.0)),
+        real("smallest", 0.9, (0.1, 1.0)),
+    ],
+    paper: "Xie 2019, arXiv:1803.06978",
+    build: |v| {
+        let diversity = Diversity {
+            probability: v.real("probability"),
+            smallest: v.real("smallest"),
+        };
+        let attack = di_fgsm(v.whole("steps"), v.real("decay"), diversity);
+        Algorithm::WhiteBox(Box::new(attack))
+    },
+};
+
+/// DI-FGSM with `steps` steps of eps / `steps` and momentum `decay`.
+pub fn di_fgsm(steps: usize, decay: f32, diversity: Diversity) -> Transfer {
+    Transfer {
+        diversity: Some(diversity),
+        ..Transfer::new(steps, decay)
+    }
+}

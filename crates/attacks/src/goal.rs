@@ -1,0 +1,131 @@
+//! What an attack must make of a sample.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use scoville_kernels::{Array, INVALID, rivals};
+use scoville_targets::Scores;
+
+use crate::{Error, Problem};
+
+/// The class that a sample must be given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Any but its label.
+    #[default]
+    Any,
+    /// This one.
+    Class(u32),
+    /// The one that the target finds likeliest on the clean sample, its label aside.
+    Second,
+    /// The one that it finds least likely.
+    LeastLikely,
+    /// Each class other than the label in turn, until one is reached.
+    Every,
+}
+
+impl Goal {
+    /// Whether a sample of that label has something to reach.
+    pub fn concerns(self, label: u32) -> bool {
+        self != Goal::Class(label)
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Goal::Any => f.write_str("any class but the label"),
+            Goal::Class(class) => write!(f, "class {class}"),
+            Goal::Second => f.write_str("the likeliest class after the label"),
+            Goal::LeastLikely => f.write_str("the least likely class"),
+            Goal::Every => f.write_str("every class in turn"),
+        }
+    }
+}
+
+/// Samples of a problem that must reach the same class.
+pub(crate) struct Group {
+    /// Their places in the problem.
+    pub rows: Vec<usize>,
+    ids: Vec<u32>,
+    x: Vec<f32>,
+    /// All 0: see [`Towards`](crate::parts::Towards).
+    y: Vec<u32>,
+}
+
+impl Group {
+    pub fn of(problem: &Problem<'_>, rows: Vec<usize>) -> Self {
+        let cols = problem.x.len() / problem.ids.len();
+        let sample = |&row: &usize| &problem.x[row * cols..(row + 1) * cols];
+        Self {
+            ids: rows.iter().map(|&row| problem.ids[row]).collect(),
+            x: rows.iter().flat_map(sample).copied().collect(),
+            y: vec![0; rows.len()],
+            rows,
+        }
+    }
+
+    /// The group as a problem of its own, for a target that is seen as its class against the rest.
+    pub fn problem<'a>(&'a self, whole: &Problem<'a>) -> Problem<'a> {
+        Problem {
+            ids: &self.ids,
+            x: &self.x,
+            y: &self.y,
+            goal: Goal::Any,
+            ..*whole
+        }
+    }
+}
+
+/// The rows of `problem` by the class that they must reach; under [`Goal::Every`] a row is there many times.
+pub(crate) fn aims(
+    problem: &Problem<'_>,
+    target: &dyn Scores,
+) -> Result<BTreeMap<u32, Vec<usize>>, Error> {
+    let n = problem.ids.len();
+    let last = target.classes().saturating_sub(2);
+    let pairs: Vec<(u32, usize)> = match problem.goal {
+        Goal::Any => Vec::new(),
+        Goal::Class(class) => (0..n).map(|row| (class, row)).collect(),
+        Goal::Second => ranked(problem, target, 0)?.into_iter().zip(0..).collect(),
+        Goal::LeastLikely => ranked(problem, target, last)?
+            .into_iter()
+            .zip(0..)
+            .collect(),
+        Goal::Every => {
+            let classes = 0..target.classes() as u32;
+            let rows = classes.flat_map(|class| (0..n).map(move |row| (class, row)));
+            rows.collect()
+        }
+    };
+    let mut aims: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (class, row) in pairs {
+        // The target names no class where its answer to the clean sample is not finite.
+        if class != INVALID && class != problem.y[row] {
+            aims.entry(class).or_default().push(row);
+        }
+    }
+    Ok(aims)
+}
+
+/// The class of that rank on each clean sample, of those other than its label.
+fn ranked(problem: &Problem<'_>, target: &dyn Scores, rank: usize) -> Result<Vec<u32>, Error> {
+    let (device, n) = (target.device(), problem.ids.len());
+    let x = Array::from_vec(device, n, problem.x.len() / n.max(1), problem.x.to_vec())?;
+    let y = Array::from_vec(device, n, 1, problem.y.to_vec())?;
+    let pairs = rivals(&target.scores(&x)?, &y, rank)?.to_vec()?;
+    Ok(pairs.chunks_exact(2).map(|pair| pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_of_the_class_has_nothing_to_reach() {
+        assert!(!Goal::Class(3).concerns(3) && Goal::Class(3).concerns(2));
+        for goal in [Goal::Any, Goal::Second, Goal::LeastLikely, Goal::Every] {
+            assert!(goal.concerns(3));
+        }
+    }
+}

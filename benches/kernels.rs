@@ -53,6 +53,7 @@ fn ball(norm: Norm) -> Ball {
         Norm::Linf => 8.0 / 255.0,
         Norm::L2 => 0.5,
         Norm::L1 => 12.0,
+        Norm::L0 => 16.0,
     };
     Ball {
         norm,

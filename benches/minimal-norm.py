@@ -2,9 +2,9 @@
 """Median distances of minimal-norm attacks, Foolbox's beside ours, on correctly classified CIFAR-10 images.
 
     VENV/bin/python benches/minimal-norm.py SCOVILLE MODEL.onnx DATA.bin --mean a,b,c --std a,b,c [--n 100]
-        [--norm linf|l2] [--only NAME,..] [--skip-peers] [--skip-ours]
+        [--norm linf|l2|l1|l0] [--only NAME,..] [--skip-peers] [--skip-ours]
 
-Ours is read off the security curve of one run on a ladder of 400 eps, so it is rounded up by at most 1.8 %. Foolbox's is the
+Ours is read off the security curve of one run on a ladder of 400 eps (in L0 1 to 400 elements), so it is rounded up by at most 1.8 %. Foolbox's is the
 median of its distances, rounded up to the same ladder; where it finds nothing, the distance is infinite.
 """
 import argparse, importlib.util, json, pathlib, subprocess, time
@@ -21,12 +21,26 @@ ATTACKS = {
         "ddn": ("ddn:steps=100", lambda fa: fa.DDNAttack(steps=100)),
         "fmn": ("fmn:steps=100", lambda fa: fa.L2FMNAttack(steps=100)),
         "cw": ("cw:steps=200:searches=9", lambda fa: fa.L2CarliniWagnerAttack(steps=200, binary_search_steps=9)),
+        "newtonfool": ("newtonfool:steps=100", lambda fa: fa.NewtonFoolAttack(steps=100)),
+    },
+    "l1": {
+        "fmn": ("fmn:steps=100", lambda fa: fa.L1FMNAttack(steps=100)),
+        "ead": ("ead:steps=200:searches=9", lambda fa: fa.EADAttack(steps=200, binary_search_steps=9, decision_rule="L1", abort_early=False)),
+    },
+    "l0": {
+        "fmn": ("fmn:steps=100", lambda fa: fa.L0FMNAttack(steps=100)),
+        "sigma-zero": ("sigma-zero:steps=100", None),
+        "jsma": ("jsma:steps=300", None),
+        "sparsefool": ("sparsefool", None),
     },
 }
-LADDER = {"linf": (1e-3, 1.0), "l2": (1e-2, 10.0)}
+LADDER = {"linf": (1e-3, 1.0), "l2": (1e-2, 10.0), "l1": (1e-1, 100.0)}
+ORDER = {"linf": float("inf"), "l2": 2, "l1": 1, "l0": 0}
 
 
 def ladder(norm):
+    if norm == "l0":
+        return list(range(1, 401))
     low, high = LADDER[norm]
     return [low * (high / low) ** (i / 399) for i in range(400)]
 
@@ -43,7 +57,7 @@ def ours(a, attack, eps):
     return dict(median=half, found=curve[-1]["successes"], of=curve[-1]["correct"], seconds=round(scored["seconds"], 2), gradients=scored["gradients"])
 
 
-def theirs(model, x, y, attack, eps):
+def theirs(model, x, y, attack, eps, norm):
     import foolbox
     import torch
     fmodel = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
@@ -52,8 +66,7 @@ def theirs(model, x, y, attack, eps):
     seconds = time.perf_counter() - start
     with torch.no_grad():
         wrong = model(adv).argmax(1) != y
-    order = float("inf") if attack.distance == foolbox.distances.linf else 2
-    distance = (adv - x).flatten(1).norm(order, dim=1)
+    distance = (adv - x).flatten(1).norm(ORDER[norm], dim=1)
     distance = [d if w else float("inf") for d, w in zip(distance.tolist(), wrong.tolist())]
     half = sorted(distance)[(len(distance) + 1) // 2 - 1]
     return dict(median=min((e for e in eps if e >= half), default=float("inf")), found=sum(wrong.tolist()), of=len(y), seconds=round(seconds, 2))
@@ -97,9 +110,9 @@ def main():
             continue
         if not a.skip_ours:
             print(json.dumps(dict(attack=name, norm=a.norm, who="scoville", **ours(a, mine, eps))), flush=True)
-        if peer:
+        if peer and make:
             import foolbox.attacks as fa
-            print(json.dumps(dict(attack=name, norm=a.norm, who="foolbox", **theirs(*peer, make(fa), eps))), flush=True)
+            print(json.dumps(dict(attack=name, norm=a.norm, who="foolbox", **theirs(*peer, make(fa), eps, a.norm))), flush=True)
 
 
 if __name__ == "__main__":

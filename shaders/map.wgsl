@@ -16,6 +16,8 @@ const SQUARE = 4u;
 const SQRT = 5u;
 const RECIPROCAL = 6u;
 const TANH = 7u;
+const ATANH = 8u;
+const EXP = 9u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
@@ -57,6 +59,8 @@ fn main(
         case SQRT: { x[i] = sqrt(v); }
         case RECIPROCAL: { x[i] = reciprocal(v); }
         case TANH: { x[i] = hyperbolic_tangent(v); }
-        default: { x[i] = inverse_hyperbolic_tangent(v); }
+        case ATANH: { x[i] = inverse_hyperbolic_tangent(v); }
+        case EXP: { x[i] = exp(v); }
+        default: { x[i] = sign(v) * max(abs(v) - params.p, 0.0); }
     }
 }

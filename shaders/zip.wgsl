@@ -9,6 +9,9 @@ struct Params {
 
 const MULTIPLY = 0u;
 const LOWER = 1u;
+const WITHIN = 2u;
+const HIGHER = 3u;
+const KEEP = 4u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> a: array<f32>;
@@ -33,6 +36,9 @@ fn main(
     switch params.function {
         case MULTIPLY: { a[i] = v * w; }
         case LOWER: { a[i] = select(v, w, w < v); }
-        default: { a[i] = max(min(v, w), -w); }
+        case WITHIN: { a[i] = max(min(v, w), -w); }
+        case HIGHER: { a[i] = select(v, w, w > v); }
+        case KEEP: { a[i] = select(0.0, v, abs(v) >= w); }
+        default: { a[i] = select(0.0, v, w != 0.0); }
     }
 }

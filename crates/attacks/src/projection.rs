@@ -15,6 +15,7 @@ pub fn distance(norm: Norm, x0: &[f32], x: &[f32]) -> f64 {
         Norm::Linf => differences.fold(0.0, |worst, d| worst.max(d.abs())),
         Norm::L2 => differences.map(|d| d * d).sum::<f64>().sqrt(),
         Norm::L1 => differences.map(f64::abs).sum(),
+        Norm::L0 => differences.filter(|&d| d != 0.0).count() as f64,
     }
 }
 
@@ -32,6 +33,7 @@ pub fn project(norm: Norm, eps: f64, (lo, hi): (f32, f32), x0: &[f32], x: &mut [
         Norm::Linf => project_linf(eps, x0, x),
         Norm::L2 => project_l2(eps, x0, x),
         Norm::L1 => project_l1(eps, x0, x),
+        Norm::L0 => project_l0(eps, x0, x),
     }
 }
 
@@ -90,6 +92,16 @@ fn project_l1(eps: f64, x0: &[f32], x: &mut [f32]) {
     }
 }
 
+/// Takes back the smallest changes, as many as are too many.
+fn project_l0(eps: f64, x0: &[f32], x: &mut [f32]) {
+    let size = |i: usize, x: &[f32]| (f64::from(x[i]) - f64::from(x0[i])).abs();
+    let mut changed: Vec<usize> = (0..x.len()).filter(|&i| size(i, x) > 0.0).collect();
+    changed.sort_by(|&a, &b| size(b, x).total_cmp(&size(a, x)));
+    for &i in changed.iter().skip(eps as usize) {
+        x[i] = x0[i];
+    }
+}
+
 fn project_l2(eps: f64, x0: &[f32], x: &mut [f32]) {
     let mut shrink = 1.0;
     loop {
@@ -135,6 +147,8 @@ mod tests {
             (Norm::L2, 1e-3),
             (Norm::L1, 3.0),
             (Norm::L1, 1e-3),
+            (Norm::L0, 7.0),
+            (Norm::L0, 0.5),
         ] {
             for seed in 0..200 {
                 let x0: Vec<f32> = values(97, seed).iter().map(|v| v.clamp(0.0, 1.0)).collect();
@@ -164,6 +178,15 @@ mod tests {
     }
 
     #[test]
+    fn in_l0_the_largest_changes_stay() {
+        let x0 = [0.5f32, 0.5, 0.5, 1.0];
+        let mut x = [0.75f32, 0.125, 0.625, 1.0];
+        project(Norm::L0, 2.0, (0.0, 1.0), &x0, &mut x);
+        assert_eq!(x, [0.75, 0.125, 0.5, 1.0]);
+        assert_eq!(distance(Norm::L0, &x0, &x), 2.0);
+    }
+
+    #[test]
     fn what_is_not_finite_returns_to_the_clean_value() {
         let x0 = [0.5f32, 0.25];
         let mut x = [f32::NAN, f32::INFINITY];
@@ -177,7 +200,7 @@ mod tests {
             .iter()
             .map(|v| v.clamp(0.0, 1.0))
             .collect::<Vec<_>>();
-        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
             let mut x = values(10, 4);
             project(norm, 0.0, (0.0, 1.0), &x0, &mut x);
             assert_eq!(x, x0);

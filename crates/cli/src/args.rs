@@ -175,11 +175,11 @@ pub struct AssessArgs {
     #[command(flatten)]
     pub target: TargetArgs,
 
-    /// The norm that budgets are measured in: linf, l2 or l1
+    /// The norm that budgets are measured in: linf, l2, l1 or l0 (changed elements)
     #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
     pub norm: Norm,
 
-    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1]; severities 1 to 5 of corruptions
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0]; severities 1 to 5 of corruptions
     #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,

@@ -52,6 +52,7 @@ pub fn apgd_step(
     keep: f32,
     ball: &Ball,
 ) -> Result<(), Error> {
+    ball.expect_convex(KERNEL)?;
     if ball.norm == Norm::L1 {
         return Err(Error::Norm {
             kernel: KERNEL,

@@ -14,6 +14,8 @@ pub enum Norm {
     L2,
     /// The sum of the absolute changes.
     L1,
+    /// How many elements are changed. It is no norm, but is called one.
+    L0,
 }
 
 impl FromStr for Norm {
@@ -24,10 +26,11 @@ impl FromStr for Norm {
             "linf" => Ok(Norm::Linf),
             "l2" => Ok(Norm::L2),
             "l1" => Ok(Norm::L1),
+            "l0" => Ok(Norm::L0),
             _ => Err(Error::Unknown {
                 what: "norm",
                 got: name.into(),
-                expected: "linf, l2 or l1",
+                expected: "linf, l2, l1 or l0",
             }),
         }
     }
@@ -39,6 +42,7 @@ impl fmt::Display for Norm {
             Norm::Linf => "linf",
             Norm::L2 => "l2",
             Norm::L1 => "l1",
+            Norm::L0 => "l0",
         })
     }
 }
@@ -55,16 +59,42 @@ pub struct Ball {
     pub hi: f32,
 }
 
+impl Ball {
+    /// An error for a kernel that needs a convex ball, where this is none.
+    pub(crate) fn expect_convex(&self, kernel: &'static str) -> Result<(), Error> {
+        match self.norm {
+            Norm::L0 => Err(Error::Norm {
+                kernel,
+                norm: self.norm,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn an_l0_ball_is_not_convex() {
+        let ball = |norm| Ball {
+            norm,
+            eps: 1.0,
+            lo: 0.0,
+            hi: 1.0,
+        };
+        assert!(ball(Norm::L1).expect_convex("step").is_ok());
+        let error = ball(Norm::L0).expect_convex("step").unwrap_err();
+        assert_eq!(error.to_string(), "step cannot be done in l0");
+    }
+
+    #[test]
     fn names_round_trip() {
-        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
             assert_eq!(norm.to_string().parse::<Norm>().unwrap(), norm);
         }
         let error = "l3".parse::<Norm>().unwrap_err().to_string();
-        assert_eq!(error, "unknown norm `l3`: expected linf, l2 or l1");
+        assert_eq!(error, "unknown norm `l3`: expected linf, l2, l1 or l0");
     }
 }

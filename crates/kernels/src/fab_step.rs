@@ -51,6 +51,7 @@ pub fn fab_step(
     ball: &Ball,
 ) -> Result<(), Error> {
     let (rows, cols) = (x.rows(), x.cols());
+    ball.expect_convex(KERNEL)?;
     x0.expect_shape(KERNEL, "x0", rows, cols)?;
     grad.expect_shape(KERNEL, "grad", rows, cols)?;
     margin.expect_shape(KERNEL, "margin", rows, 1)?;
@@ -76,7 +77,7 @@ pub fn fab_step(
                 norm: match ball.norm {
                     Norm::Linf => 0,
                     Norm::L2 => 1,
-                    Norm::L1 => 2,
+                    _ => 2,
                 },
                 lo: ball.lo,
                 hi: ball.hi,
@@ -211,7 +212,7 @@ fn size(d: &[f32], norm: Norm) -> f32 {
     let size = match norm {
         Norm::Linf => d.iter().fold(0.0_f32, |most, d| most.max(d.abs())),
         Norm::L2 => crate::wide::l2_norm(d),
-        Norm::L1 => d.iter().map(|d| f64::from(d.abs())).sum::<f64>() as f32,
+        _ => d.iter().map(|d| f64::from(d.abs())).sum::<f64>() as f32,
     };
     size.max(1e-8)
 }
@@ -298,7 +299,7 @@ mod tests {
                 let size = |d: &[f64]| match self.norm {
                     Norm::Linf => d.iter().fold(1e-8, |m: f64, d| m.max(d.abs())),
                     Norm::L2 => d.iter().map(|d| d * d).sum::<f64>().sqrt().max(1e-8),
-                    Norm::L1 => d.iter().map(|d| d.abs()).sum::<f64>().max(1e-8),
+                    _ => d.iter().map(|d| d.abs()).sum::<f64>().max(1e-8),
                 };
                 let alpha = (size(&here) / (size(&here) + size(&clean))).min(0.1);
                 out.extend((0..self.cols).map(|i| {

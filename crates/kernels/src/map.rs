@@ -36,6 +36,11 @@ pub enum Map {
     Tanh,
     /// For x in (-1, 1).
     Atanh,
+    Exp,
+    /// Moved towards 0 by `by`, and no further: the soft threshold.
+    Shrink {
+        by: f32,
+    },
 }
 
 #[repr(C)]
@@ -78,6 +83,8 @@ impl Map {
             Map::Reciprocal => (6, 0.0, 0.0),
             Map::Tanh => (7, 0.0, 0.0),
             Map::Atanh => (8, 0.0, 0.0),
+            Map::Exp => (9, 0.0, 0.0),
+            Map::Shrink { by } => (10, by, 0.0),
         };
         Params {
             elements,
@@ -98,6 +105,8 @@ fn twin(x: &mut [f32], f: Map) {
         Map::Sqrt => each(x, f32::sqrt),
         Map::Reciprocal => each(x, |v| if v.is_normal() { 1.0 / v } else { 0.0 }),
         Map::Tanh => each(x, f32::tanh),
+        Map::Exp => each(x, f32::exp),
+        Map::Shrink { by } => each(x, |v| sign(v) * (v.abs() - by).max(0.0)),
         // The standard library's loses digits near -1.
         Map::Atanh => each(x, |v| 0.5 * ((1.0 + v) / (1.0 - v)).ln()),
     }
@@ -113,7 +122,7 @@ mod tests {
     use super::*;
     use crate::testing::{self, Random, assert_close};
 
-    const ALL: [Map; 9] = [
+    const ALL: [Map; 11] = [
         Map::Affine {
             scale: -1.5,
             shift: 0.25,
@@ -126,6 +135,8 @@ mod tests {
         Map::Reciprocal,
         Map::Tanh,
         Map::Atanh,
+        Map::Exp,
+        Map::Shrink { by: 0.75 },
     ];
 
     /// The function in f64.
@@ -142,6 +153,9 @@ mod tests {
             Map::Reciprocal => 1.0 / v,
             Map::Tanh => v.tanh(),
             Map::Atanh => v.atanh(),
+            Map::Exp => v.exp(),
+            Map::Shrink { by } if v > 0.0 => (v - f64::from(by)).max(0.0),
+            Map::Shrink { by } => (v + f64::from(by)).min(0.0),
         };
         result as f32
     }

@@ -29,6 +29,7 @@ impl From<Norm> for Reduce {
             Norm::Linf => Reduce::Linf,
             Norm::L1 => Reduce::L1,
             Norm::L2 => Reduce::L2,
+            Norm::L0 => Reduce::L0,
         }
     }
 }

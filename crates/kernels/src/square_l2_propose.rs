@@ -84,6 +84,7 @@ fn moved(
     iteration: u32,
     ball: &Ball,
 ) -> Result<Array, Error> {
+    ball.expect_convex(KERNEL)?;
     let image = image_of(KERNEL, x0, ids, image)?;
     let size = window_size(KERNEL, &image, side)?;
     let patterns = patterns(size.0, size.1, ball.norm);

@@ -65,6 +65,7 @@ fn tiled(
     seed: u64,
     ball: &Ball,
 ) -> Result<Array, Error> {
+    ball.expect_convex(KERNEL)?;
     let image = image_of(KERNEL, x0, ids, image)?;
     let tiling = Tiling::new(&image);
     let patterns = patterns(tiling.tile, tiling.tile, ball.norm);

@@ -52,6 +52,7 @@ pub fn square_linf_propose(
     iteration: u32,
     ball: &Ball,
 ) -> Result<Array, Error> {
+    ball.expect_convex(KERNEL)?;
     let image = image_of(KERNEL, x0, ids, image)?;
     let size = window_size(KERNEL, &image, side)?;
     let (rows, cols) = (x0.rows(), x0.cols());

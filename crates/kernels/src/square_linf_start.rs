@@ -36,6 +36,7 @@ pub fn square_linf_start(
     seed: u64,
     ball: &Ball,
 ) -> Result<Array, Error> {
+    ball.expect_convex(KERNEL)?;
     let image = image_of(KERNEL, x0, ids, image)?;
     let (rows, cols) = (x0.rows(), x0.cols());
     let device = x0.device();

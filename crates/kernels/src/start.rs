@@ -48,6 +48,7 @@ pub fn start(
     surface: bool,
 ) -> Result<Array, Error> {
     let (rows, cols) = (x0.rows(), x0.cols());
+    ball.expect_convex("start")?;
     ids.expect_shape("start", "ids", rows, 1)?;
     let device = x0.device();
     if ball.norm == Norm::L1 {
@@ -239,7 +240,7 @@ mod tests {
                         let size = match norm {
                             Norm::Linf => row.iter().fold(0.0_f32, |m, v| m.max(v.abs())),
                             Norm::L2 => l2_norm(row),
-                            Norm::L1 => row.iter().map(|v| v.abs()).sum(),
+                            _ => row.iter().map(|v| v.abs()).sum(),
                         };
                         assert!(size <= 0.3 * 1.000_001, "{norm} {cols}: {size}");
                         assert!(!surface || size >= 0.3 * 0.999_99, "{norm} {cols}: {size}");

@@ -46,6 +46,7 @@ struct L2Params {
 /// Moves `x` by `alpha` along `grad` and back into `ball` round `x0`; all n x d.
 pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) -> Result<(), Error> {
     let (rows, cols) = (x.rows(), x.cols());
+    ball.expect_convex("step")?;
     x0.expect_shape("step", "x0", rows, cols)?;
     grad.expect_shape("step", "grad", rows, cols)?;
     if x.is_empty() {

@@ -28,6 +28,7 @@ pub fn within(
     ball: &Ball,
 ) -> Result<Array<u32>, Error> {
     let (rows, cols) = (x.rows(), x.cols());
+    ball.expect_convex(KERNEL)?;
     x0.expect_shape(KERNEL, "x0", rows, cols)?;
     predicted.expect_shape(KERNEL, "predicted", rows, 1)?;
     let device = x.device();
@@ -57,7 +58,7 @@ pub fn within(
                 norm: match ball.norm {
                     Norm::Linf => 0,
                     Norm::L2 => 1,
-                    Norm::L1 => 2,
+                    _ => 2,
                 },
                 eps: ball.eps,
             };
@@ -79,7 +80,7 @@ fn distance(x: &[f32], x0: &[f32], norm: Norm) -> f32 {
     match norm {
         Norm::Linf => f32::from_bits(moves.map(|d| d.abs().to_bits()).max().unwrap_or(0)),
         Norm::L2 => l2_distance(x, x0),
-        Norm::L1 => moves.map(|d| f64::from(d.abs())).sum::<f64>() as f32,
+        _ => moves.map(|d| f64::from(d.abs())).sum::<f64>() as f32,
     }
 }
 
@@ -135,7 +136,7 @@ mod tests {
                 let length = match norm {
                     Norm::Linf => share * eps,
                     Norm::L2 => share * eps / (cols as f32).sqrt(),
-                    Norm::L1 => share * eps / cols as f32,
+                    _ => share * eps / cols as f32,
                 };
                 x.iter_mut().for_each(|x| {
                     *x += if random.below(2) == 0 {

@@ -19,6 +19,12 @@ pub enum Zip {
     Lower = 1,
     /// `a` moved into `[-b, b]`: the projection to a Linf ball.
     Within = 2,
+    /// The higher one.
+    Higher = 3,
+    /// `a` where `|a|` is at least `b`, else 0: the hard threshold.
+    Keep = 4,
+    /// `a` where `b` is not 0, else 0.
+    Where = 5,
 }
 
 #[repr(C)]
@@ -64,6 +70,9 @@ fn twin(a: &mut [f32], f: Zip, b: &[f32]) {
         Zip::Multiply => each(a, b, |a, b| a * b),
         Zip::Lower => each(a, b, |a, b| if b < a { b } else { a }),
         Zip::Within => each(a, b, |a, b| a.min(b).max(-b)),
+        Zip::Higher => each(a, b, |a, b| if b > a { b } else { a }),
+        Zip::Keep => each(a, b, |a, b| if a.abs() >= b { a } else { 0.0 }),
+        Zip::Where => each(a, b, |a, b| if b != 0.0 { a } else { 0.0 }),
     }
 }
 
@@ -79,13 +88,24 @@ mod tests {
     use super::*;
     use crate::testing::{self, Random, assert_close};
 
-    const ALL: [Zip; 3] = [Zip::Multiply, Zip::Lower, Zip::Within];
+    const ALL: [Zip; 6] = [
+        Zip::Multiply,
+        Zip::Lower,
+        Zip::Within,
+        Zip::Higher,
+        Zip::Keep,
+        Zip::Where,
+    ];
 
     fn naive(f: Zip, a: f32, b: f32) -> f32 {
         match f {
             Zip::Multiply => a * b,
             Zip::Lower => a.min(b),
             Zip::Within => a.clamp(-b, b),
+            Zip::Higher => a.max(b),
+            Zip::Keep if a >= b || a <= -b => a,
+            Zip::Where if b > 0.0 => a,
+            Zip::Keep | Zip::Where => 0.0,
         }
     }
 
@@ -94,9 +114,14 @@ mod tests {
         let mut random = Random::new(35);
         for (case, (rows, cols)) in testing::shapes(36).into_iter().enumerate() {
             let f = ALL[case % ALL.len()];
-            let wide = if case % 2 == 0 { 1 } else { cols };
+            let wide = if (case / ALL.len()).is_multiple_of(2) {
+                1
+            } else {
+                cols
+            };
             let a = random.floats(rows * cols, -2.0, 2.0);
-            let b = random.floats(rows * wide, 0.0, 2.0);
+            let mut b = random.floats(rows * wide, 0.0, 2.0);
+            b.iter_mut().step_by(3).for_each(|b| *b = 0.0);
             let at = |i: usize| if wide == 1 { i / cols } else { i };
             let expected: Vec<f32> = (0..a.len()).map(|i| naive(f, a[i], b[at(i)])).collect();
             for device in testing::devices() {

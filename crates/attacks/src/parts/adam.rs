@@ -9,7 +9,8 @@ const TINY: f32 = 1e-8;
 
 /// The moments of a descent.
 pub struct Adam {
-    rate: f32,
+    /// The step length.
+    pub rate: f32,
     steps: i32,
     mean: Array,
     square: Array,

@@ -1,7 +1,7 @@
 //! Balls of a radius of its own round each sample.
 
 use scoville_kernels::{
-    Array, Ball, Map, Norm, Reduce, Zip, combine, map, project_l1, reduce_rows, zip,
+    Array, Ball, Map, Norm, Reduce, Zip, combine, keep_largest, map, project_l1, reduce_rows, zip,
 };
 
 use crate::{Error, Search};
@@ -13,15 +13,17 @@ pub fn widest(search: &Search<'_>) -> f32 {
         Norm::Linf => hi - lo,
         Norm::L2 => (hi - lo) * (search.x0.cols() as f32).sqrt(),
         Norm::L1 => (hi - lo) * search.x0.cols() as f32,
+        Norm::L0 => search.x0.cols() as f32,
     }
 }
 
-/// The norm in which a gradient is measured, so that a linear function's value over it is the distance to its zero.
+/// The norm in which a gradient is measured, so that a linear function's value over it is the distance to its zero; in L0,
+/// where there is none, the most that one element can do.
 pub fn dual(norm: Norm) -> Reduce {
     match norm {
         Norm::Linf => Reduce::L1,
         Norm::L2 => Reduce::L2,
-        Norm::L1 => Reduce::Linf,
+        Norm::L1 | Norm::L0 => Reduce::Linf,
     }
 }
 
@@ -33,6 +35,7 @@ pub fn into_balls(x: &mut Array, radius: &Array, search: &Search<'_>) -> Result<
     }
     about_clean(x, search, |delta| match search.ball.norm {
         Norm::Linf => Ok(zip(delta, Zip::Within, radius)?),
+        Norm::L0 => Ok(keep_largest(delta, radius)?),
         _ => {
             let mut scale = scale(delta, radius)?;
             map(&mut scale, Map::Clamp { lo: 0.0, hi: 1.0 })?;

@@ -19,6 +19,10 @@ pub(crate) const CONVEX: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1];
 pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
 pub(crate) const LINF: &[Norm] = &[Norm::Linf];
 pub(crate) const L2: &[Norm] = &[Norm::L2];
+pub(crate) const L1: &[Norm] = &[Norm::L1];
+pub(crate) const L0: &[Norm] = &[Norm::L0];
+/// Norms of attacks that know them all.
+pub(crate) const ALL: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0];
 
 /// ATLAS: Craft Adversarial Data, White-Box Optimization.
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";

@@ -1,7 +1,7 @@
 //! Checks of what the target answers, on the probe and a little beside it.
 
 use scoville_atlas::evidence::{Check, Finding};
-use scoville_kernels::{Array, Ball, Loss, combine, start, step};
+use scoville_kernels::{Array, Ball, Loss, Norm, combine, start, step};
 
 use super::{Probe, finding};
 use crate::Error;
@@ -85,9 +85,14 @@ impl Probe<'_> {
         Ok(x)
     }
 
+    /// The ball of `eps`. In L1 and L0, where points of it differ in few elements, the budget is spread over all of them.
     fn ball(&self, eps: f64) -> Ball {
+        let (norm, eps) = match self.plan.norm {
+            Norm::L1 | Norm::L0 => (Norm::Linf, eps / self.cols() as f64),
+            norm => (norm, eps),
+        };
         Ball {
-            norm: self.plan.norm,
+            norm,
             eps: eps as f32,
             lo: 0.0,
             hi: 1.0,

@@ -2,8 +2,9 @@
 
 use scoville_atlas::evidence::{Check, Finding};
 use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm};
+use scoville_attacks::evasion::nearest::{jsma::Jsma, sigma_zero::SigmaZero};
 use scoville_attacks::evasion::scores::square::Square;
-use scoville_attacks::{Access, Algorithm, Attack, Problem, Success, driver};
+use scoville_attacks::{Access, Algorithm, Attack, Problem, Success, WhiteBox, driver};
 use scoville_kernels::{Loss, Norm};
 
 use super::{Open, Probe, finding, not_run};
@@ -26,13 +27,21 @@ impl Probe<'_> {
         ])
     }
 
-    /// FGSM must not break what the iterative attacks could not.
+    /// FGSM, in L0 a step of JSMA, must not break what the iterative attacks could not.
     fn single_step(&self, standing: Vec<usize>, eps: f64) -> Result<Finding, Error> {
-        let fgsm = Algorithm::WhiteBox(Box::new(fgsm()));
-        let attack = |problem: &Problem<'_>| Ok(driver::run(&fgsm, self.target, problem)?);
-        let left = self.left_by(standing.clone(), "check fgsm", eps, attack)?;
+        let step = Jsma {
+            steps: 1,
+            elements: eps as usize,
+        };
+        let (name, attack): (_, Box<dyn WhiteBox>) = match self.plan.norm {
+            Norm::L0 => ("a step of JSMA", Box::new(step)),
+            _ => ("FGSM", Box::new(fgsm())),
+        };
+        let attack = Algorithm::WhiteBox(attack);
+        let run = |problem: &Problem<'_>| Ok(driver::run(&attack, self.target, problem)?);
+        let left = self.left_by(standing.clone(), "check fgsm", eps, run)?;
         let missed = standing.len() - left.len();
-        let detail = format!("FGSM alone breaks {missed} of {} samples", self.n());
+        let detail = format!("{name} alone breaks {missed} of {} samples", self.n());
         Ok(finding(Check::SingleStepBeatsIterative, missed > 0, detail))
     }
 
@@ -59,12 +68,24 @@ impl Probe<'_> {
     /// What stands at the middle of the ladder against a loss that neither saturates nor depends on the scale of the
     /// logits, and against search on the scores where the run has none.
     fn other_attacks(&self, standing: Vec<usize>, eps: f64) -> Result<Finding, Error> {
-        let margin = Algorithm::WhiteBox(Box::new(apgd(Loss::Margin, 50, 1)));
+        let sparse = SigmaZero {
+            steps: 100,
+            threshold: 0.3,
+            sigma: 1e-3,
+        };
+        let in_l0 = self.plan.norm == Norm::L0;
+        let (name, margin): (_, Box<dyn WhiteBox>) = if in_l0 {
+            ("sigma-zero", Box::new(sparse))
+        } else {
+            ("APGD on the margin", Box::new(apgd(Loss::Margin, 50, 1)))
+        };
+        let margin = Algorithm::WhiteBox(margin);
         let run = |problem: &Problem<'_>| Ok(driver::run(&margin, self.target, problem)?);
         let mut left = self.left_by(standing.clone(), "check margin", eps, run)?;
         let mut attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
         let scores = attacks.any(|a| a.row.access == Access::Scores);
-        if !scores {
+        let square = !scores && !in_l0;
+        if square {
             let square = Algorithm::BlackBox(Box::new(Square {
                 queries: 300,
                 schedule: 1.0,
@@ -73,11 +94,8 @@ impl Probe<'_> {
             left = self.left_by(left, "check square", eps, run)?;
         }
         let gain = standing.len() - left.len();
-        let names = if scores { "" } else { " and Square" };
-        let detail = format!(
-            "APGD on the margin{names} break {gain} more of {} samples",
-            self.n()
-        );
+        let names = if square { " and Square" } else { "" };
+        let detail = format!("{name}{names} break {gain} more of {} samples", self.n());
         let warned = self.more_than_tolerated(gain);
         Ok(finding(Check::OtherAttacksGain, warned, detail))
     }
@@ -87,7 +105,7 @@ impl Probe<'_> {
         let eps = match self.plan.norm {
             Norm::Linf => 1.0,
             Norm::L2 => (self.cols() as f64).sqrt(),
-            Norm::L1 => self.cols() as f64,
+            Norm::L1 | Norm::L0 => self.cols() as f64,
         };
         let all = 0..self.n();
         let mut left: Vec<usize> = all.filter(|&row| broken[row].is_none()).collect();

@@ -28,6 +28,7 @@ const LINF_LADDER: [f64; 5] = [
     16.0 / 255.0,
 ];
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
+const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
 const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
@@ -96,6 +97,7 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
         ([], Norm::Linf) => LINF_LADDER.to_vec(),
         ([], Norm::L2) => L2_LADDER.to_vec(),
         ([], Norm::L1) => L1_LADDER.to_vec(),
+        ([], Norm::L0) => L0_LADDER.to_vec(),
         (given, _) => given.to_vec(),
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;

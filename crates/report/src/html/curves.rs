@@ -86,6 +86,7 @@ fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
 fn axis_title(norm: &str) -> String {
     let text = budget_text(norm);
     let unit = match budget_word(norm) {
+        "eps" if norm == "l0" => ", in changed elements",
         "eps" => ", in [0,1] pixel units",
         _ => "",
     };

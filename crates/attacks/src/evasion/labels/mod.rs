@@ -86,7 +86,7 @@ impl<'a> Way<'a> {
     fn new(far: &'a Array, search: &Search<'_>) -> Result<Self, Error> {
         let reach = match search.ball.norm {
             Norm::Linf => distance_rows(far, &search.x0, Reduce::Linf)?,
-            Norm::L1 | Norm::L2 => {
+            _ => {
                 let mut difference = far.copy()?;
                 combine(&mut difference, 1.0, &search.x0, -1.0)?;
                 difference
@@ -105,7 +105,7 @@ impl<'a> Way<'a> {
                 into_balls(&mut x, &radius, search)?;
                 Ok(x)
             }
-            Norm::L1 | Norm::L2 => {
+            _ => {
                 let mut x = search.x0.copy()?;
                 combine(&mut x, 1.0, &self.reach, share)?;
                 clip(&mut x, search)?;

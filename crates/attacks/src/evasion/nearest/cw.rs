@@ -3,10 +3,10 @@
 //!
 //! Carlini & Wagner 2017, <https://arxiv.org/abs/1608.04644>.
 
-use scoville_kernels::{Array, Ball, Loss, Map, Zip, claim, combine, head, map, select, zip};
+use scoville_kernels::{Array, Ball, Loss, Map, Zip, claim, combine, head, map, zip};
 use scoville_targets::Gradients;
 
-use crate::parts::Adam;
+use crate::parts::{Adam, Constants, push};
 use crate::registry::{Access, Algorithm, L2, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox};
 
@@ -30,10 +30,6 @@ pub const ROW: Row = Row {
         }))
     },
 };
-
-/// The first c, and how it grows until a sample is misclassified.
-const FIRST_CONSTANT: f32 = 1e-3;
-const GROWTH: f32 = 10.0;
 
 /// Keeps the inverse hyperbolic tangent finite at the ends of the input range.
 const INSIDE: f32 = 0.999_999;
@@ -81,7 +77,7 @@ impl CarliniWagner {
             search.offer_nearer(&x, &seen.predicted)?;
             claim(&mut found, &seen.predicted, &search.y)?;
 
-            let weight = weight(seen.loss, constants)?;
+            let weight = push(seen.loss, constants)?;
             let mut gradient = x;
             combine(&mut gradient, 2.0, &search.x0, -2.0)?;
             combine(&mut gradient, 1.0, &seen.gradient, &weight)?;
@@ -94,15 +90,6 @@ impl CarliniWagner {
         claim(&mut found, &last.predicted, &search.y)?;
         Ok(found)
     }
-}
-
-/// What the gradient of the loss, which falls with the margin, counts: -c where the sample is classified correctly, 0
-/// where it is not.
-fn weight(mut loss: Array, constants: &Array) -> Result<Array, Error> {
-    map(&mut loss, Map::Sign)?;
-    map(&mut loss, Map::Clamp { lo: -1.0, hi: 0.0 })?;
-    zip(&mut loss, Zip::Multiply, constants)?;
-    Ok(loss)
 }
 
 /// The way between the input range and all numbers: `x = middle + half * tanh(w)`.
@@ -139,46 +126,5 @@ impl Space {
         let (scale, shift) = (self.half, self.middle);
         map(&mut x, Map::Affine { scale, shift })?;
         Ok((x, slope))
-    }
-}
-
-/// The binary search for each sample's c.
-struct Constants {
-    now: Array,
-    /// The largest c that did not work, and the smallest that did.
-    low: Array,
-    high: Array,
-    /// Whether any did.
-    ever: Array<u32>,
-}
-
-impl Constants {
-    fn new(search: &Search<'_>) -> Result<Self, Error> {
-        let (device, n) = (search.device(), search.running());
-        Ok(Self {
-            now: Array::filled(&device, n, 1, FIRST_CONSTANT)?,
-            low: Array::zeros(&device, n, 1)?,
-            high: Array::zeros(&device, n, 1)?,
-            ever: Array::zeros(&device, n, 1)?,
-        })
-    }
-
-    fn update(&mut self, found: &Array<u32>) -> Result<(), Error> {
-        let mut low = self.now.copy()?;
-        select(&mut low, &self.low, found)?;
-        self.low = low;
-        select(&mut self.high, &self.now, found)?;
-        select(&mut self.ever, found, found)?;
-
-        let mut middle = self.low.copy()?;
-        combine(&mut middle, 0.5, &self.high, 0.5)?;
-        map(
-            &mut self.now,
-            Map::Affine {
-                scale: GROWTH,
-                shift: 0.0,
-            },
-        )?;
-        Ok(select(&mut self.now, &middle, &self.ever)?)
     }
 }

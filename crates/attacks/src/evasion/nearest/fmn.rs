@@ -5,20 +5,20 @@
 //! Pintor et al. 2021, <https://arxiv.org/abs/2102.12827>.
 
 use scoville_kernels::{
-    Array, Loss, Map, Reduce, Zip, claim, combine, distance_rows, head, map, reduce_rows, select,
-    zip,
+    Array, Loss, Map, Norm, Reduce, Zip, claim, combine, distance_rows, head, map, reduce_rows,
+    select, zip,
 };
 use scoville_targets::{Evaluation, Gradients};
 
 use crate::parts::{cosine, dual, into_balls, widest};
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+use crate::registry::{ALL, Access, Algorithm, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "fmn",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    norms: ALL,
     least_classes: 2,
     parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
     paper: "Pintor 2021, arXiv:2102.12827",
@@ -34,7 +34,7 @@ pub const ROW: Row = Row {
 const STEP: (f32, f32) = (1.0, 0.01);
 const LAST_GAMMA: f32 = 1e-3;
 
-/// FMN with `steps` steps; a ball's radius first changes by the share `gamma`.
+/// FMN with `steps` steps; a ball's radius first changes by the share `gamma`, in L0, where it begins with 1, by at least 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fmn {
     pub steps: usize,
@@ -83,8 +83,12 @@ struct Radii {
 impl Radii {
     fn new(search: &Search<'_>) -> Result<Self, Error> {
         let (device, n) = (search.device(), search.running());
+        let first = match search.ball.norm {
+            Norm::L0 => 1.0,
+            _ => f32::MAX,
+        };
         Ok(Self {
-            radius: Array::filled(&device, n, 1, f32::MAX)?,
+            radius: Array::filled(&device, n, 1, first)?,
             found: Array::zeros(&device, n, 1)?,
             nearest: Array::filled(&device, n, 1, f32::MAX)?,
         })
@@ -104,18 +108,26 @@ impl Radii {
         select(&mut here, &distance, wrong)?;
         zip(&mut self.nearest, Zip::Lower, &here)?;
 
-        let mut smaller = self.radius.copy()?;
-        map(&mut smaller, scaled(1.0 - gamma))?;
+        let mut smaller = mapped(&self.radius, scaled(1.0 - gamma))?;
+        let mut larger = mapped(&self.radius, scaled(1.0 + gamma))?;
+        let counts = search.ball.norm == Norm::L0;
+        if counts {
+            zip(
+                &mut smaller,
+                Zip::Lower,
+                &mapped(&self.radius, moved(-1.0))?,
+            )?;
+            zip(&mut larger, Zip::Higher, &mapped(&self.radius, moved(1.0))?)?;
+            self.radius = larger;
+        } else {
+            self.radius = to_boundary(seen, search)?;
+            combine(&mut self.radius, 1.0, &distance, 1.0)?;
+            select(&mut self.radius, &larger, &self.found)?;
+        }
         zip(&mut smaller, Zip::Lower, &self.nearest)?;
-        let mut larger = self.radius.copy()?;
-        map(&mut larger, scaled(1.0 + gamma))?;
-
-        self.radius = to_boundary(seen, search)?;
-        combine(&mut self.radius, 1.0, &distance, 1.0)?;
-        select(&mut self.radius, &larger, &self.found)?;
         select(&mut self.radius, &smaller, wrong)?;
-        let hi = widest(search);
-        Ok(map(&mut self.radius, Map::Clamp { lo: 0.0, hi })?)
+        let (lo, hi) = (if counts { 1.0 } else { 0.0 }, widest(search));
+        Ok(map(&mut self.radius, Map::Clamp { lo, hi })?)
     }
 }
 
@@ -130,4 +142,14 @@ fn to_boundary(seen: &Evaluation, search: &Search<'_>) -> Result<Array, Error> {
 
 fn scaled(scale: f32) -> Map {
     Map::Affine { scale, shift: 0.0 }
+}
+
+fn moved(shift: f32) -> Map {
+    Map::Affine { scale: 1.0, shift }
+}
+
+fn mapped(array: &Array, f: Map) -> Result<Array, Error> {
+    let mut mapped = array.copy()?;
+    map(&mut mapped, f)?;
+    Ok(mapped)
 }

@@ -3,5 +3,10 @@
 pub mod cw;
 pub mod ddn;
 pub mod deepfool;
+pub mod ead;
 pub mod fab;
 pub mod fmn;
+pub mod jsma;
+pub mod newtonfool;
+pub mod sigma_zero;
+pub mod sparsefool;

@@ -94,7 +94,7 @@ impl Prior {
                 exploration: 1.0,
                 rate: 100.0,
             },
-            Norm::L1 | Norm::L2 => PriorRule {
+            _ => PriorRule {
                 bounded: false,
                 reach: 0.01,
                 exploration: 0.01,

@@ -277,7 +277,7 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             eps: match norm {
                 Norm::Linf => 1.0,
                 Norm::L2 => 28.0,
-                Norm::L1 => 784.0,
+                Norm::L1 | Norm::L0 => 784.0,
             },
             bounds: (0.0, 1.0),
             seed: 1,

@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "pointwise",
     technique: BLACK_BOX,
     access: Access::Labels,
-    norms: &[Norm::L1],
+    norms: &[Norm::L1, Norm::L0],
     least_classes: 2,
     parameters: &[whole("queries", 1000.0, 1e7)],
     paper: "Schott 2019, arXiv:1805.09190",

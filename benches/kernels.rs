@@ -9,7 +9,7 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use scoville_kernels::{
     Array, Ball, Device, DeviceSpec, Image, Loss, Norm, Reduce, apgd_step, claim, combine,
-    distance_rows, gather, head, project_l1, select, square_linf_propose, start, step,
+    distance_rows, fab_step, gather, head, project_l1, select, square_linf_propose, start, step,
 };
 
 const ROWS: usize = 128;
@@ -102,6 +102,18 @@ fn apgd_step_of(bencher: Bencher, norm: Norm) {
         apgd_step(&mut x, &mut previous, &x0, &gradient, &alpha, 0.75, &ball).expect("steps");
         finish(&x);
     });
+}
+
+#[divan::bench(args = [Norm::Linf, Norm::L2, Norm::L1])]
+fn fab_step_of(bencher: Bencher, norm: Norm) {
+    let (x, x0, gradient, margin) = (array(COLS, 4), array(COLS, 0), array(COLS, 1), array(1, 2));
+    bencher
+        .counter(BytesCount::new(4 * BATCH))
+        .with_inputs(|| x.copy().expect("copies"))
+        .bench_local_refs(|x| {
+            fab_step(x, &x0, &gradient, &margin, &ball(norm)).expect("steps");
+            finish(x);
+        });
 }
 
 #[divan::bench(args = [Norm::Linf, Norm::L2, Norm::L1])]

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::step::row_scale;
+use crate::wide::{l2_norm, total_of_pairs, wide};
 use crate::{Array, Ball, Device, Error, Norm};
 
 const KERNEL: &str = "fab_step";
@@ -67,7 +68,7 @@ pub fn fab_step(
                 .zip(x0.par_chunks(cols))
                 .zip(grad.par_chunks(cols))
                 .zip(margin)
-                .for_each(|(((x, x0), grad), &margin)| row(x, x0, grad, margin, ball));
+                .for_each(|(((x, x0), grad), &margin)| wide(|| row(x, x0, grad, margin, ball)));
             Ok(())
         }
         Device::Gpu(gpu) => {
@@ -93,6 +94,7 @@ pub fn fab_step(
     }
 }
 
+#[inline(always)]
 fn row(x: &mut [f32], x0: &[f32], grad: &[f32], margin: f32, ball: &Ball) {
     let Some(scale) = row_scale(grad) else { return };
     let w: Vec<f32> = grad.iter().map(|g| g / scale).collect();
@@ -116,6 +118,7 @@ fn row(x: &mut [f32], x0: &[f32], grad: &[f32], margin: f32, ball: &Ball) {
 }
 
 /// The least move of `t` that changes `w . t` by `-gap`; `w` has entries of at most 1.
+#[inline(always)]
 fn least_move(t: &[f32], w: &[f32], gap: f32, ball: &Ball) -> Vec<f32> {
     let down = if gap >= 0.0 { 1.0 } else { -1.0 };
     let gap = f64::from(gap.abs().min(LARGE));
@@ -126,7 +129,8 @@ fn least_move(t: &[f32], w: &[f32], gap: f32, ball: &Ball) -> Vec<f32> {
         .collect();
     let lengths = match ball.norm {
         Norm::L1 => least_lengths_l1(w, &room, gap),
-        norm => least_lengths(w, &room, gap, norm),
+        Norm::Linf => least_lengths(w, &room, gap, |_| 1.0),
+        _ => least_lengths(w, &room, gap, f32::abs),
     };
     let moves = w.iter().zip(lengths);
     moves
@@ -134,20 +138,11 @@ fn least_move(t: &[f32], w: &[f32], gap: f32, ball: &Ball) -> Vec<f32> {
         .collect()
 }
 
-fn least_lengths(w: &[f32], room: &[f32], gap: f64, norm: Norm) -> Vec<f32> {
-    let rate = |w: f32| match norm {
-        Norm::Linf => 1.0,
-        _ => w.abs(),
-    };
+#[inline(always)]
+fn least_lengths(w: &[f32], room: &[f32], gap: f64, rate: impl Fn(f32) -> f32) -> Vec<f32> {
     let mut lambda = 0.0_f32;
     for _ in 0..NEWTON_STEPS {
-        let (mut full, mut slope) = (0.0_f64, 0.0_f64);
-        for (&w, &room) in w.iter().zip(room) {
-            let (stopped, rate) = (room <= lambda * rate(w), rate(w));
-            let (size, room) = (f64::from(w.abs()), f64::from(room));
-            full += if stopped { size * room } else { 0.0 };
-            slope += if stopped { 0.0 } else { size * f64::from(rate) };
-        }
+        let (full, slope) = closed(w, room, lambda, &rate);
         let next = ((gap - full) / slope) as f32;
         if slope == 0.0 || next <= lambda {
             break;
@@ -160,11 +155,44 @@ fn least_lengths(w: &[f32], room: &[f32], gap: f64, norm: Norm) -> Vec<f32> {
         .collect()
 }
 
+/// What the elements without room left close of the gap at `lambda`, and how fast the others go on.
+#[inline(always)]
+fn closed(w: &[f32], room: &[f32], lambda: f32, rate: impl Fn(f32) -> f32) -> (f64, f64) {
+    const LANES: usize = 16;
+    let (mut full, mut slope) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    let (chunks, rooms) = (w.chunks_exact(LANES), room.chunks_exact(LANES));
+    let rest = chunks.remainder().iter().zip(rooms.remainder());
+    let parts = |w: f32, room: f32| {
+        let goes_on = f32::from(u8::from(room > lambda * rate(w)));
+        let size = w.abs();
+        ((1.0 - goes_on) * (size * room), goes_on * (size * rate(w)))
+    };
+    for (w, room) in chunks.zip(rooms) {
+        for lane in 0..LANES {
+            let (stopped, going) = parts(w[lane], room[lane]);
+            full[lane] += stopped;
+            slope[lane] += going;
+        }
+    }
+    let lanes = full.into_iter().zip(slope);
+    let all = lanes.chain(rest.map(|(&w, &room)| parts(w, room)));
+    all.fold((0.0, 0.0), |(full, slope), (f, s)| {
+        (full + f64::from(f), slope + f64::from(s))
+    })
+}
+
+#[inline(always)]
 fn least_lengths_l1(w: &[f32], room: &[f32], gap: f64) -> Vec<f32> {
     let pairs = || w.iter().zip(room);
-    let beyond = |bits: u32| -> f64 {
-        let counted = pairs().filter(|(w, _)| w.abs().to_bits() > bits);
-        counted.map(|(w, room)| f64::from(w.abs() * room)).sum()
+    let beyond = |bits: u32| {
+        total_of_pairs(w, room, |w, room| {
+            let counted = w.abs().to_bits() > bits;
+            if counted {
+                f64::from(w.abs() * room)
+            } else {
+                0.0
+            }
+        })
     };
     // What is larger than `high` does not close the gap, what is larger than `low` does, if anything can.
     let (mut low, mut high) = (0, 1.0_f32.to_bits());
@@ -199,6 +227,7 @@ fn least_lengths_l1(w: &[f32], room: &[f32], gap: f64) -> Vec<f32> {
 }
 
 /// How far an element at `t` can go against the sign of `w`; nowhere if that is 0.
+#[inline(always)]
 fn capacity(t: f32, w: f32, ball: &Ball) -> f32 {
     let room = match w {
         w if w > 0.0 => t - ball.lo,
@@ -208,10 +237,11 @@ fn capacity(t: f32, w: f32, ball: &Ball) -> f32 {
     room.max(0.0)
 }
 
+#[inline(always)]
 fn size(d: &[f32], norm: Norm) -> f32 {
     let size = match norm {
         Norm::Linf => d.iter().fold(0.0_f32, |most, d| most.max(d.abs())),
-        Norm::L2 => crate::wide::l2_norm(d),
+        Norm::L2 => l2_norm(d),
         _ => d.iter().map(|d| f64::from(d.abs())).sum::<f64>() as f32,
     };
     size.max(1e-8)

@@ -25,7 +25,7 @@ pub(crate) fn total(row: &[f32], f: impl Fn(f32) -> f64) -> f64 {
 
 /// The same over the pairs of two rows of equal length.
 #[inline(always)]
-fn total_of_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
+pub(crate) fn total_of_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
     let mut lanes = [0.0; LANES];
     let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest = a.remainder().iter().zip(b.remainder());

@@ -30,19 +30,23 @@ impl Boundary {
         })
     }
 
-    /// The nearest at `x` of those with the rivals in `pairs`: one gradient evaluation each.
+    /// Margin and gradient of the nearest at `x` of those with the rivals in `pairs`: one gradient evaluation each.
     pub fn nearest(
         x: &Array,
         pairs: &[Array<u32>],
         search: &Search<'_>,
         target: &dyn Gradients,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Array, Array), Error> {
+        let evaluate = |pair| target.gradient(x, pair, Loss::TargetedMargin);
+        if let [only] = pairs {
+            let seen = evaluate(only)?;
+            return Ok((seen.loss, seen.gradient));
+        }
         let mut nearest = Self::none(search)?;
         for pair in pairs {
-            let seen = target.gradient(x, pair, Loss::TargetedMargin)?;
-            nearest.take(seen, search.ball.norm)?;
+            nearest.take(evaluate(pair)?, search.ball.norm)?;
         }
-        Ok(nearest)
+        Ok((nearest.margin, nearest.gradient))
     }
 
     /// Takes a boundary where it is nearer: it is as far as the difference of the logits over the dual norm of its gradient.

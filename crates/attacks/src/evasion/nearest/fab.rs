@@ -116,9 +116,7 @@ impl Fab {
         target: &dyn Gradients,
     ) -> Result<(), Error> {
         for _ in 0..self.steps {
-            let Boundary {
-                margin, gradient, ..
-            } = Boundary::nearest(&x, &pairs, search, target)?;
+            let (margin, gradient) = Boundary::nearest(&x, &pairs, search, target)?;
             fab_step(&mut x, &search.x0, &gradient, &margin, &search.ball)?;
             let predicted = head(&target.scores(&x)?, &search.y, Loss::Margin)?.predicted;
             let inside = within(&predicted, &x, &search.x0, &search.ball)?;

@@ -36,7 +36,7 @@ impl fmt::Display for Goal {
         match self {
             Goal::Any => f.write_str("any class but the label"),
             Goal::Class(class) => write!(f, "class {class}"),
-            Goal::Second => f.write_str("the likeliest class after the label"),
+            Goal::Second => f.write_str("the likeliest class but the label"),
             Goal::LeastLikely => f.write_str("the least likely class"),
             Goal::Every => f.write_str("every class in turn"),
         }

@@ -258,7 +258,7 @@ impl Plan {
             norm: self.measure(),
             eps_ladder: self.ladder.clone(),
             batch: self.batch,
-            goal: self.goal.to_string(),
+            goal: (self.goal != Goal::Any).then(|| self.goal.to_string()),
             exposure: self.exposure.map(|e| e.name().into()),
             impact: self.impact.map(|i| i.name().into()),
             techniques: techniques

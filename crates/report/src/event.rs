@@ -97,8 +97,8 @@ pub struct PlanInfo {
     pub eps_ladder: Vec<f64>,
     /// Samples a batch.
     pub batch: usize,
-    /// What a sample must be taken for: `any class but the label`, `class 3`, ...
-    pub goal: String,
+    /// What a sample must be taken for, `class 3`, when not any class but its label.
+    pub goal: Option<String>,
     /// Who can reach the model, when declared.
     pub exposure: Option<String>,
     /// What is at stake, when declared.

@@ -99,7 +99,7 @@ pub fn started() -> RunStarted {
             impact: None,
             norm: "linf".into(),
             eps_ladder: LADDER.to_vec(),
-            goal: "any class but the label".into(),
+            goal: None,
             techniques: vec![
                 planned(white_box(), "apgd-ce (100 steps, 5 restarts)"),
                 planned(black_box(), "square (1000 queries)"),

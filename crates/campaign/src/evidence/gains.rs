@@ -94,8 +94,12 @@ impl Probe<'_> {
             left = self.left_by(left, "check square", eps, run)?;
         }
         let gain = standing.len() - left.len();
-        let names = if square { " and Square" } else { "" };
-        let detail = format!("{name}{names} break {gain} more of {} samples", self.n());
+        let verb = if square {
+            " and Square break"
+        } else {
+            " breaks"
+        };
+        let detail = format!("{name}{verb} {gain} more of {} samples", self.n());
         let warned = self.more_than_tolerated(gain);
         Ok(finding(Check::OtherAttacksGain, warned, detail))
     }

@@ -67,7 +67,12 @@ fn given(e: &RunStarted) -> Vec<Entry> {
         "Budgets",
         format!("{} {}", Esc(&budget_text(&e.plan.norm)), ladder.join(", ")),
     ));
-    rows.push(("Taken for", Esc(&e.plan.goal).to_string()));
+    rows.extend(
+        e.plan
+            .goal
+            .iter()
+            .map(|g| ("Taken for", Esc(g).to_string())),
+    );
     rows.extend(e.plan.techniques.iter().map(|t| ("Plan", plan(t))));
     rows
 }

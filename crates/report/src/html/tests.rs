@@ -156,6 +156,7 @@ fn no_field_of_any_event_can_inject() {
     (started.data.name, started.data.sha256) = (evil(), evil());
     (started.device.backend, started.device.name) = (evil(), evil());
     started.plan.norm = evil();
+    started.plan.goal = Some(evil());
     for planned in &mut started.plan.techniques {
         (planned.id, planned.name, planned.attacks) = (evil(), evil(), vec![evil()]);
     }

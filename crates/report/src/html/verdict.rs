@@ -30,12 +30,15 @@ pub(super) fn section(record: &Record) -> String {
 }
 
 fn subject(e: &RunStarted) -> String {
+    let goal = e.plan.goal.iter();
+    let goal = goal.map(|goal| format!(", to be taken for {}", Esc(goal)));
     format!(
-        "{} on {} of {}, {}",
+        "{} on {} of {}, {}{}",
         Esc(&e.target.name),
         counted(e.data.samples as u64, "sample"),
         Esc(&e.data.name),
         Esc(&e.plan.norm),
+        goal.collect::<String>(),
     )
 }
 

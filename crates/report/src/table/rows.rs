@@ -72,6 +72,7 @@ fn header(e: &RunStarted) -> Vec<Line> {
         line("device", format!("{} · {}{software}", d.backend, d.name))
     }));
     lines.push(line("norm", e.plan.norm.clone()));
+    lines.extend(e.plan.goal.iter().map(|goal| line("goal", goal.clone())));
     lines.extend(e.target.notes.iter().map(|note| line("note", note.clone())));
     lines
 }

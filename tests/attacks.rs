@@ -379,3 +379,41 @@ fn attacks_reach_the_class_that_they_aim_at() {
         assert!(second > 0, "{attack}");
     }
 }
+
+/// The view as one class against the rest has two classes, whatever loss an attack climbs on it.
+#[test]
+fn every_attack_in_every_norm_can_aim_at_a_class() {
+    let target = target(&Device::Cpu);
+    let (x, y) = correct_samples(&target);
+    let (x, y) = (&x[..4 * 784], &y[..4]);
+    for row in rows() {
+        let mut attack = row.name.to_owned();
+        for (name, few) in [("steps", 7), ("queries", 40), ("searches", 1)] {
+            if row.parameters.iter().any(|p| p.name == name) {
+                attack += &format!(":{name}={few}");
+            }
+        }
+        let norms = if row.goes_by_severity() {
+            &[Norm::Linf]
+        } else {
+            row.norms
+        };
+        for &norm in norms {
+            let problem = Problem {
+                ids: &[0, 1, 2, 3],
+                x,
+                y,
+                norm,
+                eps: 1.0,
+                bounds: (0.0, 1.0),
+                seed: 1,
+                goal: Goal::Every,
+                stop: &AtomicBool::new(false),
+            };
+            match launch(&attack, &target, &problem) {
+                Ok(found) => check(&found, x, y, norm, 1.0, &target),
+                Err(error) => panic!("{attack} in {norm}: {error}"),
+            }
+        }
+    }
+}

@@ -23,7 +23,7 @@ const SPARSER: f32 = 0.95;
 const SHORTEST: f32 = 0.1;
 
 /// APGD in L1 on `loss` with `steps` steps over all stages and `restarts` random starts, each towards another class if the
-/// loss is targeted. Beside the gradients, a restart costs a query a stage, and one more with a targeted loss.
+/// loss is targeted. A restart costs two gradient evaluations beside the steps, and a query (two with a targeted loss).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ApgdL1 {
     pub loss: Loss,
@@ -77,7 +77,8 @@ impl ApgdL1 {
         })
     }
 
-    /// Walks in `ball` and gives the point of the highest loss. Points count only in the ball of the search.
+    /// Walks in `ball` and gives the point of the highest loss, to go on from. Points count only in the ball of the search,
+    /// which is the last.
     fn stage(
         &self,
         mut x: Array,
@@ -113,10 +114,12 @@ impl ApgdL1 {
             sparse_step(&mut x, &seen.gradient, &memory.kept, &memory.alpha)?;
             project(&mut x, ball, search)?;
         }
-        let last = head(&target.scores(&x)?, labels, self.loss)?;
         if counts {
+            let last = head(&target.scores(&x)?, &search.y, Loss::Margin)?;
             search.offer(&x, &last.predicted)?;
+            return Ok(x);
         }
+        let last = target.gradient(&x, labels, self.loss)?;
         memory.keep(&x, last.loss)?;
         Ok(memory.best)
     }

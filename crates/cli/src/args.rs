@@ -157,7 +157,7 @@ pub struct TargetArgs {
     pub limit: Option<usize>,
 
     /// Samples that go through the model at once, or auto: 128 on the CPU and 1024 on a GPU, fewer where the model needs much
-    /// memory. Changes no score; `assess` halves it where memory runs out
+    /// memory. Changes no score but that of `universal`, which learns from a batch; `assess` halves it where memory runs out
     #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "auto")]
     pub batch: Batch,
 }

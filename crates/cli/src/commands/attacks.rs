@@ -36,15 +36,15 @@ fn table() -> String {
 }
 
 fn suite_table() -> Vec<Vec<String>> {
-    let head = ["SUITE", "TECHNIQUE", "ATTACKS", "PAPER"]
+    let head = ["SUITE", "TECHNIQUE", "PAPER", "ATTACKS"]
         .map(String::from)
         .to_vec();
     let row = |suite: &Suite| {
         vec![
             suite.name.into(),
             suite.technique.into(),
-            suite.attacks.join(","),
             suite.paper.into(),
+            suite.attacks.join(","),
         ]
     };
     [head].into_iter().chain(suites().iter().map(row)).collect()

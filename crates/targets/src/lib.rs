@@ -4,12 +4,14 @@
 //!
 //! Every call goes through [`Metered`], which counts samples, not calls: a batch of 128 is 128 queries.
 
+mod ensemble;
 mod meter;
 mod model;
 mod spec;
 
 use scoville_kernels::{Array, Device, Loss};
 
+pub use ensemble::Ensemble;
 pub use meter::{Metered, Spent};
 pub use model::ModelTarget;
 pub use spec::{SpecError, TargetSpec};

@@ -6,12 +6,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use scoville_targets::{Labels, Metered, ModelTarget, Spent};
+use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Spent};
 
 use crate::Error;
 
 /// A model on a device, and the meter of what it is asked.
 pub(super) type Target = Metered<ModelTarget>;
+
+/// The surrogates on a device, and the meter of what they are asked.
+pub(super) type Surrogate = Metered<Ensemble>;
+
+/// What lies on one device.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub target: &'a Target,
+    surrogate: Option<&'a Surrogate>,
+}
+
+impl<'a> Place<'a> {
+    pub fn surrogate(self) -> Option<&'a dyn Gradients> {
+        self.surrogate.map(|surrogate| surrogate as &dyn Gradients)
+    }
+}
 
 /// Most batches a device in a round: samples that the attacks leave over run together, and an interrupt throws away no
 /// more.
@@ -20,6 +36,8 @@ const ROUND: usize = 4;
 /// The devices, each with the model on it, and how many samples go to one at once: as planned, until memory runs out.
 pub(super) struct Workers<'a> {
     targets: &'a [Target],
+    /// One a target, or none.
+    surrogates: &'a [Surrogate],
     /// Set when one device fails, so that the others do not work on for nothing.
     stop: &'a AtomicBool,
     batch: usize,
@@ -28,12 +46,18 @@ pub(super) struct Workers<'a> {
 }
 
 impl<'a> Workers<'a> {
-    pub fn new(targets: &'a [Target], batch: usize, stop: &'a AtomicBool) -> Result<Self, Error> {
+    pub fn new(
+        targets: &'a [Target],
+        surrogates: &'a [Surrogate],
+        batch: usize,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Error> {
         if targets.is_empty() {
             return Err(Error::NoDevice);
         }
         Ok(Self {
             targets,
+            surrogates,
             stop,
             batch: batch.max(1),
             rooms: vec![usize::MAX; targets.len()],
@@ -50,9 +74,12 @@ impl<'a> Workers<'a> {
         self.rooms[0]
     }
 
-    /// What was spent on all devices so far.
-    pub fn spent(&self) -> Spent {
-        self.targets.iter().map(Metered::spent).sum()
+    /// What was spent on all devices so far: of the target, and of the surrogates.
+    pub fn spent(&self) -> [Spent; 2] {
+        [
+            self.targets.iter().map(Metered::spent).sum(),
+            self.surrogates.iter().map(Metered::spent).sum(),
+        ]
     }
 
     /// Samples of the round after `done`: as many as before it, so that the first results come soon, in whole batches.
@@ -67,7 +94,7 @@ impl<'a> Workers<'a> {
     pub fn each<T: Send>(
         &mut self,
         n: usize,
-        run: impl Fn(&Target, Range<usize>) -> Result<T, Error> + Sync,
+        run: impl Fn(Place<'_>, Range<usize>) -> Result<T, Error> + Sync,
     ) -> Result<Vec<(Range<usize>, T)>, Error> {
         let most = self
             .rooms
@@ -78,13 +105,18 @@ impl<'a> Workers<'a> {
             n,
             n.div_ceil(most).max(self.targets.len().min(n)),
         ));
+        let surrogates = self.surrogates;
+        let place = |at: usize, target| Place {
+            target,
+            surrogate: surrogates.get(at),
+        };
         match (self.targets, self.rooms.as_mut_slice()) {
-            ([only], [room]) => queue.work(room, self.stop, |range| run(only, range)),
+            ([only], [room]) => queue.work(room, self.stop, |range| run(place(0, only), range)),
             (several, rooms) => thread::scope(|scope| {
                 for (at, (target, room)) in several.iter().zip(rooms).enumerate() {
-                    let (queue, run, stop) = (&queue, &run, self.stop);
+                    let (queue, run, place, stop) = (&queue, &run, &place, self.stop);
                     scope.spawn(move || {
-                        let run = |range| run(target, range);
+                        let run = |range| run(place(at, target), range);
                         let named = |error: Error| error.on_device(at, target.device());
                         queue.work(room, stop, |range| run(range).map_err(named));
                     });
@@ -282,21 +314,21 @@ mod tests {
     #[test]
     fn every_device_takes_its_part_and_one_that_fails_is_named() {
         let (targets, stop) = ([target(), target()], AtomicBool::new(false));
-        let mut workers = Workers::new(&targets, 100, &stop).unwrap();
+        let mut workers = Workers::new(&targets, &[], 100, &stop).unwrap();
         // Both must be at work for either to go on.
         let both = Barrier::new(2);
-        let parts = workers.each(5, |target, range| {
+        let parts = workers.each(5, |at, range| {
             both.wait();
-            Ok((std::ptr::eq(target, &targets[0]), range.len()))
+            Ok((std::ptr::eq(at.target, &targets[0]), range.len()))
         });
         let parts: Vec<_> = parts.unwrap().into_iter().map(|(_, part)| part).collect();
         assert_eq!(parts.iter().map(|(_, n)| n).sum::<usize>(), 5);
         assert_ne!(parts[0].0, parts[1].0);
         assert!(!stop.load(Ordering::Relaxed));
 
-        let failed = workers.each(2, |target, _| {
+        let failed = workers.each(2, |at, _| {
             both.wait();
-            match std::ptr::eq(target, &targets[1]) {
+            match std::ptr::eq(at.target, &targets[1]) {
                 true => Err(too_large()),
                 false => Ok(()),
             }
@@ -307,7 +339,7 @@ mod tests {
             "{message}"
         );
         assert!(stop.load(Ordering::Relaxed));
-        let none = Workers::new(&[], 100, &stop);
+        let none = Workers::new(&[], &[], 100, &stop);
         assert!(matches!(none.err(), Some(Error::NoDevice)));
     }
 

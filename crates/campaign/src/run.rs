@@ -170,6 +170,7 @@ impl<'a, 'e> Run<'a, 'e> {
     fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
         let mut order = shuffled(self.data.len(), self.plan.seed);
+        order.truncate(self.data.len().saturating_sub(self.plan.aside));
         order.retain(|&id| self.plan.goal.concerns(self.data.y[id as usize]));
         self.of = order.len();
         let mut left = order.as_slice();

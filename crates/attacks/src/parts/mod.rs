@@ -13,6 +13,7 @@ mod rule;
 mod schedule;
 mod start;
 mod towards;
+mod trace;
 mod transfer;
 
 pub use adam::Adam;
@@ -26,4 +27,5 @@ pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;
 pub use towards::Towards;
+pub use trace::Traced;
 pub use transfer::Transfer;

@@ -8,6 +8,7 @@ mod counted;
 pub mod driver;
 pub mod evasion;
 mod goal;
+mod measure;
 pub mod parts;
 pub mod projection;
 pub mod registry;
@@ -16,6 +17,7 @@ pub mod suite;
 
 pub use driver::{Problem, Success, black_box, labels_only, white_box};
 pub use goal::Goal;
+pub use measure::{Budget, Measure};
 pub use registry::{Access, Algorithm, Attack, AttackError, Row, parse, rows};
 pub use search::Search;
 pub use suite::{Suite, parse_all, suites};

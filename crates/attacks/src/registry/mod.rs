@@ -9,20 +9,21 @@ use scoville_kernels::Norm;
 
 use scoville_targets::Gradients;
 
+use crate::measure::Budget;
 use crate::parts::Eot;
 use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know every ball that is convex.
-pub(crate) const CONVEX: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1];
+pub(crate) const CONVEX: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1]);
 /// Norms of attacks that know two of them.
-pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
-pub(crate) const LINF: &[Norm] = &[Norm::Linf];
-pub(crate) const L2: &[Norm] = &[Norm::L2];
-pub(crate) const L1: &[Norm] = &[Norm::L1];
-pub(crate) const L0: &[Norm] = &[Norm::L0];
+pub(crate) const BOTH: Budget = Budget::Ball(&[Norm::Linf, Norm::L2]);
+pub(crate) const LINF: Budget = Budget::Ball(&[Norm::Linf]);
+pub(crate) const L2: Budget = Budget::Ball(&[Norm::L2]);
+pub(crate) const L1: Budget = Budget::Ball(&[Norm::L1]);
+pub(crate) const L0: Budget = Budget::Ball(&[Norm::L0]);
 /// Norms of attacks that know them all.
-pub(crate) const ALL: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0];
+pub(crate) const ALL: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1, Norm::L0]);
 
 /// ATLAS: Craft Adversarial Data, White-Box Optimization.
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
@@ -162,8 +163,8 @@ pub struct Row {
     /// The ATLAS technique that it emulates.
     pub technique: &'static str,
     pub access: Access,
-    /// The balls that it knows; none for a corruption of images, whose budget is a severity from 1 to 5.
-    pub norms: &'static [Norm],
+    /// What its budget may be counted in.
+    pub budget: Budget,
     /// The fewest classes of a model that its loss is defined for.
     pub least_classes: usize,
     /// Parameters with their defaults.
@@ -171,13 +172,6 @@ pub struct Row {
     /// First author and year, and where to read it.
     pub paper: &'static str,
     pub(crate) build: fn(&Values) -> Algorithm,
-}
-
-impl Row {
-    /// Whether its budget is a severity: see [`corruptions`](crate::evasion::corruptions).
-    pub fn goes_by_severity(&self) -> bool {
-        self.norms.is_empty()
-    }
 }
 
 /// A parameter of an attack.

@@ -175,9 +175,23 @@ impl Tokenizer {
         ids
     }
 
-    /// The id of one token, as it stands in no text.
+    /// The id of a word that is one token by itself, and known.
     pub fn id_of(&self, word: &str) -> Option<u32> {
-        self.id(&self.cased(word))
+        match self.tokens(word).as_slice() {
+            [token] if token.place == (0..word.len()) && !self.is_special(token.id) => {
+                Some(token.id)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an id stands for no word: the one of padding, or of what is unknown.
+    fn is_special(&self, id: u32) -> bool {
+        let unknown = match self.rule {
+            Rule::Vocabulary(_, unknown) => unknown,
+            Rule::HashMd5(_) => None,
+        };
+        id == self.padding || unknown == Some(id)
     }
 
     /// The tokens that it knows; none where it hashes.
@@ -186,6 +200,18 @@ impl Tokenizer {
             Rule::HashMd5(_) => &[],
             Rule::Vocabulary(vocabulary, _) => &vocabulary.words,
         }
+    }
+
+    /// The largest id that it can give.
+    pub fn largest_id(&self) -> u32 {
+        let most = match &self.rule {
+            Rule::HashMd5(modulus) => modulus - 1,
+            Rule::Vocabulary(vocabulary, unknown) => {
+                let ids = vocabulary.ids.values().chain(unknown);
+                ids.copied().max().unwrap_or(0)
+            }
+        };
+        most.max(self.padding)
     }
 
     fn id(&self, word: &str) -> Option<u32> {
@@ -278,6 +304,11 @@ mod tests {
         let tokenizer = Tokenizer::new(rule, None, 3, 5).unwrap();
         assert_eq!(tokenizer.ids("the film"), [7, 1, 5]);
         assert_eq!(tokenizer.vocabulary(), ["the", "good"]);
+        assert_eq!(
+            ["good", "film", "the good"].map(|word| tokenizer.id_of(word)),
+            [Some(9), None, None]
+        );
+        assert_eq!(tokenizer.largest_id(), 9);
     }
 
     #[test]

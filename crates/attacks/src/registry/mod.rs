@@ -7,10 +7,11 @@ use std::fmt;
 
 use scoville_kernels::Norm;
 
-use scoville_targets::Gradients;
+use scoville_targets::{Gradients, text};
 
 use crate::measure::Budget;
 use crate::parts::Eot;
+use crate::text::{TextAlgorithm, TextProblem};
 use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
@@ -58,6 +59,7 @@ pub enum Algorithm {
     WhiteBox(Box<dyn WhiteBox>),
     BlackBox(Box<dyn BlackBox>),
     LabelsOnly(Box<dyn LabelsOnly>),
+    Text(TextAlgorithm),
 }
 
 impl Algorithm {
@@ -67,6 +69,7 @@ impl Algorithm {
             Algorithm::WhiteBox(attack) => attack.is_minimal(),
             Algorithm::BlackBox(attack) => attack.is_minimal(),
             Algorithm::LabelsOnly(attack) => attack.is_minimal(),
+            Algorithm::Text(_) => true,
         }
     }
 }
@@ -128,6 +131,18 @@ impl Attack {
         }
     }
 
+    /// Runs it on texts, and verifies what it finds.
+    pub fn run_text(
+        &self,
+        target: &dyn text::Gradients,
+        problem: &TextProblem<'_>,
+    ) -> Result<Vec<Success<String>>, Error> {
+        match &self.algorithm {
+            Algorithm::Text(attack) => crate::text::run(attack, target, problem),
+            _ => Err(Error::Kind),
+        }
+    }
+
     /// The same attack, booked under `technique`.
     pub fn under(self, technique: &'static str) -> Self {
         Self { technique, ..self }
@@ -172,6 +187,13 @@ pub struct Row {
     /// First author and year, and where to read it.
     pub paper: &'static str,
     pub(crate) build: fn(&Values) -> Algorithm,
+}
+
+impl Row {
+    /// Whether the mean of several gradients can stand for one.
+    fn takes_eot(&self) -> bool {
+        self.access == Access::Gradients && self.budget != Budget::Edits
+    }
 }
 
 /// A parameter of an attack.
@@ -271,7 +293,7 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
             text: word.into(),
         })?;
         let (key, value) = (key.trim(), value.trim());
-        if key == EOT.name && row.access == Access::Gradients {
+        if key == EOT.name && row.takes_eot() {
             eot = EOT.parse(row, value)? as usize;
         } else {
             values.set(row, key, value)?;
@@ -363,7 +385,14 @@ mod tests {
                 Algorithm::WhiteBox(_) => Access::Gradients,
                 Algorithm::BlackBox(_) => Access::Scores,
                 Algorithm::LabelsOnly(_) => Access::Labels,
+                Algorithm::Text(attack) => match attack {
+                    TextAlgorithm::WhiteBox(_) => Access::Gradients,
+                    TextAlgorithm::BlackBox(_) => Access::Scores,
+                    TextAlgorithm::LabelsOnly(_) => Access::Labels,
+                },
             };
+            let on_text = matches!(attack.algorithm, Algorithm::Text(_));
+            assert_eq!(on_text, row.budget == Budget::Edits, "{}", row.name);
             assert_eq!(access, row.access, "{}", row.name);
             for p in row.parameters {
                 assert!(

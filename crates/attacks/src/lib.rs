@@ -59,6 +59,11 @@ pub trait WhiteBox: Send + Sync {
     fn is_minimal(&self) -> bool {
         false
     }
+
+    /// Whether it learns from its samples together, and so does better with more of them.
+    fn is_universal(&self) -> bool {
+        false
+    }
 }
 
 /// An attack that needs scores alone (ATLAS AML.T0040, inference API access).

@@ -72,6 +72,11 @@ impl Algorithm {
             Algorithm::Text(_) => true,
         }
     }
+
+    /// Whether it learns from its samples together: see [`WhiteBox::is_universal`].
+    pub fn is_universal(&self) -> bool {
+        matches!(self, Algorithm::WhiteBox(attack) if attack.is_universal())
+    }
 }
 
 /// An attack with its parameters.

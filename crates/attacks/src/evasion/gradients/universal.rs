@@ -41,6 +41,10 @@ pub struct Universal {
 const HALVES: usize = 2;
 
 impl WhiteBox for Universal {
+    fn is_universal(&self) -> bool {
+        true
+    }
+
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
         let ids = search.ids.to_vec()?;
         let half = |shift: u32| {

@@ -155,7 +155,7 @@ impl Run<'_, '_> {
                 ids: &batch.ids,
                 x: &batch.x,
                 y: &batch.y,
-                norm: plan.norm,
+                norm: plan.measure.norm(),
                 eps,
                 bounds: (0.0, 1.0),
                 seed: attack_seed(plan.seed, attack.row.name, eps),

@@ -12,12 +12,14 @@ struct Params {
 const LINF = 0u;
 const L2 = 1u;
 const L1 = 2u;
+const L0 = 3u;
 const BOX = 0u;
 const INSIDE = 2u;
 const RISE = 1u;
 const FALL = 2u;
 const BETWEEN = 1e-3;
 const ROUNDING = 1.2e-7;
+const LARGEST = 0x7f7fffffu;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
@@ -26,8 +28,16 @@ const ROUNDING = 1.2e-7;
 @group(0) @binding(3) var<storage, read_write> elements: array<u32>;
 @group(0) @binding(4) var<storage, read_write> valid: array<f32>;
 
+// The elements of the group that begins at j, 1 for a number.
+fn length_at(j: u32) -> u32 {
+    return min(max(elements[3u * j + 2u], 1u), params.cols - j);
+}
+
 // Into the range that the element may have; what is not finite returns to the clean value.
-fn boxed(value: f32, clean: f32, may: u32) -> f32 {
+fn boxed(start: u32, j: u32) -> f32 {
+    let value = x[start + j];
+    let clean = x0[start + j];
+    let may = elements[3u * j + 1u];
     if ((bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u) {
         return clean;
     }
@@ -51,61 +61,128 @@ fn stepped(value: f32, clean: f32, levels: u32) -> f32 {
     return (from_step + steps) / n;
 }
 
-// The category of the clean sample, the strongest other one, and how far that one leads, in a group.
-struct Choice {
-    clean: u32,
-    other: u32,
-    lead: f32,
-}
-
-fn choice(start: u32, first: u32, length: u32) -> Choice {
+fn clean_category(start: u32, first: u32, length: u32) -> u32 {
     var clean = 0u;
     for (var k = 1u; k < length; k += 1u) {
         if (x0[start + first + k] > x0[start + first + clean]) {
             clean = k;
         }
     }
-    var other = select(0u, 1u, clean == 0u);
-    for (var k = 0u; k < length; k += 1u) {
-        if (k != clean && x[start + first + k] > x[start + first + other]) {
-            other = k;
-        }
-    }
-    let lead = x[start + first + other] - x[start + first + clean];
-    return Choice(clean, other, lead);
+    return clean;
 }
 
-// Whether a group leaves its category: its other one leads, and few groups lead by more.
-fn leaves(start: u32, first: u32, length: u32, budget: u32) -> bool {
-    let mine = choice(start, first, length);
-    if (elements[3u * first + 1u] == 0u || !(mine.lead >= 0.0)) {
-        return false;
-    }
-    if (params.depth != INSIDE) {
-        return true;
-    }
-    var ahead = 0u;
+// Leaves in the first two places of each group how far its strongest other category leads, -1 where it does not, and
+// which one that is.
+fn note_leads(start: u32) {
     var j = 0u;
     while (j < params.cols) {
-        let other = max(elements[3u * j + 2u], 1u);
-        if (other > 1u && j != first && elements[3u * j + 1u] != 0u) {
-            let lead = choice(start, j, other).lead;
-            if (lead >= 0.0 && (lead > mine.lead || (lead == mine.lead && j < first))) {
-                ahead += 1u;
+        let length = length_at(j);
+        if (length > 1u) {
+            let clean = clean_category(start, j, length);
+            var other = select(0u, 1u, clean == 0u);
+            for (var k = 0u; k < length; k += 1u) {
+                if (k != clean && x[start + j + k] > x[start + j + other]) {
+                    other = k;
+                }
             }
+            let lead = x[start + j + other] - x[start + j + clean];
+            let leads = elements[3u * j + 1u] != 0u && lead >= 0.0 && bitcast<u32>(lead) <= LARGEST;
+            valid[start + j] = select(-1.0, lead, leads);
+            valid[start + j + 1u] = f32(other);
         }
-        j += other;
+        j += length;
     }
-    return ahead < budget;
+}
+
+// The weight of what begins at j by its bits: the lead of a group, or the move of a number; 0 where there is none.
+fn weight(start: u32, j: u32, length: u32, groups: bool) -> u32 {
+    if (groups != (length > 1u)) {
+        return 0u;
+    }
+    if (groups) {
+        // Leads may be 0: above every absent one.
+        let lead = valid[start + j];
+        return select(0u, bitcast<u32>(abs(lead)) + 1u, lead >= 0.0);
+    }
+    return bitcast<u32>(abs(boxed(start, j) - x0[start + j]));
+}
+
+fn heavier(start: u32, limit: u32, groups: bool) -> u32 {
+    var count = 0u;
+    var j = 0u;
+    while (j < params.cols) {
+        let length = length_at(j);
+        count += select(0u, 1u, weight(start, j, length, groups) > limit);
+        j += length;
+    }
+    return count;
+}
+
+// The least limit above which there are at most `room` weights.
+fn limit_for(start: u32, room: u32, groups: bool) -> u32 {
+    var low = 0u;
+    var high = LARGEST + 1u;
+    while (low < high) {
+        let middle = low + (high - low) / 2u;
+        if (heavier(start, middle, groups) <= room) {
+            high = middle;
+        } else {
+            low = middle + 1u;
+        }
+    }
+    return low;
 }
 
 // How many groups may leave their category within the ball.
 fn groups_within() -> u32 {
+    if (params.depth != INSIDE) {
+        return LARGEST;
+    }
     if (params.norm == LINF) {
-        return select(0u, 0xffffffffu, params.eps >= 1.0);
+        return select(0u, LARGEST, params.eps >= 1.0);
     }
     let room = select(params.eps, params.eps * params.eps, params.norm == L2);
     return u32(min(room * 0.5 * (1.0 + ROUNDING), 1e9));
+}
+
+// Writes the groups, of which those that lead most change; how many.
+fn write_groups(start: u32) -> u32 {
+    let room = groups_within();
+    let limit = limit_for(start, room, true);
+    var ties = room - min(room, heavier(start, limit, true));
+    var changed = 0u;
+    var j = 0u;
+    while (j < params.cols) {
+        let length = length_at(j);
+        if (length > 1u) {
+            let mine = weight(start, j, length, true);
+            let tied = mine > 0u && mine == limit && ties > 0u;
+            ties -= select(0u, 1u, tied);
+            let gone = mine > limit || tied;
+            changed += select(0u, 1u, gone);
+            let hot = select(clean_category(start, j, length), u32(valid[start + j + 1u]), gone);
+            for (var k = 0u; k < length; k += 1u) {
+                valid[start + j + k] = select(0.0, 1.0, k == hot);
+            }
+        }
+        j += length;
+    }
+    return changed;
+}
+
+// How long the moves of the numbers are together.
+fn moved(start: u32) -> f32 {
+    var total = 0.0;
+    var j = 0u;
+    while (j < params.cols) {
+        let length = length_at(j);
+        if (length == 1u) {
+            let d = abs(boxed(start, j) - x0[start + j]);
+            total += select(d, d * d, params.norm == L2);
+        }
+        j += length;
+    }
+    return select(total, sqrt(total), params.norm == L2);
 }
 
 @compute @workgroup_size(256)
@@ -119,99 +196,54 @@ fn main(
         return;
     }
     let start = row * params.cols;
-    let budget = groups_within();
-    var changed = 0u;
-    var total = 0.0;
-    var j = 0u;
-    while (j < params.cols) {
-        let length = min(max(elements[3u * j + 2u], 1u), params.cols - j);
-        if (length > 1u && params.depth != BOX) {
-            let mine = choice(start, j, length);
-            let gone = leaves(start, j, length, budget);
-            changed += select(0u, 1u, gone);
-            let hot = select(mine.clean, mine.other, gone);
-            for (var k = 0u; k < length; k += 1u) {
-                valid[start + j + k] = select(0.0, 1.0, k == hot);
-            }
-            j += length;
-            continue;
-        }
-        let clean = x0[start + j];
-        let value = boxed(x[start + j], clean, elements[3u * j + 1u]);
-        valid[start + j] = value;
-        let moved = abs(value - clean);
-        if (params.norm == L2) {
-            total += moved * moved;
-        } else if (params.norm == L1) {
-            total += moved;
-        } else if (params.norm != LINF) {
-            total += select(0.0, 1.0, moved > 0.0);
-        }
-        j += 1u;
-    }
     if (params.depth == BOX) {
+        for (var j = 0u; j < params.cols; j += 1u) {
+            valid[start + j] = boxed(start, j);
+        }
         return;
     }
+    note_leads(start);
+    let taken = 2.0 * f32(write_groups(start));
+    let inside = params.depth == INSIDE;
     // What the groups leave to the numbers.
     var shrink = 1.0;
-    var room = 0.0;
-    if (params.depth == INSIDE) {
-        let taken = 2.0 * f32(changed);
-        if (params.norm == L2) {
-            room = sqrt(max(params.eps * params.eps - taken, 0.0));
-            total = sqrt(total);
-        } else {
-            room = max(params.eps - taken, 0.0);
-        }
-        if (params.norm == LINF) {
-            room = params.eps;
-        } else if (params.norm == L2 || params.norm == L1) {
-            if (total > room) {
-                shrink = room / total;
-            }
+    if (inside && (params.norm == L2 || params.norm == L1)) {
+        let left = max(select(params.eps, params.eps * params.eps, params.norm == L2) - taken, 0.0);
+        let room = select(left, sqrt(left), params.norm == L2);
+        let length = moved(start);
+        if (length > room) {
+            shrink = room / length;
         }
     }
-    let sparse = params.depth == INSIDE && params.norm > L1 && total > floor(room);
-    j = 0u;
+    var limit = 0u;
+    var ties = 0u;
+    if (inside && params.norm == L0) {
+        let room = u32(max(params.eps - taken, 0.0));
+        limit = limit_for(start, room, false);
+        ties = room - min(room, heavier(start, limit, false));
+    }
+    var j = 0u;
     while (j < params.cols) {
-        let length = min(max(elements[3u * j + 2u], 1u), params.cols - j);
-        if (length > 1u) {
-            j += length;
-            continue;
-        }
-        let clean = x0[start + j];
-        var value = boxed(x[start + j], clean, elements[3u * j + 1u]);
-        if (params.depth == INSIDE && params.norm == LINF) {
-            value = min(max(value, clean - room), clean + room);
-        }
-        if (sparse && larger(start, j) >= u32(room)) {
-            value = clean;
-        }
-        if (shrink < 1.0) {
-            value = clean + (value - clean) * shrink;
-        }
-        valid[start + j] = stepped(value, clean, elements[3u * j]);
-        j += 1u;
-    }
-}
-
-// How many numbers of the row move by more than that at j.
-fn larger(start: u32, j: u32) -> u32 {
-    let moved = abs(boxed(x[start + j], x0[start + j], elements[3u * j + 1u]) - x0[start + j]);
-    if (moved == 0.0) {
-        return 0xffffffffu;
-    }
-    var count = 0u;
-    var k = 0u;
-    while (k < params.cols) {
-        let length = max(elements[3u * k + 2u], 1u);
+        let length = length_at(j);
         if (length == 1u) {
-            let other = abs(boxed(x[start + k], x0[start + k], elements[3u * k + 1u]) - x0[start + k]);
-            if (other > moved || (other == moved && k < j)) {
-                count += 1u;
+            let clean = x0[start + j];
+            var value = boxed(start, j);
+            if (inside && params.norm == LINF) {
+                value = min(max(value, clean - params.eps), clean + params.eps);
             }
+            if (limit > 0u) {
+                let mine = weight(start, j, 1u, false);
+                let tied = mine == limit && ties > 0u;
+                ties -= select(0u, 1u, tied);
+                if (mine < limit || (mine == limit && !tied)) {
+                    value = clean;
+                }
+            }
+            if (shrink < 1.0) {
+                value = clean + (value - clean) * shrink;
+            }
+            valid[start + j] = stepped(value, clean, elements[3u * j]);
         }
-        k += length;
+        j += length;
     }
-    return count;
 }

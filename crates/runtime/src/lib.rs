@@ -41,4 +41,4 @@ pub use evaluate::{Feed, differentiate, evaluate, passes_gradient};
 pub use inspect::{Inspection, NodeReport};
 pub use model::Model;
 pub use ops::operators;
-pub use spec::{Layout, ModelSpec};
+pub use spec::{FeatureScale, Layout, ModelSpec};

@@ -65,7 +65,7 @@ impl Net {
         let make = || {
             let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
             let (input, layers) = std::mem::take(&mut *source);
-            plan_back(input, &layers)
+            plan_back(input, &layers, &self.plan.marks)
         };
         self.back.get_or_init(make).as_ref()
     }
@@ -82,7 +82,7 @@ impl Net {
 
     /// Bytes that the tape takes for a sample.
     pub fn tape_bytes(&self) -> usize {
-        self.plan.bits * size_of::<u16>() + self.plan.picks * size_of::<Pick>()
+        self.plan.marks.all_bits * size_of::<u16>() + self.plan.marks.all_picks * size_of::<Pick>()
     }
 
     /// Bytes that running `samples` takes on all threads, beside inputs, outputs and tape.
@@ -105,8 +105,8 @@ impl Net {
             let size = out.len() / self.outputs();
             let mut marks = Marks::default();
             if record {
-                marks.bits = vec![0; size * self.plan.bits];
-                marks.picks = vec![[0; BLOCK]; size * self.plan.picks];
+                marks.bits = vec![0; size * self.plan.marks.all_bits];
+                marks.picks = vec![[0; BLOCK]; size * self.plan.marks.all_picks];
             }
             let tape = match record {
                 true => Pass::Record(&mut marks),

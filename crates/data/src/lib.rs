@@ -22,12 +22,14 @@ mod schema;
 mod source;
 mod store;
 mod table;
+mod text;
 
 pub use dataset::Dataset;
 pub use error::Error;
 pub use features::{Change, Element, Feature, Features, Scale};
 pub use schema::Schema;
 pub use source::Source;
+pub use text::TextData;
 
 #[cfg(test)]
 mod testing;

@@ -118,7 +118,7 @@ pub struct Gpu {
     pub(crate) queue: Queue,
     pub(crate) client: Client,
     pub(crate) burn: CubeDevice,
-    pub(crate) pipelines: Mutex<HashMap<&'static str, ComputePipeline>>,
+    pub(crate) pipelines: Mutex<HashMap<String, ComputePipeline>>,
 }
 
 impl Gpu {
@@ -132,7 +132,7 @@ impl Gpu {
         open_gpus().iter().find(|gpu| gpu.burn == *device).cloned()
     }
 
-    fn memory_limit(&self) -> u64 {
+    pub(crate) fn memory_limit(&self) -> u64 {
         let limits = &self.info.limits;
         limits
             .max_buffer_size

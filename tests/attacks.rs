@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::{
-    Access, Algorithm, Goal, Problem, Success, driver, labels_only, parse, projection, rows,
+    Access, Algorithm, Budget, Goal, Problem, Success, driver, labels_only, parse, projection, rows,
 };
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Norm};
@@ -92,7 +92,7 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
             _ => "",
         };
         let attack = format!("{}{short}", row.name);
-        for &norm in row.norms {
+        for &norm in row.budget.norms() {
             let large = match norm {
                 Norm::Linf => 0.2,
                 Norm::L2 => 4.0,
@@ -164,7 +164,7 @@ fn budgets_are_kept_to_the_last_sample() {
         ("rays:queries=75", 75 * n, 0),
         ("pointwise:queries=75", 75 * n, 0),
     ] {
-        let norm = parse(attack).unwrap().row.norms[0];
+        let norm = parse(attack).unwrap().row.budget.norms()[0];
         let run = run(attack, norm, 1e-6, false).unwrap();
         assert_eq!(
             (run.queries, run.gradients),
@@ -268,7 +268,9 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
     let (x, y) = correct_samples(&target.0);
     let ids: Vec<u32> = (0..SAMPLES as u32).collect();
     let attacks = rows().iter().filter(|row| row.access == Access::Labels);
-    for (row, &norm) in attacks.flat_map(|row| row.norms.iter().map(move |norm| (row, norm))) {
+    for (row, &norm) in
+        attacks.flat_map(|row| row.budget.norms().iter().map(move |norm| (row, norm)))
+    {
         let problem = Problem {
             ids: &ids,
             x: &x,
@@ -393,10 +395,10 @@ fn every_attack_in_every_norm_can_aim_at_a_class() {
                 attack += &format!(":{name}={few}");
             }
         }
-        let norms = if row.goes_by_severity() {
-            &[Norm::Linf]
-        } else {
-            row.norms
+        let norms = match row.budget {
+            Budget::Ball(norms) => norms,
+            Budget::Severity => &[Norm::Linf],
+            Budget::Edits => &[],
         };
         for &norm in norms {
             let problem = Problem {

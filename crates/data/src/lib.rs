@@ -18,10 +18,12 @@ mod raw_f32;
 mod samples;
 mod source;
 mod store;
+mod text;
 
 pub use dataset::Dataset;
 pub use error::Error;
 pub use source::Source;
+pub use text::TextData;
 
 #[cfg(test)]
 mod testing;

@@ -213,6 +213,11 @@ impl Model {
     pub fn gradient_bytes(&self, n: usize) -> Result<u64, Error> {
         self.engine.gradient_bytes(n)
     }
+
+    /// Whether it draws random numbers, anew at every run: then what it answers depends on what was asked before.
+    pub fn is_random(&self) -> bool {
+        self.engine.is_random()
+    }
 }
 
 /// The graph's only input, which must be float32.

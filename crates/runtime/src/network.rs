@@ -91,6 +91,8 @@ pub(crate) trait Engine: Send + Sync {
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
     /// Bytes that a gradient of `n` samples holds.
     fn gradient_bytes(&self, n: usize) -> Result<u64, Error>;
+    /// Whether it draws random numbers, anew at every run.
+    fn is_random(&self) -> bool;
     /// Hands out the weights as they are on the device now, one after the other in pieces, each with
     /// the name and the number of elements of the whole.
     fn weights(&self, take: &mut dyn FnMut(&str, usize, &[f32])) -> Result<(), Error>;
@@ -472,6 +474,10 @@ where
 
     fn gradient_bytes(&self, n: usize) -> Result<u64, Error> {
         self.held(n, End::Logits, true)
+    }
+
+    fn is_random(&self) -> bool {
+        self.program.is_random()
     }
 
     fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error> {

@@ -7,22 +7,24 @@ use std::fmt;
 
 use scoville_kernels::Norm;
 
-use scoville_targets::Gradients;
+use scoville_targets::{Gradients, text};
 
+use crate::measure::Budget;
 use crate::parts::Eot;
+use crate::text::{TextAlgorithm, TextProblem};
 use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know every ball that is convex.
-pub(crate) const CONVEX: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1];
+pub(crate) const CONVEX: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1]);
 /// Norms of attacks that know two of them.
-pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
-pub(crate) const LINF: &[Norm] = &[Norm::Linf];
-pub(crate) const L2: &[Norm] = &[Norm::L2];
-pub(crate) const L1: &[Norm] = &[Norm::L1];
-pub(crate) const L0: &[Norm] = &[Norm::L0];
+pub(crate) const BOTH: Budget = Budget::Ball(&[Norm::Linf, Norm::L2]);
+pub(crate) const LINF: Budget = Budget::Ball(&[Norm::Linf]);
+pub(crate) const L2: Budget = Budget::Ball(&[Norm::L2]);
+pub(crate) const L1: Budget = Budget::Ball(&[Norm::L1]);
+pub(crate) const L0: Budget = Budget::Ball(&[Norm::L0]);
 /// Norms of attacks that know them all.
-pub(crate) const ALL: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0];
+pub(crate) const ALL: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1, Norm::L0]);
 
 /// ATLAS: Craft Adversarial Data, White-Box Optimization.
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
@@ -57,6 +59,7 @@ pub enum Algorithm {
     WhiteBox(Box<dyn WhiteBox>),
     BlackBox(Box<dyn BlackBox>),
     LabelsOnly(Box<dyn LabelsOnly>),
+    Text(TextAlgorithm),
 }
 
 impl Algorithm {
@@ -66,7 +69,13 @@ impl Algorithm {
             Algorithm::WhiteBox(attack) => attack.is_minimal(),
             Algorithm::BlackBox(attack) => attack.is_minimal(),
             Algorithm::LabelsOnly(attack) => attack.is_minimal(),
+            Algorithm::Text(_) => true,
         }
+    }
+
+    /// Whether it learns from its samples together: see [`WhiteBox::is_universal`].
+    pub fn is_universal(&self) -> bool {
+        matches!(self, Algorithm::WhiteBox(attack) if attack.is_universal())
     }
 }
 
@@ -127,6 +136,18 @@ impl Attack {
         }
     }
 
+    /// Runs it on texts, and verifies what it finds.
+    pub fn run_text(
+        &self,
+        target: &dyn text::Gradients,
+        problem: &TextProblem<'_>,
+    ) -> Result<Vec<Success<String>>, Error> {
+        match &self.algorithm {
+            Algorithm::Text(attack) => crate::text::run(attack, target, problem),
+            _ => Err(Error::Kind),
+        }
+    }
+
     /// The same attack, booked under `technique`.
     pub fn under(self, technique: &'static str) -> Self {
         Self { technique, ..self }
@@ -162,8 +183,8 @@ pub struct Row {
     /// The ATLAS technique that it emulates.
     pub technique: &'static str,
     pub access: Access,
-    /// The balls that it knows; none for a corruption of images, whose budget is a severity from 1 to 5.
-    pub norms: &'static [Norm],
+    /// What its budget may be counted in.
+    pub budget: Budget,
     /// The fewest classes of a model that its loss is defined for.
     pub least_classes: usize,
     /// Parameters with their defaults.
@@ -174,9 +195,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether its budget is a severity: see [`corruptions`](crate::evasion::corruptions).
-    pub fn goes_by_severity(&self) -> bool {
-        self.norms.is_empty()
+    /// Whether the mean of several gradients can stand for one.
+    fn takes_eot(&self) -> bool {
+        self.access == Access::Gradients && self.budget != Budget::Edits
     }
 }
 
@@ -277,7 +298,7 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
             text: word.into(),
         })?;
         let (key, value) = (key.trim(), value.trim());
-        if key == EOT.name && row.access == Access::Gradients {
+        if key == EOT.name && row.takes_eot() {
             eot = EOT.parse(row, value)? as usize;
         } else {
             values.set(row, key, value)?;
@@ -365,11 +386,18 @@ mod tests {
         for (i, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..i].iter().all(|other| other.name != row.name));
             let attack = parse(row.name).unwrap();
-            let access = match attack.algorithm {
+            let access = match &attack.algorithm {
                 Algorithm::WhiteBox(_) => Access::Gradients,
                 Algorithm::BlackBox(_) => Access::Scores,
                 Algorithm::LabelsOnly(_) => Access::Labels,
+                Algorithm::Text(attack) => match attack {
+                    TextAlgorithm::WhiteBox(_) => Access::Gradients,
+                    TextAlgorithm::BlackBox(_) => Access::Scores,
+                    TextAlgorithm::LabelsOnly(_) => Access::Labels,
+                },
             };
+            let on_text = matches!(attack.algorithm, Algorithm::Text(_));
+            assert_eq!(on_text, row.budget == Budget::Edits, "{}", row.name);
             assert_eq!(access, row.access, "{}", row.name);
             for p in row.parameters {
                 assert!(

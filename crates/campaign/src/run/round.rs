@@ -9,7 +9,7 @@ use scoville_report::SampleStrip;
 use scoville_targets::{Labels, Scores, Spent};
 
 use super::samples::Samples;
-use super::workers::Target;
+use super::workers::{Split, Target};
 use super::{Run, STRIPS};
 use crate::evidence::PROBE;
 use crate::order::attack_seed;
@@ -51,18 +51,20 @@ impl Run<'_, '_> {
         }
         let data = self.data;
         let cols = data.sample_len();
-        let asked = self.workers.each(rows.len(), |target, range| {
-            let rows = &rows[range];
-            let mut x = data.read(rows)?;
-            let y = rows.iter().map(|&row| data.y[row]).collect();
-            let answers = predict(target, &x, y)?;
-            let right = rows
-                .iter()
-                .zip(&answers)
-                .map(|(&row, &answer)| data.y[row] == answer);
-            keep_rows(&mut x, cols, right);
-            Ok((answers, x))
-        })?;
+        let asked = self
+            .workers
+            .each(rows.len(), Split::Finely, |target, range| {
+                let rows = &rows[range];
+                let mut x = data.read(rows)?;
+                let y = rows.iter().map(|&row| data.y[row]).collect();
+                let answers = predict(target, &x, y)?;
+                let right = rows
+                    .iter()
+                    .zip(&answers)
+                    .map(|(&row, &answer)| data.y[row] == answer);
+                keep_rows(&mut x, cols, right);
+                Ok((answers, x))
+            })?;
         let (mut samples, mut all) = (Samples::default(), Vec::new());
         for (_, (mut answers, mut x)) in asked {
             samples.x.append(&mut x);
@@ -143,13 +145,17 @@ impl Run<'_, '_> {
         let attack = &plan.techniques[t].attacks[a];
         let eps = plan.ladder[plan.rung_of(attack, at)];
         let (spent, since) = (self.workers.spent(), Instant::now());
-        let found = self.workers.each(open.len(), |target, range| {
+        let split = match attack.algorithm.is_universal() {
+            true => Split::Whole,
+            false => Split::Finely,
+        };
+        let found = self.workers.each(open.len(), split, |target, range| {
             let batch = samples.select(&open[range]);
             let problem = Problem {
                 ids: &batch.ids,
                 x: &batch.x,
                 y: &batch.y,
-                norm: plan.norm,
+                norm: plan.measure.norm(),
                 eps,
                 bounds: (0.0, 1.0),
                 seed: attack_seed(plan.seed, attack.row.name, eps),

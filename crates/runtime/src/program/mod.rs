@@ -243,6 +243,11 @@ impl<B: Backend> Program<B> {
         self.folded
     }
 
+    /// Whether a step draws random numbers.
+    pub fn is_random(&self) -> bool {
+        self.steps.iter().any(Step::is_random)
+    }
+
     /// Draws again the random numbers that were drawn first.
     pub fn rewind(&self) {
         self.steps.iter().for_each(Step::rewind);

@@ -16,7 +16,7 @@ pub const ROW: Row = Row {
     name: "universal",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[whole("steps", 50.0, 1e6), real("step", 0.1, (1e-6, 10.0))],
     paper: "Moosavi-Dezfooli 2017, arXiv:1610.08401",
@@ -41,6 +41,10 @@ pub struct Universal {
 const HALVES: usize = 2;
 
 impl WhiteBox for Universal {
+    fn is_universal(&self) -> bool {
+        true
+    }
+
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
         let ids = search.ids.to_vec()?;
         let half = |shift: u32| {

@@ -13,6 +13,7 @@ pub mod apgd_track;
 mod array;
 mod ball;
 pub mod blur;
+mod cache;
 pub mod claim;
 pub mod combine;
 pub mod convnet;
@@ -69,10 +70,13 @@ pub use apgd_track::{ApgdMasks, ApgdState, apgd_track};
 pub use array::{Array, Bridge, Word};
 pub use ball::{Ball, Norm};
 pub use blur::blur;
+pub use cache::Cache;
 pub use claim::{claim, claim_at};
 pub use combine::{Factor, combine};
 pub use convnet::ConvNet;
-pub use device::{AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapters};
+pub use device::{
+    AdapterInfo, AdapterLimits, Api, Device, DeviceSpec, Gpu, adapters, store_pipelines,
+};
 pub use encode::encode;
 pub use enlarge::enlarge;
 pub use error::{Error, tells_of_memory};

@@ -28,6 +28,8 @@ pub(crate) const ALL: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0];
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
 /// ATLAS: Craft Adversarial Data, Black-Box Optimization.
 pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+/// ATLAS: Physical Environment Access.
+pub(crate) const PHYSICAL: &str = "AML.T0041";
 /// ATLAS: Craft Adversarial Data, Manual Modification.
 pub(crate) const MANUAL: &str = "AML.T0043.003";
 

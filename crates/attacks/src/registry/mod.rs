@@ -30,6 +30,8 @@ pub(crate) const ALL: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1, No
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
 /// ATLAS: Craft Adversarial Data, Black-Box Optimization.
 pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+/// ATLAS: Physical Environment Access.
+pub(crate) const PHYSICAL: &str = "AML.T0041";
 /// ATLAS: Craft Adversarial Data, Manual Modification.
 pub(crate) const MANUAL: &str = "AML.T0043.003";
 

@@ -19,7 +19,7 @@ pub const ROW: Row = Row {
     name: "robust-patch",
     technique: PHYSICAL,
     access: Access::Gradients,
-    norms: L0,
+    budget: L0,
     least_classes: 2,
     parameters: &[
         whole("steps", 200.0, 1e6),

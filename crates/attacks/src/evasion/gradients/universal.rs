@@ -16,7 +16,7 @@ pub const ROW: Row = Row {
     name: "universal",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[whole("steps", 50.0, 1e6), real("step", 0.1, (1e-6, 10.0))],
     paper: "Moosavi-Dezfooli 2017, arXiv:1610.08401",

@@ -73,11 +73,15 @@ impl<'a> Lane<'a> {
     fn of(
         device: usize,
         target: &'a Target,
+        surrogate: Option<&Surrogate>,
         batch: usize,
         threads: usize,
     ) -> Result<Vec<Self>, Error> {
         // What a random model answers would depend on which thread came first.
-        if target.device().is_gpu() || target.inner().model().is_random() || threads < 2 {
+        let surrogates = surrogate.into_iter().flat_map(|s| s.inner().members());
+        let mut models = surrogates.chain([target.inner()]);
+        let is_random = models.any(|target| target.model().is_random());
+        if target.device().is_gpu() || is_random || threads < 2 {
             return Ok(vec![Lane::whole(device, target, batch)]);
         }
         let lane = |_| {
@@ -131,7 +135,13 @@ impl<'a> Workers<'a> {
         let threads = rayon::current_num_threads() / cpus.max(1);
         let mut fine = Vec::new();
         for (device, target) in targets.iter().enumerate() {
-            fine.append(&mut Lane::of(device, target, batch, threads)?);
+            fine.append(&mut Lane::of(
+                device,
+                target,
+                surrogates.get(device),
+                batch,
+                threads,
+            )?);
         }
         let whole = targets.iter().enumerate();
         Ok(Self {

@@ -36,13 +36,13 @@ pub struct Problem<'a> {
 
 /// A verified adversarial example.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Success {
+pub struct Success<X = Vec<f32>> {
     /// Which sample of the problem.
     pub row: usize,
     /// How far it is from the clean sample, in f64.
     pub distance: f64,
     /// The adversarial sample as stored and verified.
-    pub x: Vec<f32>,
+    pub x: X,
     /// What the target says of it.
     pub predicted: u32,
     /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball. An
@@ -128,6 +128,7 @@ fn across(
             Algorithm::WhiteBox(attack) => attack.run(search, &surrogate),
             Algorithm::BlackBox(attack) => attack.run(search, &surrogate),
             Algorithm::LabelsOnly(attack) => attack.run(search, &surrogate),
+            Algorithm::Text(_) => Err(Error::Kind),
         }
     })?;
     found.iter_mut().for_each(|success| success.asked = 1);
@@ -144,6 +145,7 @@ fn away(
         Algorithm::WhiteBox(attack) => white_box(attack.as_ref(), target, problem),
         Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
         Algorithm::LabelsOnly(attack) => labels_only(attack.as_ref(), target, problem),
+        Algorithm::Text(_) => Err(Error::Kind),
     }
 }
 

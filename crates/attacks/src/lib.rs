@@ -8,14 +8,17 @@ mod counted;
 pub mod driver;
 pub mod evasion;
 mod goal;
+mod measure;
 pub mod parts;
 pub mod projection;
 pub mod registry;
 mod search;
 pub mod suite;
+pub mod text;
 
 pub use driver::{Problem, Success, black_box, labels_only, white_box};
 pub use goal::Goal;
+pub use measure::{Budget, Measure};
 pub use registry::{
     Access, Algorithm, Attack, AttackError, PREFIX, Row, TRANSFER, TRANSFERRED, parse, rows,
 };
@@ -36,6 +39,8 @@ pub enum Error {
     /// Somebody asked to stop; the batch in hand is discarded.
     #[error("interrupted")]
     Interrupted,
+    #[error("an attack on text cannot run on numbers, nor one on numbers on text")]
+    Kind,
 }
 
 impl Error {
@@ -44,7 +49,7 @@ impl Error {
         match self {
             Error::Target(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
-            Error::NoSurrogate(_) | Error::Interrupted => false,
+            Error::NoSurrogate(_) | Error::Interrupted | Error::Kind => false,
         }
     }
 }
@@ -56,6 +61,11 @@ pub trait WhiteBox: Send + Sync {
 
     /// Whether it seeks the nearest adversarial point, whatever the radius of the ball: one run serves every eps.
     fn is_minimal(&self) -> bool {
+        false
+    }
+
+    /// Whether it learns from its samples together, and so does better with more of them.
+    fn is_universal(&self) -> bool {
         false
     }
 }

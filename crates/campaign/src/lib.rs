@@ -31,6 +31,8 @@ pub enum Error {
     Output(#[from] std::io::Error),
     #[error("no device to run on")]
     NoDevice,
+    #[error("cannot start a thread: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     #[error("device {number} of the list, {device}: {cause}")]
     Device {
         number: usize,

@@ -3,7 +3,7 @@
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Access, Attack, Goal, rows};
+use scoville_attacks::{Access, Attack, Budget, Goal, Measure, rows};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -11,6 +11,9 @@ use crate::FailOn;
 
 /// AML.T0015, Evade AI Model: the worst of every evasion technique that ran.
 pub const EVASION: &str = "AML.T0015";
+
+/// The most words that an attack may change.
+const MOST_EDITS: f64 = 1000.0;
 
 /// A plan that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +39,17 @@ pub enum PlanError {
         norm: Norm,
         known: String,
     },
-    #[error("{corruption} goes by severity and {attack} by eps: run them apart")]
-    Mixed { corruption: String, attack: String },
+    #[error("budgets of {first} count {measure}, those of {attack} {other}: run them apart")]
+    Mixed {
+        first: String,
+        measure: Measure,
+        attack: String,
+        other: Measure,
+    },
+    #[error(
+        "{0} edits: a budget of edits is a whole number from 1 to {MOST_EDITS}, for example --eps-ladder 1,2,4"
+    )]
+    Edits(f64),
     #[error(
         "severity {0}: a severity is a whole number from 1 to 5, for example --eps-ladder 1,3,5"
     )]
@@ -98,10 +110,8 @@ impl TechniquePlan {
 
 /// What a run will do, checked.
 pub struct Plan {
-    /// That of the balls. Where budgets are severities it is Linf, in which a ball of radius 1 or more holds every image.
-    pub norm: Norm,
-    /// Whether budgets are severities of corruptions and not radii.
-    pub by_severity: bool,
+    /// What the ladder counts.
+    pub measure: Measure,
     /// Budgets, ascending and distinct.
     pub ladder: Vec<f64>,
     /// Techniques that run attacks, in the order of the first attack of each.
@@ -123,12 +133,8 @@ pub struct Plan {
 impl Plan {
     /// A plan of `attacks` over `ladder`, grouped by technique.
     pub fn new(attacks: Vec<Attack>, norm: Norm, mut ladder: Vec<f64>) -> Result<Self, PlanError> {
-        if attacks.is_empty() {
-            return Err(PlanError::NoAttacks);
-        }
-        let by_severity = by_severity(&attacks)?;
-        let norm = if by_severity { Norm::Linf } else { norm };
-        check_ladder(&ladder, norm, by_severity)?;
+        let measure = measure(&attacks, norm)?;
+        check_ladder(&ladder, measure)?;
         ladder.sort_by(f64::total_cmp);
         ladder.dedup();
         if ladder.is_empty() {
@@ -136,7 +142,7 @@ impl Plan {
         }
         let mut techniques: Vec<TechniquePlan> = Vec::new();
         for attack in attacks {
-            if !by_severity && !attack.row.norms.contains(&norm) {
+            if !attack.row.budget.allows(measure) {
                 return Err(PlanError::Norm {
                     attack: attack.name.to_string(),
                     norm,
@@ -152,8 +158,7 @@ impl Plan {
             }
         }
         Ok(Self {
-            norm,
-            by_severity,
+            measure,
             ladder,
             techniques,
             seed: 0,
@@ -173,14 +178,6 @@ impl Plan {
         match attack.is_minimal() {
             true => self.ladder.len() - 1,
             false => at,
-        }
-    }
-
-    /// What the ladder counts: a norm, or severity.
-    pub fn measure(&self) -> String {
-        match self.by_severity {
-            true => "severity".into(),
-            false => self.norm.to_string(),
         }
     }
 
@@ -262,7 +259,7 @@ impl Plan {
     /// Refuses corruptions of images for samples that are none.
     pub fn check_shape(&self, shape: &[usize]) -> Result<(), PlanError> {
         let mut attacks = self.techniques.iter().flat_map(|t| &t.attacks);
-        match attacks.find(|a| a.row.goes_by_severity() && shape.len() != 3) {
+        match attacks.find(|a| a.row.budget == Budget::Severity && shape.len() != 3) {
             Some(attack) => Err(PlanError::Images {
                 attack: attack.row.name.into(),
                 shape: shape.into(),
@@ -279,7 +276,7 @@ impl Plan {
         };
         let techniques = self.techniques.iter().chain([&union]);
         PlanInfo {
-            norm: self.measure(),
+            norm: self.measure.to_string(),
             eps_ladder: self.ladder.clone(),
             batch: self.batch,
             goal: (self.goal != Goal::Any).then(|| self.goal.to_string()),
@@ -298,31 +295,45 @@ impl Plan {
 
 /// The attacks that can run in `norm`.
 fn known_in(norm: Norm) -> String {
-    let known = rows().iter().filter(|row| row.norms.contains(&norm));
+    let known = rows()
+        .iter()
+        .filter(|row| row.budget.norms().contains(&norm));
     known.map(|row| row.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the attacks go by severity; all of them do, or none.
-fn by_severity(attacks: &[Attack]) -> Result<bool, PlanError> {
-    let first = |wanted| attacks.iter().find(|a| a.row.goes_by_severity() == wanted);
-    match (first(true), first(false)) {
-        (Some(corruption), Some(attack)) => Err(PlanError::Mixed {
-            corruption: corruption.row.name.into(),
+/// What the budgets of all attacks count, where balls are in `norm`.
+fn measure(attacks: &[Attack], norm: Norm) -> Result<Measure, PlanError> {
+    let first = attacks.first().ok_or(PlanError::NoAttacks)?;
+    let of = |attack: &Attack| attack.row.budget.measure(norm);
+    match attacks.iter().find(|attack| of(attack) != of(first)) {
+        None => Ok(of(first)),
+        Some(attack) => Err(PlanError::Mixed {
+            first: first.row.name.into(),
+            measure: of(first),
             attack: attack.row.name.into(),
+            other: of(attack),
         }),
-        (corruption, _) => Ok(corruption.is_some()),
     }
 }
 
-fn check_ladder(ladder: &[f64], norm: Norm, by_severity: bool) -> Result<(), PlanError> {
-    if by_severity {
-        let bad = ladder.iter().find(|s| !SEVERITIES.contains(s));
-        return bad.map_or(Ok(()), |&bad| Err(PlanError::Severity(bad)));
-    }
+fn check_ladder(ladder: &[f64], measure: Measure) -> Result<(), PlanError> {
+    let refused = |allowed: &dyn Fn(f64) -> bool| ladder.iter().copied().find(|&b| !allowed(b));
     // Pixels lie in [0,1], so no Linf ball above 1 means anything; other distances can be longer.
-    let most = if norm == Norm::Linf { 1.0 } else { 1e6 };
-    let bad = ladder.iter().find(|e| !(**e > 0.0 && **e <= most));
-    bad.map_or(Ok(()), |&bad| Err(PlanError::Eps(bad, most)))
+    let most = if measure == Measure::Norm(Norm::Linf) {
+        1.0
+    } else {
+        1e6
+    };
+    let error = match measure {
+        Measure::Norm(_) => {
+            refused(&|eps| eps > 0.0 && eps <= most).map(|eps| PlanError::Eps(eps, most))
+        }
+        Measure::Severity => refused(&|s| SEVERITIES.contains(&s)).map(PlanError::Severity),
+        Measure::Edits => {
+            refused(&|n| n.fract() == 0.0 && (1.0..=MOST_EDITS).contains(&n)).map(PlanError::Edits)
+        }
+    };
+    error.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
@@ -400,8 +411,8 @@ mod tests {
         assert!(gated.check().is_ok());
         let fog = plan(&["corrupt-fog"], &[5.0, 1.0]).unwrap();
         assert_eq!(
-            (fog.measure().as_str(), fog.ladder.as_slice()),
-            ("severity", [1.0, 5.0].as_slice())
+            (fog.measure, fog.ladder.as_slice()),
+            (Measure::Severity, [1.0, 5.0].as_slice())
         );
         assert!(fog.check_shape(&[3, 32, 32]).is_ok());
         assert!(matches!(

@@ -81,6 +81,25 @@ pub enum Error {
         labels: u64,
     },
 
+    #[error("{}: line {line} is not UTF-8; convert the file", path.display())]
+    NotUtf8 { path: PathBuf, line: usize },
+
+    #[error(
+        "{}: line {line}: a label and a text are needed, with {separator} between them",
+        path.display()
+    )]
+    TextLine {
+        path: PathBuf,
+        line: usize,
+        separator: &'static str,
+    },
+
+    #[error("{given}: these are texts; {why}")]
+    Texts { given: String, why: &'static str },
+
+    #[error("{given}: these are numbers, and the model reads text; give tsv:FILE")]
+    Numbers { given: String },
+
     #[error("{what}: no samples; give data (and a limit) of at least one")]
     Empty { what: String },
 
@@ -157,6 +176,16 @@ pub enum Error {
         element: usize,
         value: f32,
     },
+
+    #[error("{}: line {line}: {what}", path.display())]
+    Table {
+        path: PathBuf,
+        line: usize,
+        what: String,
+    },
+
+    #[error("--features describes a table, and {what} is none; leave it out")]
+    NoTable { what: String },
 
     #[error(
         "{}: raw f32 data carry no shape; give a model with a fixed sample shape (known here: \

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::glyphs::{self, Split};
-use crate::{Dataset, Error, cifar10, idx, raw_f32};
+use crate::{Dataset, Error, Schema, TextData, cifar10, idx, raw_f32, table, text};
 
 /// The formats that [`Source`] reads, for messages.
-pub(crate) const KNOWN: &str = "cifar10, idx, f32, glyphs";
+pub(crate) const KNOWN: &str = "cifar10, idx, f32, csv, tsv, glyphs";
 
 /// The most samples of a data set: their labels take 1 GiB.
 const MAX_SAMPLES: usize = 1 << 28;
@@ -16,6 +16,8 @@ const MAX_SAMPLES: usize = 1 << 28;
 const CIFAR10_USAGE: &str = "cifar10:FILE.bin[.gz]";
 const IDX_USAGE: &str = "idx:IMAGES[.gz],LABELS[.gz]";
 const F32_USAGE: &str = "f32:FILE.f32,LABELS.csv";
+const CSV_USAGE: &str = "csv:FILE.csv[.gz]";
+const TSV_USAGE: &str = "tsv:FILE[.gz]";
 const GLYPHS_USAGE: &str = "glyphs:test|train[:N][@SEED]";
 
 /// A data source: format, place and, for procedural data, size and seed. Its text is what it was
@@ -28,6 +30,8 @@ enum Kind {
     Cifar10 { file: PathBuf },
     Idx { images: PathBuf, labels: PathBuf },
     F32 { values: PathBuf, labels: PathBuf },
+    Csv { file: PathBuf },
+    Tsv { file: PathBuf },
     Glyphs { split: Split, n: usize, seed: u64 },
 }
 
@@ -43,15 +47,33 @@ impl Source {
         shape_hint: Option<&[usize]>,
         limit: Option<usize>,
     ) -> Result<Dataset, Error> {
-        if limit == Some(0) {
-            return Err(Error::Empty {
+        self.load_described(None, shape_hint, limit)
+    }
+
+    /// The same of a table that `schema` describes; without one, all its columns are numbers.
+    pub fn load_described(
+        &self,
+        schema: Option<&Schema>,
+        shape_hint: Option<&[usize]>,
+        limit: Option<usize>,
+    ) -> Result<Dataset, Error> {
+        if schema.is_some() && !matches!(self.0, Kind::Csv { .. }) {
+            return Err(Error::NoTable {
                 what: self.to_string(),
             });
         }
+        self.check_limit(limit)?;
         let data = match &self.0 {
             Kind::Cifar10 { file } => cifar10::load(file, limit)?,
             Kind::Idx { images, labels } => idx::load(images, labels, limit)?,
             Kind::F32 { values, labels } => raw_f32::load(values, labels, shape_hint, limit)?,
+            Kind::Csv { file } => table::load(file, schema, limit)?,
+            Kind::Tsv { .. } => {
+                return Err(Error::Texts {
+                    given: self.to_string(),
+                    why: "this needs a model of text, with [text] in target.toml where it reads token ids",
+                });
+            }
             Kind::Glyphs { split, n, seed } => {
                 let n = limit.map_or(*n, |limit| limit.min(*n));
                 self.guard(n)?;
@@ -66,6 +88,31 @@ impl Source {
                 want: want.to_vec(),
             }),
             _ => Ok(data),
+        }
+    }
+
+    /// Whether it is one of texts, for [`load_texts`](Self::load_texts).
+    pub fn is_texts(&self) -> bool {
+        matches!(self.0, Kind::Tsv { .. })
+    }
+
+    /// Reads the first `limit` texts, or all.
+    pub fn load_texts(&self, limit: Option<usize>) -> Result<TextData, Error> {
+        self.check_limit(limit)?;
+        match &self.0 {
+            Kind::Tsv { file } => text::load(file, limit),
+            _ => Err(Error::Numbers {
+                given: self.to_string(),
+            }),
+        }
+    }
+
+    fn check_limit(&self, limit: Option<usize>) -> Result<(), Error> {
+        match limit {
+            Some(0) => Err(Error::Empty {
+                what: self.to_string(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -106,8 +153,12 @@ impl FromStr for Source {
         let kind = match format {
             "cifar10" if rest.is_empty() => return Err(bad("no file is named", CIFAR10_USAGE)),
             "cifar10" => Kind::Cifar10 { file: rest.into() },
+            "tsv" if rest.is_empty() => return Err(bad("no file is named", TSV_USAGE)),
+            "tsv" => Kind::Tsv { file: rest.into() },
             "idx" => pair(IDX_USAGE).map(|(images, labels)| Kind::Idx { images, labels })?,
             "f32" => pair(F32_USAGE).map(|(values, labels)| Kind::F32 { values, labels })?,
+            "csv" if rest.is_empty() => return Err(bad("no file is named", CSV_USAGE)),
+            "csv" => Kind::Csv { file: rest.into() },
             "glyphs" => glyphs_source(rest).map_err(|why| bad(why, GLYPHS_USAGE))?,
             _ => {
                 return Err(Error::UnknownFormat {
@@ -149,12 +200,14 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Cifar10 { file } => write!(f, "cifar10:{}", file.display()),
+            Kind::Tsv { file } => write!(f, "tsv:{}", file.display()),
             Kind::Idx { images, labels } => {
                 write!(f, "idx:{},{}", images.display(), labels.display())
             }
             Kind::F32 { values, labels } => {
                 write!(f, "f32:{},{}", values.display(), labels.display())
             }
+            Kind::Csv { file } => write!(f, "csv:{}", file.display()),
             Kind::Glyphs { split, n, seed } => write!(f, "glyphs:{}:{n}@{seed}", split.name()),
         }
     }
@@ -172,8 +225,10 @@ mod tests {
             ("cifar10:a/b.bin.gz", "cifar10:a/b.bin.gz"),
             ("cifar10:C:\\b.bin", "cifar10:C:\\b.bin"),
             ("idx:a,b", "idx:a,b"),
+            ("tsv:a,b.gz", "tsv:a,b.gz"),
             ("idx:x,y/a,b", "idx:x,y/a,b"),
             ("f32:a.f32,b.csv", "f32:a.f32,b.csv"),
+            ("csv:a,b.csv.gz", "csv:a,b.csv.gz"),
             ("glyphs:test", "glyphs:test:10000@0"),
             ("glyphs:test:7", "glyphs:test:7@0"),
             ("glyphs:train", "glyphs:train:60000@0"),
@@ -198,8 +253,10 @@ mod tests {
             ("cifar10", CIFAR10_USAGE),
             ("cifar10:", CIFAR10_USAGE),
             ("idx:only-images", IDX_USAGE),
+            ("tsv:", TSV_USAGE),
             ("idx:a,", IDX_USAGE),
             ("f32:,b.csv", F32_USAGE),
+            ("csv:", CSV_USAGE),
             ("glyphs", GLYPHS_USAGE),
             ("glyphs:valid", "neither `train` nor `test`"),
             ("glyphs:test:many", "size is not a whole number"),
@@ -256,6 +313,13 @@ mod tests {
         assert_eq!(raw.read_all().unwrap(), [1.5]);
         assert_eq!(load("cifar10", &["c"], None).shape, [3, 32, 32]);
         assert_eq!(load("idx", &["i3", "i1"], None).y, [6]);
+        let file = scratch.file("t", b"1 good\n");
+        let texts: Source = format!("tsv:{}", file.display()).parse().unwrap();
+        assert!(texts.is_texts() && texts.load_texts(None).unwrap().y == [1]);
+        assert!(matches!(texts.load(None, None), Err(Error::Texts { .. })));
+        let numbers: Source = "glyphs:test:1".parse().unwrap();
+        let refused = numbers.load_texts(None);
+        assert!(!numbers.is_texts() && matches!(refused, Err(Error::Numbers { .. })));
     }
 
     /// Files with bytes changed and ends cut either load as a consistent set or are refused.

@@ -18,7 +18,7 @@ pub fn eps_text(eps: f64) -> String {
     }
 }
 
-/// What a ladder counts, from the plan's norm: `linf eps`, or `severity` alone.
+/// What a ladder counts, from the plan's norm: `linf eps`, or `severity` or `edits` alone.
 pub fn budget_text(norm: &str) -> String {
     match budget_word(norm) {
         "eps" => format!("{norm} eps"),
@@ -28,10 +28,10 @@ pub fn budget_text(norm: &str) -> String {
 
 /// The same in one word.
 pub fn budget_word(norm: &str) -> &'static str {
-    if norm == "severity" {
-        "severity"
-    } else {
-        "eps"
+    match norm {
+        "severity" => "severity",
+        "edits" => "edits",
+        _ => "eps",
     }
 }
 
@@ -193,6 +193,7 @@ mod tests {
     fn a_severity_is_no_eps() {
         assert_eq!(budget_text("linf"), "linf eps");
         assert_eq!(budget_text("severity"), "severity");
+        assert_eq!(budget_text("edits"), "edits");
     }
 
     #[test]

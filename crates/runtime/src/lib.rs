@@ -8,8 +8,12 @@
 //! 4. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
 //!    shape, follow the samples of a batch.
 //! 5. `prologue`: pixels in \[0,1\] to the model's own input.
-//! 6. `network`: both on one backend, for any batch size, with or without the tape. On the CPU, parts that are
-//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise.
+//! 6. `network`: both on one backend, for any batch size, with or without the tape. Parts that are
+//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise; on a GPU
+//!    only where that is faster (`choice`).
+//!
+//! [`TextModel`] is a model of text: what makes numbers of it, on the host, before a [`Model`] of those. [`embedded`] changes a model of
+//! token ids so that gradients by their embedding can be taken, [`two_scores`] one of a single probability so that it has two scores.
 //!
 //! [`evaluate()`] runs any graph once, of any inputs; `inspect` says what a loaded one is made of.
 //!
@@ -18,7 +22,10 @@
 
 #![forbid(unsafe_code)]
 
+mod binary;
+mod choice;
 mod convnet;
+mod embedding;
 mod error;
 mod evaluate;
 mod fold;
@@ -33,12 +40,16 @@ mod prologue;
 mod prune;
 mod spec;
 mod step;
+mod text;
 mod unroll;
 mod value;
 
+pub use binary::two_scores;
+pub use embedding::{Embedding, embedded};
 pub use error::{Error, Fault, Unsupported};
 pub use evaluate::{Feed, differentiate, evaluate, passes_gradient};
 pub use inspect::{Inspection, NodeReport};
 pub use model::Model;
 pub use ops::operators;
-pub use spec::{Layout, ModelSpec};
+pub use spec::{FeatureScale, Layout, ModelSpec};
+pub use text::TextModel;

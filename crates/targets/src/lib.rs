@@ -8,13 +8,16 @@ mod ensemble;
 mod meter;
 mod model;
 mod spec;
+pub mod text;
 
 use scoville_kernels::{Array, Device, Loss};
+use scoville_runtime::Model;
 
 pub use ensemble::Ensemble;
 pub use meter::{Metered, Spent};
 pub use model::ModelTarget;
-pub use spec::{SpecError, TargetSpec};
+pub use spec::{SpecError, TargetSpec, TextSpec};
+pub use text::TextTarget;
 
 /// A target did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,15 @@ pub enum Error {
     Runtime(#[from] scoville_runtime::Error),
     #[error(transparent)]
     Kernel(#[from] scoville_kernels::Error),
+    /// A model that reads text itself has no table of tokens.
+    #[error(
+        "the model has no embedding of tokens to take gradients by; it takes one that reads token ids"
+    )]
+    NoEmbedding,
+    #[error(
+        "the tokenizer gives ids up to {most}, the model's embedding has {rows} rows; check [text] in target.toml"
+    )]
+    Ids { most: u32, rows: usize },
 }
 
 impl Error {
@@ -31,8 +43,14 @@ impl Error {
         match self {
             Error::Runtime(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
+            Error::NoEmbedding | Error::Ids { .. } => false,
         }
     }
+}
+
+/// A target that is a model on a device of this machine.
+pub trait OnDevice {
+    fn model(&self) -> &Model;
 }
 
 /// Top-1 labels: what an API that names only the winner gives away.

@@ -76,9 +76,19 @@ impl<T> Metered<T> {
         }
     }
 
-    fn count(&self, counter: &AtomicU64, x: &Array) {
-        counter.fetch_add(x.rows() as u64, Ordering::Relaxed);
-        self.calls.fetch_add(1, Ordering::Relaxed);
+    /// Counts `n` queries, sent in batches of `batch`.
+    pub(crate) fn count_queries(&self, n: usize, batch: usize) {
+        self.count(&self.queries, n, n.div_ceil(batch));
+    }
+
+    /// Counts `n` gradients, sent in batches of `batch`.
+    pub(crate) fn count_gradients(&self, n: usize, batch: usize) {
+        self.count(&self.gradients, n, n.div_ceil(batch));
+    }
+
+    fn count(&self, counter: &AtomicU64, n: usize, calls: usize) {
+        counter.fetch_add(n as u64, Ordering::Relaxed);
+        self.calls.fetch_add(calls as u64, Ordering::Relaxed);
     }
 }
 
@@ -96,21 +106,21 @@ impl<T: Labels> Labels for Metered<T> {
     }
 
     fn labels(&self, x: &Array) -> Result<Array<u32>, Error> {
-        self.count(&self.queries, x);
+        self.count(&self.queries, x.rows(), 1);
         self.inner.labels(x)
     }
 }
 
 impl<T: Scores> Scores for Metered<T> {
     fn scores(&self, x: &Array) -> Result<Array, Error> {
-        self.count(&self.queries, x);
+        self.count(&self.queries, x.rows(), 1);
         self.inner.scores(x)
     }
 }
 
 impl<T: Gradients> Gradients for Metered<T> {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
-        self.count(&self.gradients, x);
+        self.count(&self.gradients, x.rows(), 1);
         self.inner.gradient(x, y, loss)
     }
 }

@@ -3,7 +3,7 @@
 use scoville_kernels::{Array, Device, Head, Loss, head};
 use scoville_runtime::Model;
 
-use crate::{Error, Evaluation, Gradients, Labels, Scores};
+use crate::{Error, Evaluation, Gradients, Labels, OnDevice, Scores};
 
 /// A loaded model as a target that gives labels, scores and gradients.
 pub struct ModelTarget {
@@ -22,6 +22,12 @@ impl ModelTarget {
     /// SHA-256 of the weights as they are on the device now, to see that a run has not changed them.
     pub fn weights_digest(&self) -> Result<String, Error> {
         Ok(self.model.weights_digest()?)
+    }
+}
+
+impl OnDevice for ModelTarget {
+    fn model(&self) -> &Model {
+        &self.model
     }
 }
 

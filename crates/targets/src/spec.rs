@@ -11,11 +11,23 @@
 //! shape = [3, 224, 224]            # of one sample, where the model leaves it open
 //! output = "logits"                # where there are several
 //! classes = ["airplane", "automobile"]
+//!
+//! [text]                           # for a model that reads token ids
+//! tokenizer = "vocab"              # or "hash-md5"
+//! vocabulary = "vocabulary.txt"    # beside this file: one token a line, or a token, a tab and its id
+//! unknown = 1                      # left out, unknown tokens are
+//! length = 50
+//! padding = 0
+//! lower = true
+//! pattern = "[a-z]+"               # left out, tokens are what stands between white space
+//! # modulus = 15000                # hash-md5: ids are the MD5 of a token modulo this
+//! # negators = ["not", "no"]       # joined with the token after them by `_`
 //! ```
 
 use std::path::{Path, PathBuf};
 
 use scoville_runtime::{Layout, ModelSpec};
+use scoville_text::{Rule, Tokenizer, TokenizerError, Vocabulary};
 use serde::Deserialize;
 
 /// A `target.toml` that cannot be used.
@@ -36,6 +48,10 @@ pub enum SpecError {
     Std(f32),
     #[error("mean contains {0}: every value must be a finite number")]
     Mean(f32),
+    #[error("[text]: {0}")]
+    Text(String),
+    #[error("[text]: {0}")]
+    Tokenizer(#[from] TokenizerError),
 }
 
 /// How a model is to be loaded. Fields left out take the model's and the data's own wishes.
@@ -65,12 +81,65 @@ pub struct TargetSpec {
     /// Class names, in the order of the outputs.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// How text becomes token ids, from the table of that name.
+    #[serde(skip)]
+    pub text: Option<TextSpec>,
+}
+
+/// How text becomes the token ids that a model reads.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextSpec {
+    /// `vocab` or `hash-md5`.
+    pub tokenizer: String,
+    /// For `vocab`: a file of one token a line, numbered from 0, or of a token, a tab and its id.
+    pub vocabulary: Option<PathBuf>,
+    /// For `vocab`: the id of a token that is not in the file; such tokens are left out where there is none.
+    pub unknown: Option<u32>,
+    /// For `hash-md5`: ids are the digest modulo this.
+    pub modulus: Option<u32>,
+    /// Tokens that are joined with the next one by `_`.
+    #[serde(default)]
+    pub negators: Vec<String>,
+    /// Ids that the model takes; longer texts are cut.
+    pub length: usize,
+    /// The id that fills shorter ones.
+    #[serde(default)]
+    pub padding: u32,
+    /// Whether letters are made small.
+    #[serde(default)]
+    pub lower: bool,
+    /// A regular expression that finds tokens; without one they are what stands between white space.
+    pub pattern: Option<String>,
+}
+
+impl TextSpec {
+    pub fn tokenizer(&self) -> Result<Tokenizer, SpecError> {
+        let missing = |what| SpecError::Text(format!("{} is missing", what));
+        let rule = match self.tokenizer.as_str() {
+            "hash-md5" => Rule::HashMd5(self.modulus.ok_or_else(|| missing("modulus"))?),
+            "vocab" => {
+                let file = self.vocabulary.as_deref();
+                let vocabulary = Vocabulary::read(file.ok_or_else(|| missing("vocabulary"))?)?;
+                Rule::Vocabulary(vocabulary, self.unknown)
+            }
+            other => {
+                let what = format!("tokenizer `{other}`: the tokenizers are vocab and hash-md5");
+                return Err(SpecError::Text(what));
+            }
+        };
+        let mut made = Tokenizer::new(rule, self.pattern.as_deref(), self.length, self.padding)?;
+        made.lower = self.lower;
+        made.negators = self.negators.iter().cloned().collect();
+        Ok(made)
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     model: TargetSpec,
+    text: Option<TextSpec>,
 }
 
 impl TargetSpec {
@@ -80,13 +149,21 @@ impl TargetSpec {
             path: path.into(),
             source,
         })?;
-        let File { mut model } = toml::from_str(&text).map_err(|e| SpecError::Parse {
+        let File {
+            mut model,
+            mut text,
+        } = toml::from_str(&text).map_err(|e| SpecError::Parse {
             path: path.into(),
             message: e.to_string(),
         })?;
         if let (Some(file), Some(folder)) = (&model.path, path.parent()) {
             model.path = Some(folder.join(file));
         }
+        let vocabulary = text.as_mut().and_then(|text| text.vocabulary.as_mut());
+        if let (Some(file), Some(folder)) = (vocabulary, path.parent()) {
+            *file = folder.join(&*file);
+        }
+        model.text = text;
         Ok(model)
     }
 

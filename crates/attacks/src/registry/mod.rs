@@ -8,27 +8,31 @@ use std::sync::Arc;
 
 use scoville_kernels::Norm;
 
-use scoville_targets::Gradients;
+use scoville_targets::{Gradients, text};
 
+use crate::measure::Budget;
 use crate::parts::{Eot, Traced};
+use crate::text::{TextAlgorithm, TextProblem};
 use crate::{BlackBox, Error, Goal, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know every ball that is convex.
-pub(crate) const CONVEX: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1];
+pub(crate) const CONVEX: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1]);
 /// Norms of attacks that know two of them.
-pub(crate) const BOTH: &[Norm] = &[Norm::Linf, Norm::L2];
-pub(crate) const LINF: &[Norm] = &[Norm::Linf];
-pub(crate) const L2: &[Norm] = &[Norm::L2];
-pub(crate) const L1: &[Norm] = &[Norm::L1];
-pub(crate) const L0: &[Norm] = &[Norm::L0];
+pub(crate) const BOTH: Budget = Budget::Ball(&[Norm::Linf, Norm::L2]);
+pub(crate) const LINF: Budget = Budget::Ball(&[Norm::Linf]);
+pub(crate) const L2: Budget = Budget::Ball(&[Norm::L2]);
+pub(crate) const L1: Budget = Budget::Ball(&[Norm::L1]);
+pub(crate) const L0: Budget = Budget::Ball(&[Norm::L0]);
 /// Norms of attacks that know them all.
-pub(crate) const ALL: &[Norm] = &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0];
+pub(crate) const ALL: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1, Norm::L0]);
 
 /// ATLAS: Craft Adversarial Data, White-Box Optimization.
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
 /// ATLAS: Craft Adversarial Data, Black-Box Optimization.
 pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+/// ATLAS: Physical Environment Access.
+pub(crate) const PHYSICAL: &str = "AML.T0041";
 /// ATLAS: Craft Adversarial Data, Black-Box Transfer.
 pub const TRANSFER: &str = "AML.T0043.002";
 /// ATLAS: Craft Adversarial Data, Manual Modification.
@@ -60,6 +64,7 @@ pub enum Algorithm {
     WhiteBox(Box<dyn WhiteBox>),
     BlackBox(Box<dyn BlackBox>),
     LabelsOnly(Box<dyn LabelsOnly>),
+    Text(TextAlgorithm),
 }
 
 impl Algorithm {
@@ -69,7 +74,13 @@ impl Algorithm {
             Algorithm::WhiteBox(attack) => attack.is_minimal(),
             Algorithm::BlackBox(attack) => attack.is_minimal(),
             Algorithm::LabelsOnly(attack) => attack.is_minimal(),
+            Algorithm::Text(_) => true,
         }
+    }
+
+    /// Whether it learns from its samples together: see [`WhiteBox::is_universal`].
+    pub fn is_universal(&self) -> bool {
+        matches!(self, Algorithm::WhiteBox(attack) if attack.is_universal())
     }
 }
 
@@ -190,6 +201,18 @@ impl Attack {
         }
     }
 
+    /// Runs it on texts, and verifies what it finds.
+    pub fn run_text(
+        &self,
+        target: &dyn text::Gradients,
+        problem: &TextProblem<'_>,
+    ) -> Result<Vec<Success<String>>, Error> {
+        match &self.algorithm {
+            Algorithm::Text(attack) => crate::text::run(attack, target, problem),
+            _ => Err(Error::Kind),
+        }
+    }
+
     /// The same attack, booked under `technique`.
     pub fn under(self, technique: &'static str) -> Self {
         Self { technique, ..self }
@@ -225,8 +248,8 @@ pub struct Row {
     /// The ATLAS technique that it emulates.
     pub technique: &'static str,
     pub access: Access,
-    /// The balls that it knows; none for a corruption of images, whose budget is a severity from 1 to 5.
-    pub norms: &'static [Norm],
+    /// What its budget may be counted in.
+    pub budget: Budget,
     /// The fewest classes of a model that its loss is defined for.
     pub least_classes: usize,
     /// Parameters with their defaults.
@@ -237,9 +260,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether its budget is a severity: see [`corruptions`](crate::evasion::corruptions).
-    pub fn goes_by_severity(&self) -> bool {
-        self.norms.is_empty()
+    /// Whether it climbs gradients of numbers: the mean of several can stand for one, and so can a surrogate's.
+    fn climbs(&self) -> bool {
+        self.access == Access::Gradients && self.budget != Budget::Edits
     }
 }
 
@@ -305,7 +328,7 @@ pub enum AttackError {
     #[error("no suite is called `{text}`; there are {known}")]
     Version { text: String, known: String },
     #[error(
-        "transfer:{attack}: only an attack that needs gradients runs on a surrogate; there are {known}"
+        "transfer:{attack}: only an attack that needs gradients of numbers runs on a surrogate; there are {known}"
     )]
     NotTransferable { attack: &'static str, known: String },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
@@ -341,8 +364,8 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
 /// The attack on a surrogate. Any that climbs gradients can be one; a surrogate gives them.
 fn transferred(text: &str) -> Result<Attack, AttackError> {
     let attack = direct(text)?;
-    if attack.row.access != Access::Gradients {
-        let fit = ROWS.iter().filter(|row| row.access == Access::Gradients);
+    if !attack.row.climbs() {
+        let fit = ROWS.iter().filter(|row| row.climbs());
         return Err(AttackError::NotTransferable {
             attack: attack.row.name,
             known: list(fit.map(|row| row.name)),
@@ -378,7 +401,7 @@ fn direct(text: &str) -> Result<Attack, AttackError> {
             text: word.into(),
         })?;
         let (key, value) = (key.trim(), value.trim());
-        if key == EOT.name && row.access == Access::Gradients {
+        if key == EOT.name && row.climbs() {
             eot = EOT.parse(row, value)? as usize;
         } else {
             values.set(row, key, value)?;
@@ -466,11 +489,18 @@ mod tests {
         for (i, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..i].iter().all(|other| other.name != row.name));
             let attack = parse(row.name).unwrap();
-            let access = match attack.algorithm {
+            let access = match &attack.algorithm {
                 Algorithm::WhiteBox(_) => Access::Gradients,
                 Algorithm::BlackBox(_) => Access::Scores,
                 Algorithm::LabelsOnly(_) => Access::Labels,
+                Algorithm::Text(attack) => match attack {
+                    TextAlgorithm::WhiteBox(_) => Access::Gradients,
+                    TextAlgorithm::BlackBox(_) => Access::Scores,
+                    TextAlgorithm::LabelsOnly(_) => Access::Labels,
+                },
             };
+            let on_text = matches!(attack.algorithm, Algorithm::Text(_));
+            assert_eq!(on_text, row.budget == Budget::Edits, "{}", row.name);
             assert_eq!(access, row.access, "{}", row.name);
             for p in row.parameters {
                 assert!(
@@ -516,7 +546,7 @@ mod tests {
         assert!(alone == parse("transfer:mi-fgsm").unwrap() && alone != parse("mi-fgsm").unwrap());
         for row in ROWS {
             let transferred = parse(&format!("transfer:{}", row.name));
-            assert_eq!(transferred.is_ok(), row.access == Access::Gradients);
+            assert_eq!(transferred.is_ok(), row.climbs(), "{}", row.name);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Row;
 use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise};
 use crate::evasion::{gradients, labels, nearest, scores};
+use crate::text::{char_noise, deepwordbug, hotflip, textfooler};
 
 pub(super) const ROWS: &[Row] = &[
     gradients::fgsm::ROW,
@@ -20,6 +21,8 @@ pub(super) const ROWS: &[Row] = &[
     gradients::apgd::APGD_T,
     gradients::acg::ROW,
     gradients::universal::ROW,
+    gradients::patch::ROW,
+    gradients::robust_patch::ROW,
     nearest::fab::FAB,
     nearest::fab::FAB_T,
     nearest::deepfool::ROW,
@@ -62,4 +65,8 @@ pub(super) const ROWS: &[Row] = &[
     geometry::ROTATION,
     geometry::TRANSLATION,
     geometry::OCCLUSION,
+    hotflip::ROW,
+    deepwordbug::ROW,
+    textfooler::ROW,
+    char_noise::ROW,
 ];

@@ -1,6 +1,7 @@
 //! Checks of what the target answers, on the probe and a little beside it.
 
 use scoville_atlas::evidence::{Check, Finding};
+use scoville_attacks::Measure;
 use scoville_kernels::{Array, Ball, Loss, Norm, combine, start, step};
 
 use super::{Probe, finding};
@@ -15,7 +16,7 @@ impl Probe<'_> {
             self.randomised_output(&scores)?,
             self.softmax_outputs(&scores),
         ];
-        if self.plan.by_severity {
+        if self.plan.measure == Measure::Severity {
             return Ok(findings);
         }
         findings.push(self.flat_scores(&scores)?);
@@ -87,7 +88,7 @@ impl Probe<'_> {
 
     /// The ball of `eps`. In L1 and L0, where points of it differ in few elements, the budget is spread over all of them.
     fn ball(&self, eps: f64) -> Ball {
-        let (norm, eps) = match self.plan.norm {
+        let (norm, eps) = match self.plan.measure.norm() {
             Norm::L1 | Norm::L0 => (Norm::Linf, eps / self.cols() as f64),
             norm => (norm, eps),
         };

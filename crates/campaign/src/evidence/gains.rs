@@ -34,7 +34,7 @@ impl Probe<'_> {
             steps: 1,
             elements: eps as usize,
         };
-        let (name, attack): (_, Box<dyn WhiteBox>) = match self.plan.norm {
+        let (name, attack): (_, Box<dyn WhiteBox>) = match self.plan.measure.norm() {
             Norm::L0 => ("a step of JSMA", Box::new(step)),
             _ => ("FGSM", Box::new(fgsm())),
         };
@@ -74,7 +74,7 @@ impl Probe<'_> {
             threshold: 0.3,
             sigma: 1e-3,
         };
-        let in_l0 = self.plan.norm == Norm::L0;
+        let in_l0 = self.plan.measure.norm() == Norm::L0;
         let (name, margin): (_, Box<dyn WhiteBox>) = if in_l0 {
             ("sigma-zero", Box::new(sparse))
         } else {
@@ -107,7 +107,7 @@ impl Probe<'_> {
 
     /// With a ball that holds the whole input range, every sample must fall. What fell in a smaller one does.
     fn unbounded_eps(&self, broken: &[Option<usize>]) -> Result<Finding, Error> {
-        let eps = match self.plan.norm {
+        let eps = match self.plan.measure.norm() {
             Norm::Linf => 1.0,
             Norm::L2 => (self.cols() as f64).sqrt(),
             Norm::L1 | Norm::L0 => self.cols() as f64,

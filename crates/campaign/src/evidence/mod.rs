@@ -84,7 +84,7 @@ impl Open {
             ids: &self.ids,
             x: &self.x,
             y: &self.y,
-            norm: probe.plan.norm,
+            norm: probe.plan.measure.norm(),
             eps,
             bounds: (0.0, 1.0),
             seed: attack_seed(probe.plan.seed, purpose, eps),

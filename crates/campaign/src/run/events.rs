@@ -52,7 +52,7 @@ impl Run<'_, '_> {
         let progress = TechniqueProgress {
             technique: technique.into(),
             attack: attack.into(),
-            norm: self.plan.measure(),
+            norm: self.plan.measure.to_string(),
             eps: rung.eps,
             done: rung.done,
             of: self.of,

@@ -9,7 +9,7 @@ use scoville_report::SampleStrip;
 use scoville_targets::{Labels, Scores, Spent};
 
 use super::samples::Samples;
-use super::workers::Target;
+use super::workers::{Split, Target};
 use super::{Run, STRIPS};
 use crate::evidence::PROBE;
 use crate::order::attack_seed;
@@ -60,7 +60,7 @@ impl Run<'_, '_> {
         }
         let data = self.data;
         let cols = data.sample_len();
-        let asked = self.workers.each(rows.len(), |at, range| {
+        let asked = self.workers.each(rows.len(), Split::Finely, |at, range| {
             let rows = &rows[range];
             let mut x = data.read(rows)?;
             let y = rows.iter().map(|&row| data.y[row]).collect();
@@ -152,13 +152,17 @@ impl Run<'_, '_> {
         let attack = &plan.techniques[t].attacks[a];
         let eps = plan.ladder[plan.rung_of(attack, at)];
         let (spent, since) = (self.workers.spent(), Instant::now());
-        let found = self.workers.each(open.len(), |at, range| {
+        let split = match attack.algorithm.is_universal() {
+            true => Split::Whole,
+            false => Split::Finely,
+        };
+        let found = self.workers.each(open.len(), split, |at, range| {
             let batch = samples.select(&open[range]);
             let problem = Problem {
                 ids: &batch.ids,
                 x: &batch.x,
                 y: &batch.y,
-                norm: plan.norm,
+                norm: plan.measure.norm(),
                 eps,
                 bounds: (0.0, 1.0),
                 seed: attack_seed(plan.seed, &attack.name, eps),

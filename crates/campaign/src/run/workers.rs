@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Spent};
 
 use crate::Error;
@@ -33,6 +34,76 @@ impl<'a> Place<'a> {
 /// more.
 const ROUND: usize = 4;
 
+/// Parts that each thread of the CPU is to get at least, so that none waits long for the last.
+const PARTS: usize = 2;
+
+/// Fewer samples are not worth a part of their own.
+const LEAST: usize = 4;
+
+/// Whether batches may be cut for the CPU's threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Split {
+    /// A batch stays whole.
+    Whole,
+    /// Each thread of the CPU runs samples of its own.
+    Finely,
+}
+
+/// What takes samples: a device, or one thread of the CPU, on which no kernel has to wait for another thread.
+struct Lane<'a> {
+    target: &'a Target,
+    /// The place of its target in the list.
+    device: usize,
+    thread: Option<ThreadPool>,
+    /// The most samples at once.
+    most: usize,
+}
+
+impl<'a> Lane<'a> {
+    fn whole(device: usize, target: &'a Target, batch: usize) -> Self {
+        Lane {
+            target,
+            device,
+            thread: None,
+            most: batch,
+        }
+    }
+
+    /// The lanes of one device, of whose `threads` each is to have a lane.
+    fn of(
+        device: usize,
+        target: &'a Target,
+        surrogate: Option<&Surrogate>,
+        batch: usize,
+        threads: usize,
+    ) -> Result<Vec<Self>, Error> {
+        // What a random model answers would depend on which thread came first.
+        let surrogates = surrogate.into_iter().flat_map(|s| s.inner().members());
+        let mut models = surrogates.chain([target.inner()]);
+        let is_random = models.any(|target| target.model().is_random());
+        if target.device().is_gpu() || is_random || threads < 2 {
+            return Ok(vec![Lane::whole(device, target, batch)]);
+        }
+        let lane = |_| {
+            let thread = ThreadPoolBuilder::new().num_threads(1).build()?;
+            Ok(Lane {
+                target,
+                device,
+                thread: Some(thread),
+                most: batch.div_ceil(threads),
+            })
+        };
+        (0..threads).map(lane).collect()
+    }
+
+    fn run<T: Send>(&self, run: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+        match &self.thread {
+            Some(thread) => thread.install(run),
+            None => run(),
+        }
+    }
+}
+
 /// The devices, each with the model on it, and how many samples go to one at once: as planned, until memory runs out.
 pub(super) struct Workers<'a> {
     targets: &'a [Target],
@@ -42,7 +113,11 @@ pub(super) struct Workers<'a> {
     stop: &'a AtomicBool,
     batch: usize,
     /// The most samples that the memory of each device is known to hold.
-    rooms: Vec<usize>,
+    rooms: Vec<AtomicUsize>,
+    /// One a device.
+    whole: Vec<Lane<'a>>,
+    /// One a GPU, and one a thread of the CPU.
+    fine: Vec<Lane<'a>>,
 }
 
 impl<'a> Workers<'a> {
@@ -55,12 +130,33 @@ impl<'a> Workers<'a> {
         if targets.is_empty() {
             return Err(Error::NoDevice);
         }
+        let batch = batch.max(1);
+        let cpus = targets.iter().filter(|t| !t.device().is_gpu()).count();
+        let threads = rayon::current_num_threads() / cpus.max(1);
+        let mut fine = Vec::new();
+        for (device, target) in targets.iter().enumerate() {
+            fine.append(&mut Lane::of(
+                device,
+                target,
+                surrogates.get(device),
+                batch,
+                threads,
+            )?);
+        }
+        let whole = targets.iter().enumerate();
         Ok(Self {
             targets,
             surrogates,
             stop,
-            batch: batch.max(1),
-            rooms: vec![usize::MAX; targets.len()],
+            batch,
+            rooms: targets
+                .iter()
+                .map(|_| AtomicUsize::new(usize::MAX))
+                .collect(),
+            whole: whole
+                .map(|(at, target)| Lane::whole(at, target, batch))
+                .collect(),
+            fine,
         })
     }
 
@@ -71,7 +167,7 @@ impl<'a> Workers<'a> {
 
     /// What the first device is known to hold.
     pub fn room(&self) -> usize {
-        self.rooms[0]
+        self.rooms[0].load(Ordering::Relaxed)
     }
 
     /// What was spent on all devices so far: of the target, and of the surrogates.
@@ -87,43 +183,63 @@ impl<'a> Workers<'a> {
         round(self.batch * self.targets.len(), done)
     }
 
-    /// Runs `n` samples in batches of equal size, each on the next device that is free. What comes out is in the order of
-    /// the samples, whichever device it was.
+    /// Runs `n` samples in batches of equal size, each on the next lane that is free. What comes out is in the order of the
+    /// samples, whichever lane it was.
     ///
     /// A batch that a device's memory does not hold is run again in halves, and it gets no larger one later.
     pub fn each<T: Send>(
-        &mut self,
+        &self,
         n: usize,
+        split: Split,
         run: impl Fn(Place<'_>, Range<usize>) -> Result<T, Error> + Sync,
     ) -> Result<Vec<(Range<usize>, T)>, Error> {
-        let most = self
-            .rooms
-            .iter()
-            .max()
-            .map_or(1, |&room| self.batch.min(room));
-        let queue = Queue::new(equal_parts(
-            n,
-            n.div_ceil(most).max(self.targets.len().min(n)),
-        ));
-        let surrogates = self.surrogates;
-        let place = |at: usize, target| Place {
-            target,
-            surrogate: surrogates.get(at),
+        let lanes = match split {
+            Split::Whole => &self.whole,
+            Split::Finely => &self.fine,
         };
-        match (self.targets, self.rooms.as_mut_slice()) {
-            ([only], [room]) => queue.work(room, self.stop, |range| run(place(0, only), range)),
-            (several, rooms) => thread::scope(|scope| {
-                for (at, (target, room)) in several.iter().zip(rooms).enumerate() {
-                    let (queue, run, place, stop) = (&queue, &run, &place, self.stop);
-                    scope.spawn(move || {
-                        let run = |range| run(place(at, target), range);
-                        let named = |error: Error| error.on_device(at, target.device());
-                        queue.work(room, stop, |range| run(range).map_err(named));
-                    });
+        let queue = Queue::new(equal_parts(n, self.parts(n, lanes)));
+        let work = |lane: &Lane| {
+            let run = |range| {
+                let place = Place {
+                    target: lane.target,
+                    surrogate: self.surrogates.get(lane.device),
+                };
+                let done = lane.run(|| run(place, range));
+                match self.targets.len() {
+                    1 => done,
+                    _ => done.map_err(|e| e.on_device(lane.device, lane.target.device())),
+                }
+            };
+            queue.work(&self.rooms[lane.device], lane.most, self.stop, run);
+        };
+        match lanes.as_slice() {
+            [only] => work(only),
+            several => thread::scope(|scope| {
+                for lane in several {
+                    scope.spawn(|| work(lane));
                 }
             }),
         }
         queue.finish()
+    }
+
+    /// In how many parts `n` samples go to the lanes: few enough to be large, and enough for all.
+    fn parts(&self, n: usize, lanes: &[Lane]) -> usize {
+        let most = lanes.iter().map(|lane| {
+            let room = self.rooms[lane.device].load(Ordering::Relaxed);
+            lane.most.min(room)
+        });
+        let wanted = lanes.iter().map(|lane| match lane.thread {
+            Some(_) => PARTS,
+            None => 1,
+        });
+        let wanted: usize = wanted.sum();
+        let least = match wanted > self.targets.len() {
+            true => LEAST,
+            false => 1,
+        };
+        let worth = n.div_ceil(least);
+        n.div_ceil(most.max().unwrap_or(1)).max(wanted.min(worth))
     }
 }
 
@@ -159,18 +275,19 @@ impl<T> Queue<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What one device does until nothing waits or something failed.
+    /// What one lane does until nothing waits or something failed.
     fn work(
         &self,
-        room: &mut usize,
+        room: &AtomicUsize,
+        most: usize,
         stop: &AtomicBool,
         run: impl Fn(Range<usize>) -> Result<T, Error>,
     ) {
-        while let Some(range) = self.next(*room) {
+        while let Some(range) = self.next(most.min(room.load(Ordering::Relaxed))) {
             match run(range.clone()) {
                 Ok(result) => self.lock().done.push((range, result)),
                 Err(error) if range.len() > 1 && error.is_out_of_memory() => {
-                    *room = range.len().div_ceil(2);
+                    room.fetch_min(range.len().div_ceil(2), Ordering::Relaxed);
                     self.lock().waiting.push_front(range);
                 }
                 Err(error) => {
@@ -236,10 +353,10 @@ mod tests {
         n: usize,
         parts: usize,
         holds: usize,
-        room: &mut usize,
+        room: &AtomicUsize,
     ) -> Result<Vec<Range<usize>>, Error> {
         let queue = Queue::new(equal_parts(n, parts));
-        queue.work(room, &AtomicBool::new(false), |rows| {
+        queue.work(room, usize::MAX, &AtomicBool::new(false), |rows| {
             match rows.len() > holds {
                 true => Err(too_large()),
                 false => Ok(()),
@@ -266,23 +383,23 @@ mod tests {
 
     #[test]
     fn a_batch_is_halved_until_it_fits_and_stays_so() {
-        let mut room = usize::MAX;
-        let batches = fed(100, 1, 30, &mut room).unwrap();
+        let room = AtomicUsize::new(usize::MAX);
+        let batches = fed(100, 1, 30, &room).unwrap();
         assert_eq!(batches, [0..25, 25..50, 50..75, 75..100]);
-        assert_eq!(room, 25);
+        assert_eq!(room.load(Ordering::Relaxed), 25);
         assert_eq!(
-            fed(60, 2, 30, &mut room).unwrap(),
+            fed(60, 2, 30, &room).unwrap(),
             [0..25, 25..30, 30..55, 55..60]
         );
     }
 
     #[test]
     fn one_sample_that_does_not_fit_is_an_error() {
-        let error = fed(5, 1, 0, &mut 16).unwrap_err();
+        let error = fed(5, 1, 0, &AtomicUsize::new(16)).unwrap_err();
         assert!(error.is_out_of_memory());
         let queue = Queue::<()>::new(equal_parts(4, 1));
         let stop = AtomicBool::new(false);
-        queue.work(&mut 16, &stop, |_| Err(interrupted()));
+        queue.work(&AtomicUsize::new(16), 16, &stop, |_| Err(interrupted()));
         assert!(!queue.finish().unwrap_err().is_out_of_memory());
         assert!(stop.into_inner());
     }
@@ -314,10 +431,10 @@ mod tests {
     #[test]
     fn every_device_takes_its_part_and_one_that_fails_is_named() {
         let (targets, stop) = ([target(), target()], AtomicBool::new(false));
-        let mut workers = Workers::new(&targets, &[], 100, &stop).unwrap();
+        let workers = Workers::new(&targets, &[], 100, &stop).unwrap();
         // Both must be at work for either to go on.
         let both = Barrier::new(2);
-        let parts = workers.each(5, |at, range| {
+        let parts = workers.each(5, Split::Whole, |at, range| {
             both.wait();
             Ok((std::ptr::eq(at.target, &targets[0]), range.len()))
         });
@@ -326,7 +443,7 @@ mod tests {
         assert_ne!(parts[0].0, parts[1].0);
         assert!(!stop.load(Ordering::Relaxed));
 
-        let failed = workers.each(2, |at, _| {
+        let failed = workers.each(2, Split::Whole, |at, _| {
             both.wait();
             match std::ptr::eq(at.target, &targets[1]) {
                 true => Err(too_large()),
@@ -341,6 +458,29 @@ mod tests {
         assert!(stop.load(Ordering::Relaxed));
         let none = Workers::new(&[], &[], 100, &stop);
         assert!(matches!(none.err(), Some(Error::NoDevice)));
+    }
+
+    #[test]
+    fn each_thread_of_the_cpu_runs_samples_of_its_own() {
+        let (targets, stop) = ([target()], AtomicBool::new(false));
+        let three = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let workers = three.install(|| Workers::new(&targets, &[], 60, &stop).unwrap());
+        let parts = |n, split, together: usize| {
+            // All that run together must be at work for any to go on.
+            let barrier = Barrier::new(together);
+            let run = |_: Place<'_>, _| {
+                barrier.wait();
+                Ok(rayon::current_num_threads())
+            };
+            let parts = three.install(|| workers.each(n, split, run)).unwrap();
+            let sizes: Vec<_> = parts.iter().map(|(range, _)| range.len()).collect();
+            (sizes, parts.iter().all(|&(_, threads)| threads == 1))
+        };
+        assert_eq!(parts(48, Split::Finely, 3), (vec![8; 6], true));
+        assert_eq!(parts(180, Split::Finely, 3), (vec![20; 9], true));
+        assert_eq!(parts(12, Split::Finely, 3), (vec![4; 3], true));
+        assert_eq!(parts(3, Split::Finely, 1), (vec![3], true));
+        assert_eq!(parts(120, Split::Whole, 1).0, [60, 60]);
     }
 
     #[test]

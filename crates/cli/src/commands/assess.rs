@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Goal, PREFIX, parse_all};
+use scoville_attacks::{Goal, Measure, PREFIX, parse_all};
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
@@ -33,6 +33,7 @@ const LINF_LADDER: [f64; 5] = [
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
 const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
+const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let mut plan = plan(args)?;
@@ -118,14 +119,10 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
         (named, _) => parse_all(named),
     };
     let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
-    let corruptions = attacks.iter().any(|a| a.row.goes_by_severity());
-    let ladder = match (args.eps_ladder.as_slice(), args.norm) {
-        ([], _) if corruptions => SEVERITIES.to_vec(),
-        ([], Norm::Linf) => LINF_LADDER.to_vec(),
-        ([], Norm::L2) => L2_LADDER.to_vec(),
-        ([], Norm::L1) => L1_LADDER.to_vec(),
-        ([], Norm::L0) => L0_LADDER.to_vec(),
-        (given, _) => given.to_vec(),
+    let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
+    let ladder = match args.eps_ladder.as_slice() {
+        [] => measure.map_or(Vec::new(), |measure| default_ladder(measure).to_vec()),
+        given => given.to_vec(),
     };
     let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;
     plan.seed = args.seed;
@@ -143,6 +140,17 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     Ok(plan)
+}
+
+fn default_ladder(measure: Measure) -> &'static [f64] {
+    match measure {
+        Measure::Norm(Norm::Linf) => &LINF_LADDER,
+        Measure::Norm(Norm::L2) => &L2_LADDER,
+        Measure::Norm(Norm::L1) => &L1_LADDER,
+        Measure::Norm(Norm::L0) => &L0_LADDER,
+        Measure::Severity => &SEVERITIES,
+        Measure::Edits => &EDITS_LADDER,
+    }
 }
 
 fn goal(args: &AssessArgs) -> Goal {

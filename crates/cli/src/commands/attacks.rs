@@ -1,6 +1,6 @@
 //! `scoville attacks`
 
-use scoville_attacks::{PREFIX, Row, Suite, TRANSFER, TRANSFERRED, rows, suites};
+use scoville_attacks::{Budget, Measure, PREFIX, Row, Suite, TRANSFER, TRANSFERRED, rows, suites};
 use serde_json::json;
 
 use super::{columns, print};
@@ -89,10 +89,11 @@ fn lines() -> String {
 }
 
 fn norms(row: &Row) -> Vec<String> {
-    if row.goes_by_severity() {
-        return vec!["severity".into()];
+    match row.budget {
+        Budget::Ball(norms) => norms.iter().map(ToString::to_string).collect(),
+        Budget::Severity => vec![Measure::Severity.to_string()],
+        Budget::Edits => vec![Measure::Edits.to_string()],
     }
-    row.norms.iter().map(ToString::to_string).collect()
 }
 
 fn parameters(row: &Row) -> String {

@@ -2,6 +2,7 @@
 
 use burn_backend::Backend;
 use burn_backend::tensor::FloatTensor;
+use scoville_onnx::DType;
 
 use super::plan::Run;
 use super::{Plan, Program};
@@ -67,6 +68,25 @@ impl<B: Backend> Program<B> {
                 segment.is_some_and(|segment| segment.steps.contains(&step))
             })
             .map(|(number, _)| number)
+    }
+
+    /// The names of the numbers that are made of text which a run is fed: what no text is made of any more.
+    pub fn numbers_of_text(&self, plan: &Plan) -> Vec<String> {
+        let is_text = |slot: &Slot| {
+            let fact = plan.facts.get(*slot).and_then(Option::as_ref);
+            fact.is_some_and(|fact| fact.dtype == DType::String)
+        };
+        let fed = |slot: &Slot| self.constants.get(*slot).is_some_and(Option::is_none);
+        let steps = self.steps.iter().zip(&plan.outputs);
+        let readers = steps.filter(|(step, outputs)| {
+            let mut inputs = step.inputs.iter().flatten();
+            outputs.is_some() && inputs.any(|slot| is_text(slot) && fed(slot))
+        });
+        let made = readers.flat_map(|(step, _)| step.outputs.iter().flatten());
+        let numbers = made.filter(|slot| !is_text(slot));
+        numbers
+            .filter_map(|&slot| self.names.get(slot).cloned())
+            .collect()
     }
 
     /// The float constants in order, with their names.

@@ -17,7 +17,7 @@ use scoville_kernels::Array;
 use scoville_targets::Labels;
 
 use crate::registry::{Access, Algorithm, MANUAL, Row, Values};
-use crate::{Error, LabelsOnly, Search};
+use crate::{Budget, Error, LabelsOnly, Search};
 pub use picture::{Draws, Picture};
 
 /// The severities there are.
@@ -94,7 +94,7 @@ const fn row(name: &'static str, paper: &'static str, build: fn(&Values) -> Algo
         name,
         technique: MANUAL,
         access: Access::Labels,
-        norms: &[],
+        budget: Budget::Severity,
         least_classes: 2,
         parameters: &[],
         paper,

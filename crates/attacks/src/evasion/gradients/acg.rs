@@ -11,7 +11,7 @@ pub const ROW: Row = Row {
     name: "acg",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
     paper: "Yamamura 2022, arXiv:2206.09628",

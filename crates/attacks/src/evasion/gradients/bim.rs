@@ -11,7 +11,7 @@ pub const ROW: Row = Row {
     name: "bim",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[whole("steps", 10.0, 1e6), real("step", 0.2, (1e-6, 10.0))],
     paper: "Kurakin 2017, arXiv:1607.02533",

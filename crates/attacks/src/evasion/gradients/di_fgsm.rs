@@ -11,7 +11,7 @@ pub const ROW: Row = Row {
     name: "di-fgsm",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("steps", 10.0, 1e6),

@@ -11,7 +11,7 @@ pub const ROW: Row = Row {
     name: "fgsm",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[],
     paper: "Goodfellow 2015, arXiv:1412.6572",

@@ -11,7 +11,7 @@ pub const ROW: Row = Row {
     name: "mi-fgsm",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
     paper: "Dong 2018, arXiv:1710.06081",

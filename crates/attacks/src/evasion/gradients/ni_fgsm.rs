@@ -9,7 +9,7 @@ pub const ROW: Row = Row {
     name: "ni-fgsm",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: LINF,
+    budget: LINF,
     least_classes: 2,
     parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
     paper: "Lin 2020, arXiv:1908.06281",

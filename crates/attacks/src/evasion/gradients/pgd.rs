@@ -11,7 +11,7 @@ pub const ROW: Row = Row {
     name: "pgd",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: CONVEX,
+    budget: CONVEX,
     least_classes: 2,
     parameters: &[
         whole("steps", 40.0, 1e6),

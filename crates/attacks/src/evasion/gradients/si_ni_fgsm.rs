@@ -9,7 +9,7 @@ pub const ROW: Row = Row {
     name: "si-ni-fgsm",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: LINF,
+    budget: LINF,
     least_classes: 2,
     parameters: &[
         whole("steps", 10.0, 1e6),

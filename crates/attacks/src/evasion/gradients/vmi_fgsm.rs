@@ -9,7 +9,7 @@ pub const VMI_FGSM: Row = Row {
     name: "vmi-fgsm",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("steps", 10.0, 1e6),
@@ -29,7 +29,7 @@ pub const VNI_FGSM: Row = Row {
     name: "vni-fgsm",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: LINF,
+    budget: LINF,
     least_classes: 2,
     parameters: &[
         whole("steps", 10.0, 1e6),

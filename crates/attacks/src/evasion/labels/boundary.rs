@@ -17,7 +17,7 @@ pub const ROW: Row = Row {
     name: "boundary",
     technique: BLACK_BOX,
     access: Access::Labels,
-    norms: L2,
+    budget: L2,
     least_classes: 2,
     parameters: &[whole("queries", 1000.0, 1e7)],
     paper: "Brendel 2018, arXiv:1712.04248",

@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "hop-skip-jump",
     technique: BLACK_BOX,
     access: Access::Labels,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),

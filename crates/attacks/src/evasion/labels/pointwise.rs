@@ -8,13 +8,13 @@ use scoville_targets::Labels;
 
 use super::{Halt, Oracle, column, start};
 use crate::registry::{Access, Algorithm, BLACK_BOX, Row, whole};
-use crate::{Error, LabelsOnly, Search};
+use crate::{Budget, Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "pointwise",
     technique: BLACK_BOX,
     access: Access::Labels,
-    norms: &[Norm::L1, Norm::L0],
+    budget: Budget::Ball(&[Norm::L1, Norm::L0]),
     least_classes: 2,
     parameters: &[whole("queries", 1000.0, 1e7)],
     paper: "Schott 2019, arXiv:1805.09190",

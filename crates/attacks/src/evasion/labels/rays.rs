@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "rays",
     technique: BLACK_BOX,
     access: Access::Labels,
-    norms: LINF,
+    budget: LINF,
     least_classes: 2,
     parameters: &[whole("queries", 1000.0, 1e7)],
     paper: "Chen 2020, arXiv:2006.12792",

@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "sign-opt",
     technique: BLACK_BOX,
     access: Access::Labels,
-    norms: L2,
+    budget: L2,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),

@@ -7,13 +7,13 @@ use scoville_kernels::{Pose, warp};
 use scoville_targets::Labels;
 
 use crate::registry::{Access, Algorithm, MANUAL, Row};
-use crate::{Error, LabelsOnly, Search};
+use crate::{Budget, Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "spatial",
     technique: MANUAL,
     access: Access::Labels,
-    norms: &[],
+    budget: Budget::Severity,
     least_classes: 2,
     parameters: &[],
     paper: "Engstrom 2019, arXiv:1712.02779",

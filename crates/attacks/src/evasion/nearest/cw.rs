@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "cw",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: L2,
+    budget: L2,
     least_classes: 2,
     parameters: &[
         whole("steps", 200.0, 1e6),

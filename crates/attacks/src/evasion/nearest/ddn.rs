@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "ddn",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: L2,
+    budget: L2,
     least_classes: 2,
     parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
     paper: "Rony 2019, arXiv:1811.09600",

@@ -16,7 +16,7 @@ pub const ROW: Row = Row {
     name: "deepfool",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("steps", 50.0, 1e6),

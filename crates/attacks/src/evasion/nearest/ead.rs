@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "ead",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: L1,
+    budget: L1,
     least_classes: 2,
     parameters: &[
         whole("steps", 200.0, 1e6),

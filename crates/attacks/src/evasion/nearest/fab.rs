@@ -17,7 +17,7 @@ pub const FAB: Row = Row {
     name: "fab",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: CONVEX,
+    budget: CONVEX,
     least_classes: Loss::TargetedMargin.least_classes(),
     parameters: &[
         whole("steps", 100.0, 1e6),
@@ -38,7 +38,7 @@ pub const FAB_T: Row = Row {
     name: "fab-t",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: CONVEX,
+    budget: CONVEX,
     least_classes: Loss::TargetedMargin.least_classes(),
     parameters: &[
         whole("steps", 100.0, 1e6),

@@ -18,7 +18,7 @@ pub const ROW: Row = Row {
     name: "fmn",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: ALL,
+    budget: ALL,
     least_classes: 2,
     parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
     paper: "Pintor 2021, arXiv:2102.12827",

@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "jsma",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: L0,
+    budget: L0,
     least_classes: 2,
     parameters: &[whole("steps", 200.0, 1e6), whole("elements", 1.0, 1e6)],
     paper: "Papernot 2016, arXiv:1511.07528",

@@ -13,7 +13,7 @@ pub const ROW: Row = Row {
     name: "newtonfool",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: L2,
+    budget: L2,
     least_classes: 2,
     parameters: &[whole("steps", 100.0, 1e6), real("eta", 0.01, (1e-6, 1.0))],
     paper: "Jang 2017, doi:10.1145/3134600.3134635",

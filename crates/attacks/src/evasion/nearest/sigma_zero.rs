@@ -16,7 +16,7 @@ pub const ROW: Row = Row {
     name: "sigma-zero",
     technique: WHITE_BOX,
     access: Access::Gradients,
-    norms: L0,
+    budget: L0,
     least_classes: 2,
     parameters: &[
         whole("steps", 100.0, 1e6),

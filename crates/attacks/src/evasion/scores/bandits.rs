@@ -17,7 +17,7 @@ pub const ROW: Row = Row {
     name: "bandits",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),

@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "nes",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),

@@ -15,7 +15,7 @@ pub const PIXELS: Row = Row {
     name: "simba",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),
@@ -35,7 +35,7 @@ pub const COSINES: Row = Row {
     name: "simba-dct",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: BOTH,
+    budget: BOTH,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),

@@ -16,7 +16,7 @@ pub const ROW: Row = Row {
     name: "spsa",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: LINF,
+    budget: LINF,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),

@@ -18,7 +18,7 @@ pub const ROW: Row = Row {
     name: "square",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: CONVEX,
+    budget: CONVEX,
     least_classes: 2,
     parameters: &[
         whole("queries", 1000.0, 1e7),

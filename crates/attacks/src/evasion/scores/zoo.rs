@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "zoo",
     technique: BLACK_BOX,
     access: Access::Scores,
-    norms: L2,
+    budget: L2,
     least_classes: 2,
     parameters: &[
         whole("queries", 5000.0, 1e7),

@@ -1,0 +1,183 @@
+//! The embedding of a model of token ids: a table with a row a token. The graph is changed so that the rows of a sample's tokens
+//! are part of its input, and with it of its gradient.
+
+use scoville_onnx::{Attribute, Attributes, DType, Data, Dim, Graph, Node, Port, Tensor};
+
+use crate::Error;
+
+/// The oldest operator set whose Slice takes its bounds as inputs.
+const LEAST_OPSET: i64 = 10;
+
+/// A row of numbers a token.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    rows: Vec<f32>,
+    width: usize,
+}
+
+impl Embedding {
+    pub fn new(rows: Vec<f32>, width: usize) -> Self {
+        Self { rows, width }
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Tokens that have a row.
+    pub fn tokens(&self) -> usize {
+        self.rows.len() / self.width.max(1)
+    }
+
+    /// The row of a token; none beyond the table.
+    pub fn row(&self, id: u32) -> Option<&[f32]> {
+        let start = (id as usize).checked_mul(self.width)?;
+        self.rows.get(start..start.checked_add(self.width)?)
+    }
+}
+
+/// `graph`, which takes `length` ids a sample, as a graph that takes the ids and then the rows of its embedding, `length` times its
+/// width; and the embedding.
+pub fn embedded(mut graph: Graph, length: usize) -> Result<(Graph, Embedding), Error> {
+    let refuse = |what: &str| Error::Interface {
+        port: "embedding".into(),
+        what: what.into(),
+    };
+    let [port] = graph.inputs.as_slice() else {
+        return Err(refuse(
+            "the model has several inputs; one is needed, of token ids",
+        ));
+    };
+    if graph
+        .opsets
+        .get("")
+        .is_none_or(|&opset| opset < LEAST_OPSET)
+    {
+        return Err(refuse(
+            "an older operator set than 10; export the model with a newer one",
+        ));
+    }
+    let (ids, dtype) = (port.name.clone(), port.dtype);
+    let lookups: Vec<usize> = (0..graph.nodes.len())
+        .filter(|&at| looks_up(&graph, at, &ids))
+        .collect();
+    let &[at] = lookups.as_slice() else {
+        let what =
+            "one Gather of a constant table by the model's input is needed to take gradients by";
+        return Err(refuse(&format!("there are {}; {what}", lookups.len())));
+    };
+    let gather = graph.nodes.remove(at);
+    let (table, looked_up) = match (gather.inputs.first(), gather.outputs.first()) {
+        (Some(table), Some(output)) => (graph.constants.get(table), output.clone()),
+        _ => (None, String::new()),
+    };
+    let table = table.and_then(|table| Some((table.to_f32()?.into_owned(), *table.shape.last()?)));
+    let (rows, width) = table.ok_or_else(|| refuse("its table is not of floats"))?;
+    let split = Split {
+        input: format!("{ids} and embedding"),
+        length,
+        whole: length * (width + 1),
+    };
+    let mut nodes = split.ids(&ids, dtype, &mut graph);
+    nodes.extend(split.rows(&looked_up, width, &mut graph));
+    nodes.append(&mut graph.nodes);
+    graph.nodes = nodes;
+    graph.inputs = vec![Port {
+        name: split.input,
+        dtype: DType::F32,
+        shape: Some(vec![Dim::Unknown, Dim::Fixed(split.whole)]),
+    }];
+    Ok((graph, Embedding { rows, width }))
+}
+
+/// Whether node `at` takes rows of a constant matrix by the graph's input `ids`.
+fn looks_up(graph: &Graph, at: usize, ids: &str) -> bool {
+    let Some(node) = graph.nodes.get(at) else {
+        return false;
+    };
+    let [table, picks] = node.inputs.as_slice() else {
+        return false;
+    };
+    let matrix = graph
+        .constants
+        .get(table)
+        .is_some_and(|table| table.shape.len() == 2);
+    let rows = matches!(node.attributes.int_or("axis", 0), Ok(0 | -2));
+    let mut source = picks.as_str();
+    while let Some(node) = graph
+        .nodes
+        .iter()
+        .find(|node| node.outputs.iter().any(|o| o == source))
+    {
+        match (node.op.as_str(), node.inputs.first()) {
+            ("Cast" | "Identity", Some(input)) => source = input,
+            _ => return false,
+        }
+    }
+    node.op == "Gather" && node.domain.is_empty() && matrix && rows && source == ids
+}
+
+/// How the new input is taken apart.
+struct Split {
+    input: String,
+    length: usize,
+    /// Elements of a sample.
+    whole: usize,
+}
+
+impl Split {
+    /// The ids, under their old name.
+    fn ids(&self, name: &str, dtype: DType, graph: &mut Graph) -> Vec<Node> {
+        let cast = Attribute::Int(if dtype == DType::I32 { 6 } else { 7 });
+        let part = format!("{name} as floats");
+        vec![
+            self.slice(&part, 0, self.length, graph),
+            node("Cast", vec![part], name, [("to".to_owned(), cast)]),
+        ]
+    }
+
+    /// The rows, under the name of what was looked up.
+    fn rows(&self, name: &str, width: usize, graph: &mut Graph) -> Vec<Node> {
+        let (part, shape) = (format!("{name} flat"), format!("{name} shape"));
+        let sizes = vec![0, self.length as i64, width as i64];
+        graph.constants.insert(shape.clone(), list(sizes));
+        vec![
+            self.slice(&part, self.length, self.whole, graph),
+            node("Reshape", vec![part, shape], name, []),
+        ]
+    }
+
+    fn slice(&self, name: &str, from: usize, to: usize, graph: &mut Graph) -> Node {
+        let mut inputs = vec![self.input.clone()];
+        for (what, value) in [("from", from as i64), ("to", to as i64), ("axis", 1)] {
+            let constant = format!("{name} {what}");
+            graph.constants.insert(constant.clone(), list(vec![value]));
+            inputs.push(constant);
+        }
+        node("Slice", inputs, name, [])
+    }
+}
+
+fn list(values: Vec<i64>) -> Tensor {
+    Tensor {
+        shape: vec![values.len()],
+        data: Data::I64(values),
+    }
+}
+
+fn node<const N: usize>(
+    op: &str,
+    inputs: Vec<String>,
+    output: &str,
+    attributes: [(String, Attribute); N],
+) -> Node {
+    Node {
+        name: output.into(),
+        op: op.into(),
+        domain: String::new(),
+        inputs,
+        outputs: vec![output.into()],
+        attributes: Attributes::new(output, attributes),
+    }
+}

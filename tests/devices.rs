@@ -16,14 +16,14 @@ use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Loss, Norm, adapters};
 use scoville_report::event::{DataInfo, DeviceInfo, Event, TargetInfo};
 use scoville_runtime::{Model, ModelSpec};
-use scoville_targets::{Labels, Metered, ModelTarget, Scores};
+use scoville_targets::{Ensemble, Labels, Metered, ModelTarget, Scores};
 
 use crate::support::{scoville, stdout};
 
 const MODEL: &[u8] = include_bytes!("../datasets/glyphs-cnn.onnx");
 
 /// The first adapter of this machine, software or not. Without one the test fails, unless it is told that there is none.
-fn gpu() -> Option<Device> {
+pub fn gpu() -> Option<Device> {
     if let Some(adapter) = adapters().first() {
         let spec = format!("{}:{}", adapter.api, adapter.index)
             .parse()
@@ -130,7 +130,8 @@ fn cpu_and_wgpu_give_the_same_verdict_per_sample() {
 fn two_models_on_one_gpu_give_the_verdicts_of_one() {
     let Some(gpu) = gpu() else { return };
     let curves = |targets: &[Metered<ModelTarget>]| {
-        let attacks = ["pgd:steps=5", "square:queries=20"].map(|name| parse(name).unwrap());
+        let attacks = ["pgd:steps=5", "square:queries=20", "transfer:pgd:steps=5"]
+            .map(|name| parse(name).unwrap());
         let mut plan = Plan::new(attacks.into(), Norm::Linf, vec![0.02, 0.1]).unwrap();
         plan.batch = 4;
         let data = generate(Split::Test, 24, 0);
@@ -142,7 +143,18 @@ fn two_models_on_one_gpu_give_the_verdicts_of_one() {
             Ok(())
         };
         let (manifest, stop) = (manifest(targets, &data), AtomicBool::new(false));
-        scoville_campaign::run(&plan, targets, &[], &data, manifest, &stop, &mut emit).unwrap();
+        let surrogate = |_| Metered::new(Ensemble::new(target(&gpu), vec![target(&gpu)]));
+        let surrogates: Vec<_> = targets.iter().map(surrogate).collect();
+        scoville_campaign::run(
+            &plan,
+            targets,
+            &surrogates,
+            &data,
+            manifest,
+            &stop,
+            &mut emit,
+        )
+        .unwrap();
         curves
     };
     let metered = || Metered::new(target(&gpu));

@@ -7,7 +7,7 @@ use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Loss, Norm};
 use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Scores, Spent};
 
-use crate::devices::target;
+use crate::devices::{gpu, target};
 use crate::support::{
     Scratch, events, linear_data, linear_model, of_kind, scored, scoville, stderr,
 };
@@ -101,6 +101,33 @@ fn a_sample_fares_alone_as_in_a_batch() {
         let alone: Vec<usize> = (0..12).flat_map(|row| broken(row..row + 1)).collect();
         assert_eq!(broken(0..12), alone, "{attack}");
     }
+}
+
+#[test]
+fn a_gpu_transfers_what_the_cpu_does() {
+    let Some(gpu) = gpu() else { return };
+    let (data, stop) = (generate(Split::Test, 16, 0), AtomicBool::new(false));
+    let ids: Vec<u32> = (0..16).collect();
+    let problem = Problem {
+        ids: &ids,
+        x: &data.read_all().unwrap(),
+        y: &data.y,
+        norm: Norm::Linf,
+        eps: 12.0 / 255.0,
+        bounds: (0.0, 1.0),
+        seed: 1,
+        goal: Goal::Any,
+        stop: &stop,
+    };
+    let broken = |device: &Device| -> Vec<usize> {
+        let surrogate = Ensemble::new(target(device), vec![target(device)]);
+        let attack = parse("transfer:mi-fgsm").unwrap();
+        let found = attack.run(&target(device), Some(&surrogate), &problem);
+        found.unwrap().into_iter().map(|s| s.row).collect()
+    };
+    let cpu = broken(&Device::Cpu);
+    assert!(!cpu.is_empty() && cpu.len() < 16, "{cpu:?}");
+    assert_eq!(cpu, broken(&gpu));
 }
 
 #[test]

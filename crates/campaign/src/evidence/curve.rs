@@ -26,17 +26,16 @@ enum Fault {
 }
 
 impl Probe<'_> {
-    /// The first attack that iterates, once to its end on what stands.
+    /// The attack of the most steps, once to its end on what stands.
     pub(super) fn loss_curve(&self, standing: Vec<usize>, eps: f64) -> Result<Finding, Error> {
         let check = Check::IncompleteOptimisation;
-        let Some(attack) = self
+        let long = self
             .attacks()
-            .find(|attack| attack.steps() >= Some(LEAST_STEPS))
-        else {
-            return Ok(not_run(
-                check,
-                "no attack of this run takes 20 steps or more, each by its own gradient",
-            ));
+            .filter(|attack| attack.steps() >= Some(LEAST_STEPS));
+        let longest = long.reduce(|a, b| if b.steps() > a.steps() { b } else { a });
+        let Some(attack) = longest else {
+            let why = "no attack of this run takes 20 steps or more, each by its own gradient";
+            return Ok(not_run(check, why));
         };
         let open = Open::of(self, standing);
         let problem = open.problem(self, &attack.name, eps);
@@ -44,8 +43,10 @@ impl Probe<'_> {
         if open.rows.is_empty() {
             return Ok(finding(check, false, "no sample stands".into()));
         }
-        if Some(losses.len()) != attack.steps() {
-            return Ok(not_run(check, "the attack takes several gradients a step"));
+        let whole = losses.iter().all(|losses| losses.len() == open.rows.len());
+        if Some(losses.len()) != attack.steps() || !whole {
+            let why = "the attack takes no one gradient of each sample a step";
+            return Ok(not_run(check, why));
         }
         let of_sample =
             |row: usize| -> Vec<f32> { losses.iter().map(|losses| losses[row]).collect() };

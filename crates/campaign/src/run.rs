@@ -131,6 +131,8 @@ struct Run<'a, 'e> {
     /// The first correct samples, and the rung at which white-box attacks broke each.
     probe: Samples,
     probe_broken: Vec<Option<usize>>,
+    /// Correct samples so far that transfer broke at each rung and no attack with gradients did.
+    transfer_alone: Vec<usize>,
     strips: Vec<SampleStrip>,
 }
 
@@ -162,6 +164,7 @@ impl<'a, 'e> Run<'a, 'e> {
             findings: Vec::new(),
             probe: Samples::default(),
             probe_broken: Vec::new(),
+            transfer_alone: vec![0; plan.ladder.len()],
             strips: Vec::new(),
         })
     }
@@ -170,6 +173,7 @@ impl<'a, 'e> Run<'a, 'e> {
     fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
         let mut order = shuffled(self.data.len(), self.plan.seed);
+        order.truncate(self.data.len().saturating_sub(self.plan.aside));
         order.retain(|&id| self.plan.goal.concerns(self.data.y[id as usize]));
         self.of = order.len();
         let mut left = order.as_slice();

@@ -11,9 +11,9 @@ use scoville_kernels::Norm;
 use scoville_targets::{Gradients, text};
 
 use crate::measure::Budget;
-use crate::parts::Eot;
+use crate::parts::{Eot, Traced};
 use crate::text::{TextAlgorithm, TextProblem};
-use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
+use crate::{BlackBox, Error, Goal, LabelsOnly, Problem, Success, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know every ball that is convex.
@@ -148,6 +148,34 @@ impl Attack {
             eot: self.eot,
             transfer: self.transfer,
         })
+    }
+
+    /// How many steps it takes, if it climbs by steps, each with gradients of its own.
+    pub fn steps(&self) -> Option<usize> {
+        let climbs = self.access() == Access::Gradients && !self.is_minimal();
+        let steps = climbs.then(|| self.values.0.get("steps")).flatten();
+        steps.map(|&steps| steps as usize)
+    }
+
+    /// The loss of each sample at each gradient of one run, away from the labels and to the last step, without restarts.
+    pub fn losses(
+        &self,
+        target: &dyn Gradients,
+        problem: &Problem<'_>,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let mut values = self.values.clone();
+        for name in ["restarts", "targets"] {
+            values.0.entry(name).and_modify(|value| *value = 1.0);
+        }
+        let samples = self.eot;
+        let mean = Eot { target, samples };
+        let traced = Traced::new(&mean);
+        let away = Problem {
+            goal: Goal::Any,
+            ..*problem
+        };
+        driver::transfer(&(self.row.build)(&values), &traced, target, &away)?;
+        Ok(traced.into_losses())
     }
 
     /// Runs it on `problem` with the access that it needs, on `surrogate` where it is a transfer attack, and verifies on

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, check_classifier, check_labels, load, spec};
 use crate::output::Output;
 use crate::parse::Batch;
-use crate::surrogate::{self, Surrogates};
+use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
 use crate::terminal::{stderr_style, stdout_style};
 
 const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
@@ -54,8 +54,19 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         .or_fail(Exit::Usage, "--attacks")?;
     plan.check_shape(loaded.target().sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
-    let spec = spec(&args.target.model)?;
-    let Surrogates { ensembles, infos } = surrogate::load(&args.surrogate, &spec, &loaded)?;
+    let stop = stop_on_ctrl_c()?;
+    let wanted = Wanted {
+        words: &args.surrogate,
+        data: args.surrogate_data.as_ref(),
+        target: spec(&args.target.model)?,
+        seed: args.seed,
+    };
+    let Surrogates {
+        ensembles,
+        infos,
+        aside,
+    } = surrogate::load(&wanted, &loaded, &stop)?;
+    plan.aside = aside;
     if args.target.batch == Batch::Auto && !ensembles.is_empty() {
         let batch = scoville_campaign::automatic_batch(&loaded.targets, &ensembles);
         plan.batch = batch.or_fail(Exit::Internal, "")?;
@@ -68,7 +79,6 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         devices,
         ..
     } = loaded;
-    let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         command: std::env::args_os()
@@ -124,6 +134,11 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     plan.check().or_fail(Exit::Usage, "")?;
     plan.check_surrogate(!args.surrogate.is_empty())
         .or_fail(Exit::Usage, "")?;
+    let trained = |word: &Surrogate| matches!(word, Surrogate::Trained(_));
+    if args.surrogate_data.is_some() && !args.surrogate.iter().any(trained) {
+        let message = "--surrogate-data trains nothing: add --surrogate trained";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     Ok(plan)
 }
 

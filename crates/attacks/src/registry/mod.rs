@@ -260,8 +260,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the mean of several gradients can stand for one.
-    fn takes_eot(&self) -> bool {
+    /// Whether it climbs gradients of numbers: the mean of several can stand for one, and so can a surrogate's.
+    fn climbs(&self) -> bool {
         self.access == Access::Gradients && self.budget != Budget::Edits
     }
 }
@@ -328,7 +328,7 @@ pub enum AttackError {
     #[error("no suite is called `{text}`; there are {known}")]
     Version { text: String, known: String },
     #[error(
-        "transfer:{attack}: only an attack that needs gradients runs on a surrogate; there are {known}"
+        "transfer:{attack}: only an attack that needs gradients of numbers runs on a surrogate; there are {known}"
     )]
     NotTransferable { attack: &'static str, known: String },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
@@ -364,8 +364,8 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
 /// The attack on a surrogate. Any that climbs gradients can be one; a surrogate gives them.
 fn transferred(text: &str) -> Result<Attack, AttackError> {
     let attack = direct(text)?;
-    if attack.row.access != Access::Gradients {
-        let fit = ROWS.iter().filter(|row| row.access == Access::Gradients);
+    if !attack.row.climbs() {
+        let fit = ROWS.iter().filter(|row| row.climbs());
         return Err(AttackError::NotTransferable {
             attack: attack.row.name,
             known: list(fit.map(|row| row.name)),
@@ -401,7 +401,7 @@ fn direct(text: &str) -> Result<Attack, AttackError> {
             text: word.into(),
         })?;
         let (key, value) = (key.trim(), value.trim());
-        if key == EOT.name && row.takes_eot() {
+        if key == EOT.name && row.climbs() {
             eot = EOT.parse(row, value)? as usize;
         } else {
             values.set(row, key, value)?;
@@ -546,7 +546,7 @@ mod tests {
         assert!(alone == parse("transfer:mi-fgsm").unwrap() && alone != parse("mi-fgsm").unwrap());
         for row in ROWS {
             let transferred = parse(&format!("transfer:{}", row.name));
-            assert_eq!(transferred.is_ok(), row.access == Access::Gradients);
+            assert_eq!(transferred.is_ok(), row.climbs(), "{}", row.name);
         }
     }
 

@@ -8,6 +8,7 @@ use scoville_kernels::{
 };
 
 use crate::Error;
+use crate::constraints::{Constraints, Limits};
 use crate::counted::{Count, Counted};
 
 /// On a GPU the host looks at the found flags this often; on the CPU looking costs nothing.
@@ -43,6 +44,7 @@ pub struct Search<'a> {
     nearest: Array,
     finished: Vec<Candidate>,
     calls: usize,
+    pub(crate) constraints: Option<&'a Constraints>,
     stop: &'a AtomicBool,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Search<'a> {
         ball: Ball,
         seed: u64,
         image: Image,
+        limits: Option<Limits>,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
         let (n, cols, device) = (x0.rows(), x0.cols(), x0.device());
@@ -69,12 +72,13 @@ impl<'a> Search<'a> {
             seed,
             image,
             rows: (0..n).collect(),
-            count: Rc::default(),
+            count: Rc::new(Count::new(limits)),
             found: Array::zeros(&device, n, 1)?,
             adversarial: Array::zeros(&device, n, cols)?,
             nearest: Array::filled(&device, n, 1, ball.eps * (1.0 + ROUNDING))?,
             finished: Vec::new(),
             calls: 0,
+            constraints: None,
             x0,
             y,
             ids,
@@ -110,6 +114,8 @@ impl<'a> Search<'a> {
     /// Hands in the target's answers at `x`: rows that are misclassified for the first time are kept. Nothing is read
     /// back.
     pub fn offer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<(), Error> {
+        let valid = self.count.valid(x)?;
+        let x = valid.as_ref().unwrap_or(x);
         let asked = self.count.asked().max(1);
         let first = claim_at(&mut self.found, predicted, &self.y, asked)?;
         Ok(select(&mut self.adversarial, x, &first)?)
@@ -118,6 +124,8 @@ impl<'a> Search<'a> {
     /// Hands in the target's answers at `x`: of all misclassified points of a row within the ball the nearest is kept.
     /// Gives the mask of the rows that are misclassified at `x`, near or far. Nothing is read back.
     pub fn offer_nearer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<Array<u32>, Error> {
+        let valid = self.count.valid(x)?;
+        let x = valid.as_ref().unwrap_or(x);
         let (device, n) = (self.device(), self.running());
         let wrong = claim(&mut Array::zeros(&device, n, 1)?, predicted, &self.y)?;
         let mut distance = Array::filled(&device, n, 1, f32::MAX)?;
@@ -129,6 +137,19 @@ impl<'a> Search<'a> {
         select(&mut inside, predicted, &nearer)?;
         claim_at(&mut self.found, &inside, &self.y, self.count.asked().max(1))?;
         Ok(wrong)
+    }
+
+    /// What may become of a sample, where not everything within ball and range.
+    pub fn constraints(&self) -> Option<&'a Constraints> {
+        self.constraints
+    }
+
+    /// Moves `x` into the range that each element may have, where a sample's own is narrower than the ball's.
+    pub(crate) fn confine(&self, x: &mut Array) -> Result<(), Error> {
+        if let Some(limits) = &self.count.limits {
+            *x = limits.boxed(x)?;
+        }
+        Ok(())
     }
 
     /// Takes finished samples out of the batch, when it is worth it. Returns the rows that stay, for the attack to
@@ -194,6 +215,9 @@ impl<'a> Search<'a> {
         gather_in_place(&mut self.adversarial, &keep)?;
         gather_in_place(&mut self.nearest, &keep)?;
         gather_in_place(&mut self.found, &keep)?;
+        if let Some(limits) = &self.count.limits {
+            limits.gather(&keep)?;
+        }
         Ok(keep)
     }
 

@@ -6,6 +6,7 @@ mod samples;
 mod verdict;
 mod workers;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -130,6 +131,8 @@ struct Run<'a, 'e> {
     probe: Samples,
     probe_broken: Vec<Option<usize>>,
     strips: Vec<SampleStrip>,
+    /// Changes of a table's rows that were shown, by technique.
+    shown: BTreeMap<&'static str, usize>,
 }
 
 impl<'a, 'e> Run<'a, 'e> {
@@ -161,6 +164,7 @@ impl<'a, 'e> Run<'a, 'e> {
             probe: Samples::default(),
             probe_broken: Vec::new(),
             strips: Vec::new(),
+            shown: BTreeMap::new(),
         })
     }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use scoville_data::{Dataset, Source, glyphs};
+use scoville_data::{Dataset, Features, Scale, Schema, Source, glyphs};
 use scoville_kernels::Device;
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
-use scoville_runtime::{Layout, Model, ModelSpec};
+use scoville_runtime::{FeatureScale, Layout, Model, ModelSpec};
 use scoville_targets::{Labels, Metered, ModelTarget, TargetSpec};
 
 use crate::args::{ModelArgs, TargetArgs};
@@ -41,12 +41,15 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let spec = spec(&args.model)?;
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
-    let data = data(args, &spec, &graph)?;
+    let schema = schema(args)?;
+    let data = data(args, schema.as_ref(), &spec, &graph)?;
     let raw = spec.raw.unwrap_or(false);
     let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
-    let input = spec
+    let mut input = spec
         .input(Some(data.shape.clone()))
         .or_fail(Exit::Usage, "")?;
+    let features = data.features.as_ref();
+    input.features = features.map_or(Vec::new(), |f| f.scales().into_iter().map(scale).collect());
     let targets = targets(args, &spec, graph, &input, &name)?;
     let Some(target) = targets.first() else {
         return Err(Failure::new(Exit::Usage, "--device names no device"));
@@ -73,9 +76,9 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
             classes: model.classes(),
             class_names,
             input_shape: data.shape.clone(),
-            input: in_words(&input),
+            input: features.map_or_else(|| in_words(&input), Features::describe),
             parameters: model.parameters(),
-            notes: model.notes().to_vec(),
+            notes: [model.notes(), features.map_or(&[], |f| &f.notes)].concat(),
         },
         data_info: DataInfo {
             name: data.name.clone(),
@@ -133,10 +136,6 @@ pub fn builtin_model(device: &Device) -> Result<Model, scoville_runtime::Error> 
 
 /// The file's wishes, with the flags over them.
 pub fn spec(args: &ModelArgs) -> Result<TargetSpec, Failure> {
-    let is_toml = |path: &&Path| {
-        path.extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
-    };
     let mut spec = match args.model.as_deref().filter(is_toml) {
         Some(file) => TargetSpec::read(file).or_fail(Exit::BadInput, "")?,
         None => TargetSpec {
@@ -184,7 +183,42 @@ pub fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
     Ok((graph, name))
 }
 
-fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, Failure> {
+/// What describes a table: --features, or the section of target.toml.
+fn schema(args: &TargetArgs) -> Result<Option<Schema>, Failure> {
+    if let Some(path) = &args.features {
+        let schema = Schema::read(path).or_fail(Exit::BadInput, "--features")?;
+        let message = format!("{}: there is no section [features]", path.display());
+        return schema
+            .map(Some)
+            .ok_or_else(|| Failure::new(Exit::BadInput, message));
+    }
+    match args.model.model.as_deref().filter(is_toml) {
+        Some(path) => Schema::read(path).or_fail(Exit::BadInput, ""),
+        None => Ok(None),
+    }
+}
+
+fn is_toml(path: &&Path) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
+}
+
+fn scale(scale: Scale) -> FeatureScale {
+    FeatureScale {
+        levels: scale.levels,
+        base: scale.base,
+        unit: scale.unit,
+        mean: scale.mean,
+        std: scale.std,
+    }
+}
+
+fn data(
+    args: &TargetArgs,
+    schema: Option<&Schema>,
+    spec: &TargetSpec,
+    graph: &Graph,
+) -> Result<Dataset, Failure> {
     let source = match (&args.data, &spec.path) {
         (Some(source), _) => source.clone(),
         (None, None) => default_source()?,
@@ -196,7 +230,7 @@ fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, 
     };
     let hint = sample_shape(graph, spec);
     source
-        .load(hint.as_deref(), args.limit)
+        .load_described(schema, hint.as_deref(), args.limit)
         .or_fail(Exit::BadInput, "")
 }
 

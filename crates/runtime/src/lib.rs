@@ -39,6 +39,7 @@ mod prune;
 mod spec;
 mod step;
 mod text;
+mod trees;
 mod unroll;
 mod value;
 
@@ -51,3 +52,4 @@ pub use model::Model;
 pub use ops::operators;
 pub use spec::{FeatureScale, Layout, ModelSpec};
 pub use text::TextModel;
+pub use trees::{TreeNode, Trees};

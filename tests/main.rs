@@ -8,4 +8,5 @@ mod errors;
 mod falsify;
 mod support;
 mod tabular;
+mod transfer;
 mod truth;

@@ -12,7 +12,7 @@ use scoville_targets::{Gradients, Labels, Scores, Trees};
 use crate::constraints::{Constraints, Limits};
 use crate::goal::{self, Goal, Group};
 use crate::parts::Towards;
-use crate::search::Candidate;
+use crate::search::{Candidate, Keep};
 use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, TreeAttack, WhiteBox, projection};
 
 /// Samples to attack at one eps.
@@ -48,7 +48,8 @@ pub struct Success<X = Vec<f32>> {
     pub x: X,
     /// What the target says of it.
     pub predicted: u32,
-    /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball.
+    /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball. An
+    /// attack on a surrogate asks the target once.
     pub asked: u64,
 }
 
@@ -64,8 +65,46 @@ pub fn run(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
+    aimed(algorithm, target, problem, |reach, problem| {
+        let trees = target.trees();
+        let structure = trees.map(|trees| Structure { trees, reach });
+        match reach {
+            None => away(algorithm, target, structure, problem),
+            Some(class) => away(algorithm, &Towards { target, class }, structure, problem),
+        }
+    })
+}
+
+/// Runs any attack towards the problem's goal on `surrogate`, and asks `target` about where it ends: once a sample.
+pub fn transfer(
+    algorithm: &Algorithm,
+    surrogate: &dyn Gradients,
+    target: &dyn Scores,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    aimed(algorithm, target, problem, |class, problem| match class {
+        None => across(algorithm, surrogate, target, problem),
+        Some(class) => {
+            let target = Towards { target, class };
+            let surrogate = Towards {
+                target: surrogate,
+                class,
+            };
+            across(algorithm, &surrogate, &target, problem)
+        }
+    })
+}
+
+/// Runs `attack` towards the problem's goal: without a class it leads away from the labels; with one, target and labels
+/// are to be seen through [`Towards`].
+fn aimed(
+    algorithm: &Algorithm,
+    target: &dyn Scores,
+    problem: &Problem<'_>,
+    attack: impl Fn(Option<u32>, &Problem<'_>) -> Result<Vec<Success>, Error>,
+) -> Result<Vec<Success>, Error> {
     if problem.goal == Goal::Any {
-        return away(algorithm, target, target.trees(), None, problem);
+        return attack(None, problem);
     }
     let mut nearest: BTreeMap<usize, Success> = BTreeMap::new();
     for (class, mut rows) in goal::aims(problem, target)? {
@@ -73,14 +112,7 @@ pub fn run(
             rows.retain(|row| !nearest.contains_key(row));
         }
         let group = Group::of(problem, rows);
-        let towards = Towards { target, class };
-        for found in away(
-            algorithm,
-            &towards,
-            target.trees(),
-            Some(class),
-            &group.problem(problem),
-        )? {
+        for found in attack(Some(class), &group.problem(problem))? {
             let row = group.rows[found.row];
             let success = Success {
                 row,
@@ -96,12 +128,37 @@ pub fn run(
     Ok(nearest.into_values().collect())
 }
 
+/// Runs any attack away from the labels on `surrogate`; `target` judges.
+fn across(
+    algorithm: &Algorithm,
+    surrogate: &dyn Gradients,
+    target: &dyn Labels,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    let mut found = judge(
+        target,
+        problem,
+        Keep::Last,
+        algorithm.is_minimal(),
+        |search| {
+            let surrogate = search.counted(surrogate);
+            match algorithm {
+                Algorithm::WhiteBox(attack) => attack.run(search, &surrogate),
+                Algorithm::BlackBox(attack) => attack.run(search, &surrogate),
+                Algorithm::LabelsOnly(attack) => attack.run(search, &surrogate),
+                Algorithm::Text(_) | Algorithm::Trees(_) => Err(Error::Kind),
+            }
+        },
+    )?;
+    found.iter_mut().for_each(|success| success.asked = 1);
+    Ok(found)
+}
+
 /// Runs any attack away from the labels.
 fn away(
     algorithm: &Algorithm,
     target: &dyn Gradients,
-    trees: Option<&Trees>,
-    reach: Option<u32>,
+    structure: Option<Structure<'_>>,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
     match algorithm {
@@ -110,13 +167,8 @@ fn away(
         Algorithm::LabelsOnly(attack) => labels_only(attack.as_ref(), target, problem),
         Algorithm::Text(_) => Err(Error::Kind),
         Algorithm::Trees(attack) => {
-            let trees = trees.ok_or(Error::NoTrees)?;
-            read_trees(
-                attack.as_ref(),
-                target,
-                &Structure { trees, reach },
-                problem,
-            )
+            let structure = structure.ok_or(Error::NoTrees)?;
+            read_trees(attack.as_ref(), target, &structure, problem)
         }
     }
 }
@@ -127,10 +179,16 @@ pub fn white_box(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, attack.is_minimal(), |search| {
-        let target = search.counted(target);
-        attack.run(search, &target)
-    })
+    judge(
+        target,
+        problem,
+        Keep::First,
+        attack.is_minimal(),
+        |search| {
+            let target = search.counted(target);
+            attack.run(search, &target)
+        },
+    )
 }
 
 /// Runs a score attack away from the labels and verifies what it finds.
@@ -139,10 +197,16 @@ pub fn black_box(
     target: &dyn Scores,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, attack.is_minimal(), |search| {
-        let target = search.counted(target);
-        attack.run(search, &target)
-    })
+    judge(
+        target,
+        problem,
+        Keep::First,
+        attack.is_minimal(),
+        |search| {
+            let target = search.counted(target);
+            attack.run(search, &target)
+        },
+    )
 }
 
 /// Runs a label attack away from the labels and verifies what it finds; nothing but labels is asked for.
@@ -151,10 +215,16 @@ pub fn labels_only(
     target: &dyn Labels,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, attack.is_minimal(), |search| {
-        let target = search.counted(target);
-        attack.run(search, &target)
-    })
+    judge(
+        target,
+        problem,
+        Keep::First,
+        attack.is_minimal(),
+        |search| {
+            let target = search.counted(target);
+            attack.run(search, &target)
+        },
+    )
 }
 
 /// Runs an attack that reads trees, away from the labels, and verifies what it finds.
@@ -164,7 +234,7 @@ pub fn read_trees(
     structure: &Structure<'_>,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, true, |search| {
+    judge(target, problem, Keep::First, true, |search| {
         let target = search.counted(target);
         attack.run(search, &target, structure)
     })
@@ -173,6 +243,7 @@ pub fn read_trees(
 fn judge(
     target: &dyn Labels,
     problem: &Problem<'_>,
+    keep: Keep,
     is_minimal: bool,
     attack: impl FnOnce(&mut Search<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Success>, Error> {
@@ -197,7 +268,8 @@ fn judge(
         .constraints
         .map(|constraints| Limits::new(constraints, &arrays.0, ball, is_minimal));
     let limits = limits.transpose()?;
-    let mut search = Search::new(arrays, ball, problem.seed, image, limits, problem.stop)?;
+    let (seed, stop) = (problem.seed, problem.stop);
+    let mut search = Search::new(arrays, ball, seed, image, keep, limits, stop)?;
     search.constraints = problem.constraints;
     attack(&mut search)?;
     verify(target, problem, search.into_candidates()?)

@@ -23,7 +23,9 @@ pub use constraints::{Constraints, Element};
 pub use driver::{Problem, Structure, Success, black_box, labels_only, white_box};
 pub use goal::Goal;
 pub use measure::{Budget, Measure};
-pub use registry::{Access, Algorithm, Attack, AttackError, Row, parse, rows};
+pub use registry::{
+    Access, Algorithm, Attack, AttackError, PREFIX, Row, TRANSFER, TRANSFERRED, parse, rows,
+};
 pub use search::Search;
 pub use suite::{Suite, parse_all, suites};
 
@@ -39,6 +41,8 @@ pub enum Error {
     /// The attack reads trees.
     #[error("the model does not consist of decision trees that an attack could read")]
     NoTrees,
+    #[error("{0} runs on a surrogate, and none was given")]
+    NoSurrogate(String),
     /// Somebody asked to stop; the batch in hand is discarded.
     #[error("interrupted")]
     Interrupted,
@@ -52,7 +56,7 @@ impl Error {
         match self {
             Error::Target(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
-            Error::NoTrees | Error::Interrupted | Error::Kind => false,
+            Error::NoTrees | Error::NoSurrogate(_) | Error::Interrupted | Error::Kind => false,
         }
     }
 }

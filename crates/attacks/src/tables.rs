@@ -216,7 +216,7 @@ pub(crate) fn attacked(
         constraints,
         stop: &AtomicBool::new(false),
     };
-    parse(attack).unwrap().run(target, &problem).unwrap()
+    parse(attack).unwrap().run(target, None, &problem).unwrap()
 }
 
 fn linear() -> Small {

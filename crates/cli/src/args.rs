@@ -12,6 +12,7 @@ use scoville_data::Source;
 use scoville_kernels::{DeviceSpec, Norm};
 
 use crate::parse::{self, Batch};
+use crate::surrogate::Surrogate;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -189,8 +190,9 @@ pub struct AssessArgs {
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,
 
-    /// Attacks, each NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
-    /// apgd-ce,square:queries=500; where the model consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump]
+    /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
+    /// apgd-ce,square:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
+    /// and transfer where there is a surrogate]
     #[arg(
         long,
         env = "SCOVILLE_ATTACKS",
@@ -198,6 +200,16 @@ pub struct AssessArgs {
         value_name = "ATTACK,.."
     )]
     pub attacks: Vec<String>,
+
+    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, or a target.toml;
+    /// several are an ensemble
+    #[arg(
+        long,
+        env = "SCOVILLE_SURROGATE",
+        value_delimiter = ',',
+        value_name = "MODEL,.."
+    )]
+    pub surrogate: Vec<Surrogate>,
 
     /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
     #[arg(

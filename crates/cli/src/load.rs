@@ -7,7 +7,7 @@ use scoville_kernels::Device;
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
 use scoville_runtime::{FeatureScale, Layout, Model, ModelSpec};
-use scoville_targets::{Labels, Metered, ModelTarget, TargetSpec};
+use scoville_targets::{Labels, Metered, ModelTarget, SpecError, TargetSpec};
 
 use crate::args::{ModelArgs, TargetArgs};
 use crate::builtin;
@@ -45,11 +45,8 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let data = data(args, schema.as_ref(), &spec, &graph)?;
     let raw = spec.raw.unwrap_or(false);
     let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
-    let mut input = spec
-        .input(Some(data.shape.clone()))
-        .or_fail(Exit::Usage, "")?;
+    let input = model_input(&spec, &data).or_fail(Exit::Usage, "")?;
     let features = data.features.as_ref();
-    input.features = features.map_or(Vec::new(), |f| f.scales().into_iter().map(scale).collect());
     let targets = targets(args, &spec, graph, &input, &name)?;
     let Some(target) = targets.first() else {
         return Err(Failure::new(Exit::Usage, "--device names no device"));
@@ -58,7 +55,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let batch = match args.batch {
         Batch::Of(n) => n,
         Batch::Auto => {
-            let batch = scoville_campaign::automatic_batch(&targets);
+            let batch = scoville_campaign::automatic_batch(&targets, &[]);
             batch.or_fail(Exit::Internal, &name)?
         }
     };
@@ -89,6 +86,15 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         targets,
         data,
         batch,
+    })
+}
+
+/// What a model wants of the data.
+pub fn model_input(spec: &TargetSpec, data: &Dataset) -> Result<ModelSpec, SpecError> {
+    let features = data.features.iter().flat_map(Features::scales);
+    Ok(ModelSpec {
+        features: features.map(scale).collect(),
+        ..spec.input(Some(data.shape.clone()))?
     })
 }
 
@@ -134,19 +140,32 @@ pub fn builtin_model(device: &Device) -> Result<Model, scoville_runtime::Error> 
     )
 }
 
+pub fn is_toml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
+}
+
+pub fn read_toml(file: &Path) -> Result<TargetSpec, Failure> {
+    let spec = TargetSpec::read(file).or_fail(Exit::BadInput, "")?;
+    if spec.path.is_none() {
+        let message = format!(
+            "{}: it names no model: add path = \"MODEL.onnx\" under [model]",
+            file.display()
+        );
+        return Err(Failure::new(Exit::BadInput, message));
+    }
+    Ok(spec)
+}
+
 /// The file's wishes, with the flags over them.
 pub fn spec(args: &ModelArgs) -> Result<TargetSpec, Failure> {
-    let mut spec = match args.model.as_deref().filter(is_toml) {
-        Some(file) => TargetSpec::read(file).or_fail(Exit::BadInput, "")?,
+    let mut spec = match args.model.as_deref().filter(|path| is_toml(path)) {
+        Some(file) => read_toml(file)?,
         None => TargetSpec {
             path: args.model.clone(),
             ..TargetSpec::default()
         },
     };
-    if args.model.is_some() && spec.path.is_none() {
-        let message = "the target file names no model: add path = \"MODEL.onnx\" under [model]";
-        return Err(Failure::new(Exit::BadInput, message));
-    }
     override_list(&mut spec.mean, &args.mean);
     override_list(&mut spec.std, &args.std);
     override_list(&mut spec.classes, &args.classes);
@@ -192,15 +211,10 @@ fn schema(args: &TargetArgs) -> Result<Option<Schema>, Failure> {
             .map(Some)
             .ok_or_else(|| Failure::new(Exit::BadInput, message));
     }
-    match args.model.model.as_deref().filter(is_toml) {
+    match args.model.model.as_deref().filter(|path| is_toml(path)) {
         Some(path) => Schema::read(path).or_fail(Exit::BadInput, ""),
         None => Ok(None),
     }
-}
-
-fn is_toml(path: &&Path) -> bool {
-    path.extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
 }
 
 fn scale(scale: Scale) -> FeatureScale {
@@ -260,7 +274,7 @@ fn sample_shape(graph: &Graph, spec: &TargetSpec) -> Option<Vec<usize>> {
 }
 
 /// What happens to pixels on their way into the model.
-fn in_words(input: &ModelSpec) -> String {
+pub fn in_words(input: &ModelSpec) -> String {
     if input.raw {
         return "raw".into();
     }

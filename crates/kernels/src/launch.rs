@@ -7,8 +7,6 @@
 //! `read_write` even where it is only read: burn cuts tensors from shared wgpu buffers, and
 //! wgpu refuses two kinds of access to one buffer in one dispatch.
 
-use std::sync::PoisonError;
-
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::cubecl::server::Handle;
 use burn_cubecl::cubecl::wgpu::wgpu::{
@@ -188,8 +186,7 @@ pub(crate) fn pipeline(
     layout: Option<&PipelineLayout>,
 ) -> ComputePipeline {
     let key = format!("{} {overrides:?}", shader.name);
-    let mut pipelines = gpu.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-    let compiled = pipelines.entry(key).or_insert_with(|| {
+    gpu.pipelines.get(key, |cache| {
         let module = gpu.device.create_shader_module(ShaderModuleDescriptor {
             label: Some(shader.name),
             source: ShaderSource::Wgsl(shader.source.into()),
@@ -204,10 +201,9 @@ pub(crate) fn pipeline(
                     constants: overrides,
                     ..PipelineCompilationOptions::default()
                 },
-                cache: None,
+                cache,
             })
-    });
-    compiled.clone()
+    })
 }
 
 fn uniform(gpu: &Gpu, params: &[u8]) -> wgpu::Buffer {

@@ -56,7 +56,7 @@ pub struct ModelSpec {
     pub raw: bool,
     /// Most bytes that a run may hold; `None`: what the device has.
     pub memory: Option<u64>,
-    /// On the CPU, run every node by itself: without the faster convolutions, for comparisons.
+    /// Run every node by itself: without the faster convolutions, for comparisons.
     pub plain: bool,
     /// The name of the output to use; `None` takes the first that holds floats.
     pub output: Option<String>,

@@ -52,20 +52,18 @@ impl Run<'_, '_> {
         }
         let data = self.data;
         let cols = data.sample_len();
-        let asked = self
-            .workers
-            .each(rows.len(), Split::Finely, |target, range| {
-                let rows = &rows[range];
-                let mut x = data.read(rows)?;
-                let y = rows.iter().map(|&row| data.y[row]).collect();
-                let answers = predict(target, &x, y)?;
-                let right = rows
-                    .iter()
-                    .zip(&answers)
-                    .map(|(&row, &answer)| data.y[row] == answer);
-                keep_rows(&mut x, cols, right);
-                Ok((answers, x))
-            })?;
+        let asked = self.workers.each(rows.len(), Split::Finely, |at, range| {
+            let rows = &rows[range];
+            let mut x = data.read(rows)?;
+            let y = rows.iter().map(|&row| data.y[row]).collect();
+            let answers = predict(at.target, &x, y)?;
+            let right = rows
+                .iter()
+                .zip(&answers)
+                .map(|(&row, &answer)| data.y[row] == answer);
+            keep_rows(&mut x, cols, right);
+            Ok((answers, x))
+        })?;
         let (mut samples, mut all) = (Samples::default(), Vec::new());
         for (_, (mut answers, mut x)) in asked {
             samples.x.append(&mut x);
@@ -98,7 +96,7 @@ impl Run<'_, '_> {
                 if attack.is_minimal() && at > 0 {
                     continue;
                 }
-                let black_box = attack.row.access < Access::Gradients;
+                let black_box = attack.access() < Access::Gradients;
                 let top = plan.rung_of(attack, at);
                 let open: Vec<usize> = (0..broken.len())
                     .filter(|&i| rung(&broken[i]) > at)
@@ -115,7 +113,7 @@ impl Run<'_, '_> {
                     if reached < rung(place) {
                         *place = Some(Broken {
                             rung: reached,
-                            attack: attack.row.name,
+                            attack: attack.name.clone(),
                             number: plan.first_attack(t) + a,
                             distance: success.distance,
                             queries: black_box.then_some((success.asked, top)),
@@ -124,7 +122,7 @@ impl Run<'_, '_> {
                 }
             }
             self.tallies[t].book(at, size, &broken);
-            let attack = technique.attacks.last().map_or("", |a| a.row.name);
+            let attack = technique.attacks.last().map_or("", |a| &*a.name);
             self.progress(technique.id, attack, at, &self.tallies[t].clone())?;
         }
         for broken in broken.iter().flatten() {
@@ -150,7 +148,7 @@ impl Run<'_, '_> {
             true => Split::Whole,
             false => Split::Finely,
         };
-        let found = self.workers.each(open.len(), split, |target, range| {
+        let found = self.workers.each(open.len(), split, |at, range| {
             let batch = samples.select(&open[range]);
             let problem = Problem {
                 ids: &batch.ids,
@@ -159,22 +157,23 @@ impl Run<'_, '_> {
                 norm: plan.measure.norm(),
                 eps,
                 bounds: (0.0, 1.0),
-                seed: attack_seed(plan.seed, attack.row.name, eps),
+                seed: attack_seed(plan.seed, &attack.name, eps),
                 goal: plan.goal,
                 constraints: plan.constraints.as_ref(),
                 stop,
             };
-            Ok(attack.run(target, &problem)?)
+            Ok(attack.run(at.target, at.surrogate(), &problem)?)
         });
-        let spent = self.workers.spent().since(spent);
+        let now = self.workers.spent();
+        let spent = [now[0].since(spent[0]), now[1].since(spent[1])];
         self.tallies[t].spend(a, spent, since.elapsed().as_secs_f64());
         let mut successes = Vec::new();
         for (range, found) in found? {
             for mut success in found {
                 success.row = open[range.start + success.row];
                 let technique = plan.techniques[t].id;
-                self.keep_strip(technique, attack.row.name, eps, samples, &success);
-                self.show_changes(technique, attack.row.name, samples, &success)?;
+                self.keep_strip(technique, &attack.name, eps, samples, &success);
+                self.show_changes(technique, &attack.name, samples, &success)?;
                 successes.push(success);
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Constraints, Element, Goal, Measure, parse, parse_all};
+use scoville_attacks::{Constraints, Element, Goal, Measure, PREFIX, parse, parse_all};
 use scoville_campaign::{Manifest, Plan};
 use scoville_data::{Dataset, Source};
 use scoville_kernels::Norm;
@@ -17,8 +17,10 @@ use scoville_targets::Labels;
 
 use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{Loaded, check_classifier, check_labels, load};
+use crate::load::{Loaded, check_classifier, check_labels, load, spec};
 use crate::output::Output;
+use crate::parse::Batch;
+use crate::surrogate::{self, Surrogates};
 use crate::terminal::{stderr_style, stdout_style};
 
 const LINF_LADDER: [f64; 5] = [
@@ -43,11 +45,7 @@ const OF_TREES: [&str; 4] = [
 const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
-    let attacks = match args.attacks.as_slice() {
-        [] => DEFAULT.map(String::from).to_vec(),
-        given => given.to_vec(),
-    };
-    let mut plan = plan(args, &attacks)?;
+    let mut plan = plan(args, &DEFAULT)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
     let reports = Reports::open(args)?;
     let loaded = load(&args.target)?;
@@ -72,6 +70,12 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         .or_fail(Exit::Usage, "--attacks")?;
     plan.check_shape(loaded.target().sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
+    let spec = spec(&args.target.model)?;
+    let Surrogates { ensembles, infos } = surrogate::load(&args.surrogate, &spec, &loaded)?;
+    if args.target.batch == Batch::Auto && !ensembles.is_empty() {
+        let batch = scoville_campaign::automatic_batch(&loaded.targets, &ensembles);
+        plan.batch = batch.or_fail(Exit::Internal, "")?;
+    }
     let Loaded {
         targets,
         data,
@@ -87,6 +91,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
             .map(|a| a.to_string_lossy().into_owned())
             .collect(),
         target: target_info,
+        surrogates: infos,
         data: data_info,
         devices,
     };
@@ -96,8 +101,10 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     };
     let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
-        .map_err(failure)?;
+    let finished = scoville_campaign::run(
+        &plan, &targets, &ensembles, &data, manifest, &stop, &mut emit,
+    )
+    .map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
 }
@@ -112,14 +119,10 @@ fn failure(error: scoville_campaign::Error) -> Failure {
 }
 
 /// Those of [`OF_TREES`] that know the norm.
-fn of_trees(norm: Norm) -> Vec<String> {
+fn of_trees(norm: Norm) -> Vec<&'static str> {
     let knows =
         |name: &&str| parse(name).is_ok_and(|attack| attack.row.budget.norms().contains(&norm));
-    OF_TREES
-        .into_iter()
-        .filter(knows)
-        .map(String::from)
-        .collect()
+    OF_TREES.into_iter().filter(knows).collect()
 }
 
 /// What may become of a row of a table.
@@ -139,8 +142,14 @@ fn constraints(data: &Dataset) -> Result<Option<Constraints>, Failure> {
     }))
 }
 
-fn plan(args: &AssessArgs, attacks: &[String]) -> Result<Plan, Failure> {
-    let attacks = parse_all(attacks).or_fail(Exit::Usage, "--attacks")?;
+/// `default` runs where no attack is named, and transfer where there is a surrogate.
+fn plan(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
+    let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
+        ([], []) => parse_all(default),
+        ([], _) => parse_all(&[default, &[PREFIX]].concat()),
+        (named, _) => parse_all(named),
+    };
+    let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
     let ladder = match args.eps_ladder.as_slice() {
         [] if args.target.data.as_ref().is_some_and(Source::is_table) => {
@@ -157,6 +166,8 @@ fn plan(args: &AssessArgs, attacks: &[String]) -> Result<Plan, Failure> {
     plan.impact = args.impact;
     plan.fail_on.clone_from(&args.fail_on);
     plan.check().or_fail(Exit::Usage, "")?;
+    plan.check_surrogate(!args.surrogate.is_empty())
+        .or_fail(Exit::Usage, "")?;
     Ok(plan)
 }
 

@@ -134,17 +134,17 @@ impl ConvNet {
         let network = &self.network;
         let samples = x.rows();
         x.expect_shape("convnet", "samples", samples, network.inputs)?;
-        let mut tape = Tape {
+        let tape = Tape {
             network: network.clone(),
             workspace: Some(network.workspace(samples)?),
             samples,
         };
-        let out = network.run(&mut tape, Pass::Forward, x, network.outputs)?;
+        let out = network.run(&tape, Pass::Forward, x, network.outputs)?;
         Ok((out, tape))
     }
 
     /// From the derivative by the outputs to the one by the inputs, of the samples that left `tape`.
-    pub fn backward(&self, tape: &mut Tape, by_output: &Array) -> Result<Array, Error> {
+    pub fn backward(&self, tape: &Tape, by_output: &Array) -> Result<Array, Error> {
         let network = &self.network;
         by_output.expect_shape("convnet", "derivatives", tape.samples, network.outputs)?;
         network.run(tape, Pass::Backward, by_output, network.inputs)
@@ -178,16 +178,21 @@ impl Network {
         })
     }
 
-    /// One that no other pass uses, of room for `samples`.
+    /// One that no other pass uses, prepared for `samples`.
     fn workspace(&self, samples: usize) -> Result<Workspace, Error> {
         let idle = self.lock().pop();
-        match idle.filter(|workspace| workspace.capacity >= samples) {
-            Some(workspace) => Ok(workspace),
-            None => self.contained(|| Workspace::new(self, samples))?,
-        }
+        self.contained(|| {
+            let fits = idle.filter(|workspace| workspace.capacity >= samples);
+            let mut workspace = match fits {
+                Some(workspace) => workspace,
+                None => Workspace::new(self, samples)?,
+            };
+            workspace.prepare(self, samples);
+            Ok(workspace)
+        })?
     }
 
-    fn run(&self, tape: &mut Tape, pass: Pass, from: &Array, cols: usize) -> Result<Array, Error> {
+    fn run(&self, tape: &Tape, pass: Pass, from: &Array, cols: usize) -> Result<Array, Error> {
         let (gpu, samples) = (&self.gpu, from.rows());
         let device = Device::Gpu(gpu.clone());
         let (route, first) = match (pass, &self.backward) {
@@ -199,14 +204,13 @@ impl Network {
             return from.copy();
         }
         let out = Array::uninit(&device, samples, cols)?;
-        let Some(workspace) = tape.workspace.as_mut().filter(|_| samples > 0) else {
+        let Some(workspace) = tape.workspace.as_ref().filter(|_| samples > 0) else {
             return Ok(out);
         };
         let input = Slice::of(gpu, from.buffer("convnet", gpu)?)?;
         let output = Slice::of(gpu, out.buffer("convnet", gpu)?)?;
         gpu.client.flush().map_err(|e| failed(format!("{e:?}")))?;
         self.contained(|| {
-            workspace.prepare(self, samples);
             let (input, output) = (input.binding(), output.binding());
             let encoded = workspace.encoded(self, route, first, input, output);
             let mut encoder = gpu

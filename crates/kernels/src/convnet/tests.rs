@@ -96,9 +96,9 @@ impl Builder {
             let array = |data: &[f32]| {
                 Array::from_vec(&device, samples, data.len() / samples, data.to_vec()).unwrap()
             };
-            let (out, mut tape) = ours.forward(&array(&x)).unwrap();
+            let (out, tape) = ours.forward(&array(&x)).unwrap();
             close("values", &out, &values);
-            let by_input = ours.backward(&mut tape, &array(&by)).unwrap();
+            let by_input = ours.backward(&tape, &array(&by)).unwrap();
             close("gradient", &by_input, &gradient);
         }
     }
@@ -255,8 +255,8 @@ fn two_tapes_live_side_by_side() {
     let xs = [1, 2].map(|_| b.random.floats(2 * 48, -1.0, 1.0));
     let by = b.random.floats(2 * 80, -1.0, 1.0);
     let array = |data: &[f32]| Array::from_vec(&device, 2, data.len() / 2, data.to_vec()).unwrap();
-    let mut tapes = xs.each_ref().map(|x| ours.forward(&array(x)).unwrap().1);
-    for (x, tape) in xs.iter().zip(&mut tapes) {
+    let tapes = xs.each_ref().map(|x| ours.forward(&array(x)).unwrap().1);
+    for (x, tape) in xs.iter().zip(&tapes) {
         let (_, twins) = twin.forward(x, true);
         let expected = twin.backward(&twins.unwrap(), &by);
         close(

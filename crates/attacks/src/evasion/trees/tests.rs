@@ -253,7 +253,7 @@ fn a_class_can_be_aimed_at_and_none_is_found_where_there_is_none() {
         };
         crate::parse("leaf-tuple")
             .unwrap()
-            .run(&target, &problem)
+            .run(&target, None, &problem)
             .unwrap()
     };
     let near = aim(1);

@@ -61,6 +61,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         bounds: (0.0, 1.0),
         seed: 5,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let target = target(device);

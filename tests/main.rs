@@ -7,5 +7,6 @@ mod devices;
 mod errors;
 mod falsify;
 mod support;
+mod tabular;
 mod transfer;
 mod truth;

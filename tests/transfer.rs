@@ -41,6 +41,7 @@ fn transfer(attack: &str, rows: std::ops::Range<usize>, goal: Goal) -> Outcome {
         bounds: (0.0, 1.0),
         seed: 1,
         goal,
+        constraints: None,
         stop: &stop,
     };
     let (judge, surrogate) = (Metered::new(target(&Device::Cpu)), ensemble(1));
@@ -115,6 +116,7 @@ fn without_a_surrogate_there_is_no_transfer() {
         bounds: (0.0, 1.0),
         seed: 1,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let error = parse("transfer")

@@ -6,6 +6,7 @@ mod samples;
 mod verdict;
 mod workers;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -134,6 +135,8 @@ struct Run<'a, 'e> {
     /// Correct samples so far that transfer broke at each rung and no attack with gradients did.
     transfer_alone: Vec<usize>,
     strips: Vec<SampleStrip>,
+    /// Changes of a table's rows that were shown, by technique.
+    shown: BTreeMap<&'static str, usize>,
 }
 
 impl<'a, 'e> Run<'a, 'e> {
@@ -166,6 +169,7 @@ impl<'a, 'e> Run<'a, 'e> {
             probe_broken: Vec::new(),
             transfer_alone: vec![0; plan.ladder.len()],
             strips: Vec::new(),
+            shown: BTreeMap::new(),
         })
     }
 

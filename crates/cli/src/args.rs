@@ -138,9 +138,14 @@ pub struct TargetArgs {
     #[command(flatten)]
     pub model: ModelArgs,
 
-    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, glyphs:test
+    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, csv:FILE, glyphs:test
     #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
     pub data: Option<Source>,
+
+    /// What the columns of csv:FILE are, their ranges, categories and what may change: a TOML file with a section
+    /// [features] [default: that of target.toml; without one, all columns are numbers that may change]
+    #[arg(long, env = "SCOVILLE_FEATURES", value_name = "FILE.toml")]
+    pub features: Option<PathBuf>,
 
     /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several. `assess` shares the samples among all that are
     /// named, such as vulkan:0,vulkan:1
@@ -185,8 +190,9 @@ pub struct AssessArgs {
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,
 
-    /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`)
-    /// [default: apgd-ce,square:queries=500, and transfer where there is a surrogate]
+    /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
+    /// apgd-ce,square:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
+    /// and transfer where there is a surrogate]
     #[arg(
         long,
         env = "SCOVILLE_ATTACKS",

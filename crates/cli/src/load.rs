@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use scoville_data::{Dataset, Source, glyphs};
+use scoville_data::{Dataset, Features, Scale, Schema, Source, glyphs};
 use scoville_kernels::Device;
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
-use scoville_runtime::{Layout, Model, ModelSpec};
-use scoville_targets::{Labels, Metered, ModelTarget, TargetSpec};
+use scoville_runtime::{FeatureScale, Layout, Model, ModelSpec};
+use scoville_targets::{Labels, Metered, ModelTarget, SpecError, TargetSpec};
 
 use crate::args::{ModelArgs, TargetArgs};
 use crate::builtin;
@@ -41,12 +41,12 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let spec = spec(&args.model)?;
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
-    let data = data(args, &spec, &graph)?;
+    let schema = schema(args)?;
+    let data = data(args, schema.as_ref(), &spec, &graph)?;
     let raw = spec.raw.unwrap_or(false);
     let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
-    let input = spec
-        .input(Some(data.shape.clone()))
-        .or_fail(Exit::Usage, "")?;
+    let input = model_input(&spec, &data).or_fail(Exit::Usage, "")?;
+    let features = data.features.as_ref();
     let targets = targets(args, &spec, graph, &input, &name)?;
     let Some(target) = targets.first() else {
         return Err(Failure::new(Exit::Usage, "--device names no device"));
@@ -73,9 +73,9 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
             classes: model.classes(),
             class_names,
             input_shape: data.shape.clone(),
-            input: in_words(&input),
+            input: features.map_or_else(|| in_words(&input), Features::describe),
             parameters: model.parameters(),
-            notes: model.notes().to_vec(),
+            notes: [model.notes(), features.map_or(&[], |f| &f.notes)].concat(),
         },
         data_info: DataInfo {
             name: data.name.clone(),
@@ -86,6 +86,15 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         targets,
         data,
         batch,
+    })
+}
+
+/// What a model wants of the data.
+pub fn model_input(spec: &TargetSpec, data: &Dataset) -> Result<ModelSpec, SpecError> {
+    let features = data.features.iter().flat_map(Features::scales);
+    Ok(ModelSpec {
+        features: features.map(scale).collect(),
+        ..spec.input(Some(data.shape.clone()))?
     })
 }
 
@@ -193,7 +202,37 @@ pub fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
     Ok((graph, name))
 }
 
-fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, Failure> {
+/// What describes a table: --features, or the section of target.toml.
+fn schema(args: &TargetArgs) -> Result<Option<Schema>, Failure> {
+    if let Some(path) = &args.features {
+        let schema = Schema::read(path).or_fail(Exit::BadInput, "--features")?;
+        let message = format!("{}: there is no section [features]", path.display());
+        return schema
+            .map(Some)
+            .ok_or_else(|| Failure::new(Exit::BadInput, message));
+    }
+    match args.model.model.as_deref().filter(|path| is_toml(path)) {
+        Some(path) => Schema::read(path).or_fail(Exit::BadInput, ""),
+        None => Ok(None),
+    }
+}
+
+fn scale(scale: Scale) -> FeatureScale {
+    FeatureScale {
+        levels: scale.levels,
+        base: scale.base,
+        unit: scale.unit,
+        mean: scale.mean,
+        std: scale.std,
+    }
+}
+
+fn data(
+    args: &TargetArgs,
+    schema: Option<&Schema>,
+    spec: &TargetSpec,
+    graph: &Graph,
+) -> Result<Dataset, Failure> {
     let source = match (&args.data, &spec.path) {
         (Some(source), _) => source.clone(),
         (None, None) => default_source()?,
@@ -205,7 +244,7 @@ fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, 
     };
     let hint = sample_shape(graph, spec);
     source
-        .load(hint.as_deref(), args.limit)
+        .load_described(schema, hint.as_deref(), args.limit)
         .or_fail(Exit::BadInput, "")
 }
 

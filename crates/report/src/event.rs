@@ -21,6 +21,8 @@ pub enum Event {
     TechniqueProgress(TechniqueProgress),
     #[serde(rename = "samples.judged")]
     SamplesJudged(SamplesJudged),
+    #[serde(rename = "sample.changed")]
+    SampleChanged(SampleChanged),
     #[serde(rename = "technique.scored")]
     TechniqueScored(TechniqueScored),
     #[serde(rename = "warning")]
@@ -216,6 +218,30 @@ impl SamplesJudged {
         self.attack.extend(&more.attack);
         self.distance.extend(&more.distance);
     }
+}
+
+/// What an attack changed in the row of a table: an example, sent for the first few of each technique.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SampleChanged {
+    pub technique: String,
+    pub attack: String,
+    /// Row of the data, from 0.
+    pub sample: u32,
+    pub label: u32,
+    /// The class that the model gives it now.
+    pub predicted: u32,
+    /// How far it is from the clean sample, in the norm of the plan.
+    pub distance: f64,
+    /// The columns whose values differ.
+    pub changes: Vec<FeatureChange>,
+}
+
+/// A value of a table before and after an attack, as the file would have it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct FeatureChange {
+    pub feature: String,
+    pub before: String,
+    pub after: String,
 }
 
 /// A technique's verdict.

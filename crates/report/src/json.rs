@@ -58,6 +58,7 @@ fn json(record: &Record) -> Value {
             "breaches": f.breaches,
         })),
         "techniques": record.techniques.iter().map(technique).collect::<Vec<_>>(),
+        "examples": record.changed,
         "warnings": record.warnings,
         "totals": finished.map(|f| &f.totals),
         "denominators": {

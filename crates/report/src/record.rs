@@ -5,7 +5,8 @@ use std::io;
 use crate::{
     Sink,
     event::{
-        Event, RunFinished, RunStarted, SamplesJudged, TechniqueProgress, TechniqueScored, Warning,
+        Event, RunFinished, RunStarted, SampleChanged, SamplesJudged, TechniqueProgress,
+        TechniqueScored, Warning,
     },
 };
 
@@ -18,6 +19,8 @@ pub struct Record {
     pub warnings: Vec<Warning>,
     /// The verdict on every sample so far, where it is kept.
     pub samples: Option<SamplesJudged>,
+    /// What was changed in rows of a table.
+    pub changed: Vec<SampleChanged>,
     pub finished: Option<RunFinished>,
 }
 
@@ -88,6 +91,7 @@ impl Record {
                     samples.append(e);
                 }
             }
+            Event::SampleChanged(e) => self.changed.push(e.clone()),
             Event::TechniqueScored(e) => {
                 let technique = self.technique(&e.technique);
                 technique.name.clone_from(&e.name);

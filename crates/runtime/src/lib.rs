@@ -41,6 +41,7 @@ mod prune;
 mod spec;
 mod step;
 mod text;
+mod trees;
 mod unroll;
 mod value;
 
@@ -53,3 +54,4 @@ pub use model::Model;
 pub use ops::operators;
 pub use spec::{FeatureScale, Layout, ModelSpec};
 pub use text::TextModel;
+pub use trees::{TreeNode, Trees};

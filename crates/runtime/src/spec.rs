@@ -19,6 +19,19 @@ pub struct FeatureScale {
     pub std: f32,
 }
 
+impl FeatureScale {
+    /// As the kernel takes it.
+    pub(crate) fn numbers(&self) -> [f32; 5] {
+        [
+            self.levels as f32,
+            self.base,
+            self.unit,
+            self.mean,
+            self.std,
+        ]
+    }
+}
+
 /// What a model wants, and which of its outputs is meant: from pixels as the attacks see them, `[0, 1]` in `[C, H, W]`, to what the model wants.
 ///
 /// Pixel `p` of channel `c` reaches the model as `((lo + p * (hi - lo)) - mean[c]) / std[c]`.

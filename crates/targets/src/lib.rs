@@ -16,6 +16,7 @@ use scoville_runtime::Model;
 pub use ensemble::Ensemble;
 pub use meter::{Metered, Spent};
 pub use model::ModelTarget;
+pub use scoville_runtime::{TreeNode, Trees};
 pub use spec::{SpecError, TargetSpec, TextSpec};
 pub use text::TextTarget;
 
@@ -76,6 +77,12 @@ pub trait Gradients: Scores {
     /// `loss` at the labels `y` (`n x 1`; for a targeted loss `n x 2`, label and target) and its gradient with respect to
     /// each row of `x`.
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error>;
+
+    /// The decision trees that the target consists of, if it does: whoever reaches gradients reaches the model, and
+    /// through trees there are none.
+    fn trees(&self) -> Option<&Trees> {
+        None
+    }
 }
 
 /// One evaluation of a loss and its gradient on a batch.

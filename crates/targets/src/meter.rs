@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scoville_kernels::{Array, Device, Loss};
 
-use crate::{Error, Evaluation, Gradients, Labels, Scores};
+use crate::{Error, Evaluation, Gradients, Labels, Scores, Trees};
 
 /// What was spent on a target so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -122,6 +122,10 @@ impl<T: Gradients> Gradients for Metered<T> {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         self.count(&self.gradients, x.rows(), 1);
         self.inner.gradient(x, y, loss)
+    }
+
+    fn trees(&self) -> Option<&Trees> {
+        self.inner.trees()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use scoville_attacks::{Access, Problem, Success};
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
+use scoville_report::event::{Event, FeatureChange, SampleChanged};
 use scoville_targets::{Labels, Scores, Spent};
 
 use super::samples::Samples;
@@ -167,6 +168,7 @@ impl Run<'_, '_> {
                 bounds: (0.0, 1.0),
                 seed: attack_seed(plan.seed, &attack.name, eps),
                 goal: plan.goal,
+                constraints: plan.constraints.as_ref(),
                 stop,
             };
             Ok(attack.run(at.target, at.surrogate(), &problem)?)
@@ -178,7 +180,9 @@ impl Run<'_, '_> {
         for (range, found) in found? {
             for mut success in found {
                 success.row = open[range.start + success.row];
-                self.keep_strip(plan.techniques[t].id, &attack.name, eps, samples, &success);
+                let technique = plan.techniques[t].id;
+                self.keep_strip(technique, &attack.name, eps, samples, &success);
+                self.show_changes(technique, &attack.name, samples, &success)?;
                 successes.push(success);
             }
         }
@@ -194,6 +198,42 @@ impl Run<'_, '_> {
             self.progress(EVASION, "", at, &self.union.clone())?;
         }
         Ok(())
+    }
+
+    /// Says what an attack changed in the row of a table, of the first few of a technique.
+    fn show_changes(
+        &mut self,
+        technique: &'static str,
+        attack: &str,
+        samples: &Samples,
+        success: &Success,
+    ) -> Result<(), Error> {
+        let Some(features) = &self.data.features else {
+            return Ok(());
+        };
+        let shown = self.shown.entry(technique).or_default();
+        if *shown >= STRIPS {
+            return Ok(());
+        }
+        *shown += 1;
+        let clean = samples.sample(success.row);
+        let changes = features.changes(clean, &success.x).into_iter();
+        let event = SampleChanged {
+            technique: technique.into(),
+            attack: attack.into(),
+            sample: samples.ids[success.row],
+            label: samples.y[success.row],
+            predicted: success.predicted,
+            distance: success.distance,
+            changes: changes
+                .map(|c| FeatureChange {
+                    feature: c.feature,
+                    before: c.before,
+                    after: c.after,
+                })
+                .collect(),
+        };
+        Ok((self.emit)(&Event::SampleChanged(event))?)
     }
 
     fn keep_strip(

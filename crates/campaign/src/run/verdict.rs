@@ -95,7 +95,7 @@ impl Run<'_, '_> {
             if self.findings.iter().all(|f| f.check != check) {
                 self.findings.push(not_run(
                     check,
-                    "needs a white-box attack and a finished batch",
+                    "needs an attack with gradients and a finished batch",
                 ));
             }
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Goal, Measure, PREFIX, parse_all};
+use scoville_attacks::{Constraints, Element, Goal, Measure, PREFIX, parse, parse_all};
 use scoville_campaign::{Manifest, Plan};
+use scoville_data::{Dataset, Source};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
 use scoville_report::{
@@ -22,7 +23,6 @@ use crate::parse::Batch;
 use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
 use crate::terminal::{stderr_style, stdout_style};
 
-const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
 const LINF_LADDER: [f64; 5] = [
     1.0 / 255.0,
     2.0 / 255.0,
@@ -33,10 +33,19 @@ const LINF_LADDER: [f64; 5] = [
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
 const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
+/// The attacks that run where none are named, and those on a model that consists of decision trees.
+const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
+const OF_TREES: [&str; 4] = [
+    "leaf-tuple",
+    "square:queries=500",
+    "hop-skip-jump",
+    "pointwise",
+];
+
 const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
-    let mut plan = plan(args)?;
+    let mut plan = plan(args, &DEFAULT)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
     let reports = Reports::open(args)?;
     let loaded = load(&args.target)?;
@@ -47,6 +56,13 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
                        --mean, --std and --pixel-range instead of raw input";
         return Err(Failure::new(Exit::Usage, message));
     }
+    let trees = loaded.target().inner().model().trees();
+    if args.attacks.is_empty() && trees.is_some() {
+        plan = self::plan(args, &of_trees(args.norm))?;
+    }
+    plan.check_trees(trees.map(|trees| trees.roots.len()))
+        .or_fail(Exit::Usage, "--attacks")?;
+    plan.constraints = constraints(&loaded.data)?;
     plan.batch = loaded.batch;
     plan.check_goal(loaded.target().classes())
         .or_fail(Exit::Usage, "--target-class")?;
@@ -112,15 +128,43 @@ fn failure(error: scoville_campaign::Error) -> Failure {
     Failure::new(exit, error.to_string())
 }
 
-fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
+/// Those of [`OF_TREES`] that know the norm.
+fn of_trees(norm: Norm) -> Vec<&'static str> {
+    let knows =
+        |name: &&str| parse(name).is_ok_and(|attack| attack.row.budget.norms().contains(&norm));
+    OF_TREES.into_iter().filter(knows).collect()
+}
+
+/// What may become of a row of a table.
+fn constraints(data: &Dataset) -> Result<Option<Constraints>, Failure> {
+    let Some(features) = &data.features else {
+        return Ok(None);
+    };
+    let element = |e: scoville_data::Element| Element {
+        levels: e.levels,
+        may_rise: e.may_rise,
+        may_fall: e.may_fall,
+        group: e.group,
+    };
+    Ok(Some(Constraints {
+        elements: features.elements().into_iter().map(element).collect(),
+        importance: data.importance().or_fail(Exit::BadInput, "")?,
+    }))
+}
+
+/// `default` runs where no attack is named, and transfer where there is a surrogate.
+fn plan(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
     let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
-        ([], []) => parse_all(&DEFAULT),
-        ([], _) => parse_all(&[&DEFAULT[..], &[PREFIX]].concat()),
+        ([], []) => parse_all(default),
+        ([], _) => parse_all(&[default, &[PREFIX]].concat()),
         (named, _) => parse_all(named),
     };
     let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
     let ladder = match args.eps_ladder.as_slice() {
+        [] if args.target.data.as_ref().is_some_and(Source::is_table) => {
+            measure.map_or(Vec::new(), |measure| table_ladder(measure).to_vec())
+        }
         [] => measure.map_or(Vec::new(), |measure| default_ladder(measure).to_vec()),
         given => given.to_vec(),
     };
@@ -140,6 +184,16 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     Ok(plan)
+}
+
+/// In a table a range is 1 long, and a change of category moves two elements by 1.
+fn table_ladder(measure: Measure) -> &'static [f64] {
+    match measure {
+        Measure::Norm(Norm::Linf) => &[0.01, 0.02, 0.05, 0.1, 0.2],
+        Measure::Norm(Norm::L2 | Norm::L1) => &[0.1, 0.25, 0.5, 1.0, 2.0],
+        Measure::Norm(Norm::L0) => &[1.0, 2.0, 3.0, 4.0, 8.0],
+        other => default_ladder(other),
+    }
 }
 
 fn default_ladder(measure: Measure) -> &'static [f64] {

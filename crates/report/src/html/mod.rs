@@ -4,6 +4,7 @@
 //! [`Esc`].
 
 mod attacks;
+mod changes;
 mod curves;
 mod escape;
 mod evidence;
@@ -30,6 +31,7 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
         curves::section(record),
         queries::section(record),
         strips::section(record, strips),
+        changes::section(record),
         evidence::section(record),
         evidence::warnings(record),
         manifest::section(record),

@@ -1,17 +1,21 @@
 """Models of tables, and attacks of ART on them, beside Scoville.
 
     python benches/tabular.py train --shared ../shared/data/tabular --out DIR
-    python benches/tabular.py peers --out DIR [--rows 100]
+    python benches/tabular.py peers --out DIR [--rows 40]
+    python benches/tabular.py ours --out DIR [--rows 40] --scoville target/release/scoville
 
 `train` writes to DIR, for Adult: an MLP on one-hot features (mlp.onnx), a decision tree (tree.onnx) and a forest
 (forest.onnx), a forest of Nursery (nursery.onnx), and the rows that none of them saw (adult.csv, nursery.csv). `peers` runs
 ART's LowProFool, HopSkipJump and DecisionTreeAttack on the first rows that a model gets right, and measures what they find as
-Scoville does: in [0, 1] by the range of each feature, before and after it is made valid by adult.toml.
+Scoville does: in [0, 1] by the range of each feature, before and after it is made valid by adult.toml. `ours` runs Scoville on
+the same rows.
 """
 
 import argparse
 import gzip
 import json
+import pickle
+import subprocess
 import time
 import tomllib
 from pathlib import Path
@@ -181,18 +185,23 @@ def train(shared, out):
             mlp(table, fit, out / "mlp.onnx")
         for key, model in models.items():
             sklearn_model(model, table.x.shape[1], out / f"{key}.onnx")
-            import pickle
-
             (out / f"{key}.sklearn").write_bytes(pickle.dumps(model))
         for key in list(models) + (["mlp"] if name == "adult" else []):
             right = (answers(out / f"{key}.onnx", table.x[test]) == table.y[test]).mean()
             print(json.dumps({"model": key, "rows": len(test), "accuracy": round(float(right), 4)}))
 
 
-def measured(table, path, rows, found, seconds, what):
+def rows_of(table, path, count):
+    """The first rows that a model gets right."""
+    return np.flatnonzero(answers(path, table.x) == table.y)[:count]
+
+
+def measured(table, path, rows, found, seconds, what, queries=None):
     """Success and distances of `found` (in [0, 1]) as it is, and made valid."""
     clean = table.unit(table.x[rows].astype(np.float64))
     result = {"attack": what, "rows": len(rows), "seconds": round(seconds, 2)}
+    if queries is not None:
+        result["queries a row"] = queries // len(rows)
     valid = np.array([table.valid(c, m) for c, m in zip(clean, found)])
     for key, points in [("as found", found), ("valid", valid)]:
         wrong = answers(path, table.raw(points)) != table.y[rows]
@@ -205,8 +214,6 @@ def measured(table, path, rows, found, seconds, what):
 
 
 def peers(out, count):
-    import pickle
-
     import torch
     from art.attacks.evasion import DecisionTreeAttack, HopSkipJump, LowProFool
     from art.estimators.classification import BlackBoxClassifier, PyTorchClassifier
@@ -214,12 +221,8 @@ def peers(out, count):
 
     table = Table("adult", out / "adult.csv")
 
-    def rows_of(path):
-        right = np.flatnonzero(answers(path, table.x) == table.y)
-        return right[:count]
-
     path = out / "mlp.onnx"
-    rows = rows_of(path)
+    rows = rows_of(table, path, count)
     weights = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
     low, span = (torch.tensor(v, dtype=torch.float32) for v in (table.low, table.span))
 
@@ -234,25 +237,34 @@ def peers(out, count):
     width = table.x.shape[1]
     clean = table.unit(table.x[rows].astype(np.float64)).astype(np.float32)
     net = PyTorchClassifier(Net(), torch.nn.CrossEntropyLoss(), (width,), 2, clip_values=(0.0, 1.0))
-    attack = LowProFool(net, n_steps=100, threshold=None)
-    attack.fit_importances(table.unit(table.x), table.y, normalize=False)
+    # Its own Pearson correlation is NaN for a category that no row has.
+    unit = table.unit(table.x)
+    spread = unit.std(0)
+    together = ((unit - unit.mean(0)) * (table.y - table.y.mean())[:, None]).mean(0)
+    importance = np.abs(np.divide(together, spread * table.y.std(), out=np.zeros_like(spread), where=spread > 0))
+    attack = LowProFool(net, n_steps=100, threshold=None, importance=importance / np.linalg.norm(importance))
     begin = time.time()
     found = attack.generate(clean, np.eye(2)[1 - table.y[rows]])
     measured(table, path, rows, found.astype(np.float64), time.time() - begin, "ART LowProFool on mlp")
 
     for key in ["mlp", "forest"]:
         path = out / f"{key}.onnx"
-        rows = rows_of(path)[: count // 4]
+        rows = rows_of(table, path, count // 4)
         clean = table.unit(table.x[rows].astype(np.float64)).astype(np.float32)
-        one_hot = lambda u: np.eye(2)[answers(path, table.raw(u))]
+        asked = [0]
+
+        def one_hot(u):
+            asked[0] += len(u)
+            return np.eye(2)[answers(path, table.raw(u))]
+
         box = BlackBoxClassifier(one_hot, (width,), 2, clip_values=(0.0, 1.0))
         begin = time.time()
         attack = HopSkipJump(box, norm=2, max_iter=10, max_eval=1000, init_eval=100, verbose=False)
         found = attack.generate(clean)
-        measured(table, path, rows, found.astype(np.float64), time.time() - begin, f"ART HopSkipJump on {key}")
+        measured(table, path, rows, found.astype(np.float64), time.time() - begin, f"ART HopSkipJump on {key}", asked[0])
 
     path = out / "tree.onnx"
-    rows = rows_of(path)
+    rows = rows_of(table, path, count)
     tree = pickle.loads((out / "tree.sklearn").read_bytes())
     attack = DecisionTreeAttack(ScikitlearnDecisionTreeClassifier(tree), verbose=False)
     begin = time.time()
@@ -260,17 +272,49 @@ def peers(out, count):
     measured(table, path, rows, table.unit(found), time.time() - begin, "ART DecisionTreeAttack on tree")
 
 
+def ours(out, count, scoville):
+    table = Table("adult", out / "adult.csv")
+    for key, attack, few in [
+        ("mlp", "lowprofool", False),
+        ("mlp", "fmn", False),
+        ("mlp", "hop-skip-jump:queries=3000", True),
+        ("forest", "hop-skip-jump:queries=3000", True),
+        ("forest", "leaf-tuple", True),
+        ("forest", "leaf-tuple", False),
+        ("tree", "decision-tree", False),
+    ]:
+        path = out / f"{key}.onnx"
+        rows = rows_of(table, path, count // 4 if few else count)
+        report = out / "ours.json"
+        command = [scoville, "assess", path, "--data", f"csv:{out / 'adult.csv'}", "--features", HERE / "adult.toml"]
+        command += ["--limit", str(rows[-1] + 1), "--norm", "l2", "--eps-ladder", "10", "--attacks", attack]
+        command += ["--device", "cpu", "--report-json", report]
+        subprocess.run([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        made = json.loads(report.read_text())
+        found = dict(zip(made["samples"]["sample"], made["samples"]["distance"]))
+        l2 = [found[row] for row in rows.tolist() if found[row] is not None]
+        technique = next(t for t in made["techniques"] if t["budgets"])
+        budget = technique["budgets"][0]
+        line = {"attack": f"Scoville {attack} on {key}", "rows": len(rows), "seconds": round(budget["seconds"], 2)}
+        line["queries a row"] = budget["queries"] // max(budget["samples"], 1)
+        line["valid"] = {"successes": len(l2), "median l2": round(float(np.median(l2)), 4) if l2 else None}
+        print(json.dumps(line), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", choices=["train", "peers"])
+    parser.add_argument("job", choices=["train", "peers", "ours"])
     parser.add_argument("--shared", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=100)
+    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--scoville", default="scoville")
     args = parser.parse_args()
     if args.job == "train":
         train(args.shared, args.out)
-    else:
+    elif args.job == "peers":
         peers(args.out, args.rows)
+    else:
+        ours(args.out, args.rows, args.scoville)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use scoville_kernels::valid::{FALL, RISE};
-use scoville_kernels::{Array, Ball, Depth, Norm, affine, valid};
+use scoville_kernels::{Array, Ball, Depth, Map, Norm, Zip, combine, map, valid, zip};
 
 use crate::projection;
 use crate::search::gather_in_place;
@@ -156,12 +156,12 @@ fn length(norm: Norm, moves: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
+/// How far an element is moved to see whether it can.
+const PROBE: f32 = 1e-3;
+
 /// The constraints of the samples that an attack is working on, on their device.
 pub(crate) struct Limits {
     elements: Array<u32>,
-    /// 1 where an element may change, else 0; 1 x d.
-    mutable: Array,
-    none: Array,
     ball: Ball,
     /// Whether what is asked about must lie in the ball, too.
     depth: Depth,
@@ -178,12 +178,9 @@ impl Limits {
     ) -> Result<Self, scoville_kernels::Error> {
         let (device, d) = (x0.device(), constraints.elements.len());
         let elements = constraints.elements.iter();
-        let table = elements.clone().flat_map(|e| [e.levels, e.may(), e.group]);
-        let mutable = elements.map(|e| f32::from(u8::from(e.may() != 0)));
+        let table = elements.flat_map(|e| [e.levels, e.may(), e.group]);
         Ok(Self {
             elements: Array::from_vec(&device, d, 3, table.collect())?,
-            mutable: Array::from_vec(&device, 1, d, mutable.collect())?,
-            none: Array::zeros(&device, 1, d)?,
             ball,
             depth: if is_minimal {
                 Depth::Valid
@@ -216,9 +213,14 @@ impl Limits {
         )
     }
 
-    /// The gradient without the elements that may not change.
-    pub fn masked(&self, gradient: &Array) -> Result<Array, scoville_kernels::Error> {
-        affine(gradient, &self.mutable, &self.none)
+    /// Clears the gradient at `x` where an element cannot go its way: those that may not change, or are at their end.
+    pub fn mask(&self, gradient: &mut Array, x: &Array) -> Result<(), scoville_kernels::Error> {
+        let mut moved = gradient.copy()?;
+        map(&mut moved, Map::Sign)?;
+        combine(&mut moved, PROBE, x, 1.0)?;
+        let mut moved = self.boxed(&moved)?;
+        combine(&mut moved, 1.0, &self.boxed(x)?, -1.0)?;
+        zip(gradient, Zip::Where, &moved)
     }
 
     pub fn gather(&self, rows: &Array<u32>) -> Result<(), crate::Error> {

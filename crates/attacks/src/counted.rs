@@ -86,7 +86,7 @@ impl<T: Gradients + ?Sized> Gradients for Counted<'_, T> {
         let valid = self.count.valid(x)?;
         let mut seen = self.target.gradient(valid.as_ref().unwrap_or(x), y, loss)?;
         if let Some(limits) = &self.count.limits {
-            seen.gradient = limits.masked(&seen.gradient)?;
+            limits.mask(&mut seen.gradient, x)?;
         }
         Ok(seen)
     }

@@ -183,11 +183,11 @@ mod tests {
             });
             (network.layers[0], dense.unwrap())
         };
-        let shrunk = (Layer::Shrink(7), 32 * 8 * 8);
+        let shrunk = (Layer::Shrink(7), 16 * 8 * 8);
         assert_eq!(flat(&[3, 224, 224]), shrunk);
         assert_eq!(
             flat(&[1, 28, 28]),
-            (Layer::Convolution { from: 1, to: 16 }, 32 * 7 * 7)
+            (Layer::Convolution { from: 1, to: 8 }, 16 * 7 * 7)
         );
         assert_eq!(flat(&[14]).1, 14);
         assert_eq!(flat(&[3, 4, 40]).1, 480);

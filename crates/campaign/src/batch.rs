@@ -1,7 +1,7 @@
 //! How many samples go to a device at once, where the user does not say.
 
 use scoville_kernels::Device;
-use scoville_targets::{Labels, Metered, ModelTarget};
+use scoville_targets::{Ensemble, Labels, Metered, ModelTarget};
 
 use crate::Error;
 
@@ -14,15 +14,24 @@ const ARRAYS: u64 = 16;
 /// The share of the memory that a run may take for itself.
 const SHARE: u64 = 4;
 
-/// The largest batch, in powers of two, that pays off and that the memory of each target's device holds.
-pub fn automatic(targets: &[Metered<ModelTarget>]) -> Result<usize, Error> {
+/// The largest batch, in powers of two, that pays off and that the memory of each target's device holds. `surrogates` lie
+/// on the same devices, or there are none.
+pub fn automatic(
+    targets: &[Metered<ModelTarget>],
+    surrogates: &[Metered<Ensemble>],
+) -> Result<usize, Error> {
     let mut batch = usize::MAX;
-    for target in targets {
+    for (at, target) in targets.iter().enumerate() {
+        let surrogates = surrogates.get(at).map(Metered::inner);
         let device = target.device();
         let neighbours = targets.iter().filter(|t| t.device() == device).count() as u64;
         let room = device.available_memory() / (SHARE * neighbours);
         batch = batch.min(largest(most_on(device), room, |n| {
-            bytes(target.inner(), n)
+            let beside = surrogates.into_iter().flat_map(Ensemble::members);
+            let models = [target.inner()].into_iter().chain(beside);
+            models
+                .map(|model| bytes(model, n))
+                .try_fold(0, |most, n| Ok(most.max(n?)))
         })?);
     }
     Ok(batch)

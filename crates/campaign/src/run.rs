@@ -13,8 +13,8 @@ use std::time::Instant;
 use scoville_atlas::evidence::{self, Finding};
 use scoville_data::Dataset;
 use scoville_report::SampleStrip;
-use scoville_report::event::{DataInfo, DeviceInfo, Event, TargetInfo};
-use scoville_targets::{Labels, Metered, ModelTarget};
+use scoville_report::event::{DataInfo, DeviceInfo, Event, SurrogateInfo, TargetInfo};
+use scoville_targets::{Ensemble, Labels, Metered, ModelTarget};
 
 use crate::clean::Clean;
 use crate::evidence::{PROBE, Probe};
@@ -36,6 +36,7 @@ pub struct Manifest {
     pub version: String,
     pub command: Vec<String>,
     pub target: TargetInfo,
+    pub surrogates: Vec<SurrogateInfo>,
     pub data: DataInfo,
     /// One a target.
     pub devices: Vec<DeviceInfo>,
@@ -49,10 +50,11 @@ pub struct Finished {
 }
 
 /// Runs `plan` on `data` and says through `emit` what happens. `targets` are the same model, once on each device; they
-/// share the samples. Setting `stop` ends the run with the scores so far; a device that fails sets it too.
+/// share the samples. `surrogates` are what transfer attacks run on, once on each device, or none. Setting `stop` ends the run with the scores so far; a device that fails sets it too.
 pub fn run(
     plan: &Plan,
     targets: &[Metered<ModelTarget>],
+    surrogates: &[Metered<Ensemble>],
     data: &Dataset,
     manifest: Manifest,
     stop: &AtomicBool,
@@ -61,7 +63,7 @@ pub fn run(
     let others = targets.get(1..).ok_or(Error::NoDevice)?;
     let mut before = vec![manifest.target.weights_sha256.clone()];
     before.extend(digests(others)?);
-    let mut run = Run::new(plan, targets, data, stop, emit)?;
+    let mut run = Run::new(plan, (targets, surrogates), data, stop, emit)?;
     run.announce(manifest)?;
     let ended = run.rounds()?;
     for (before, after) in before.into_iter().zip(digests(targets)?) {
@@ -129,18 +131,20 @@ struct Run<'a, 'e> {
     /// The first correct samples, and the rung at which white-box attacks broke each.
     probe: Samples,
     probe_broken: Vec<Option<usize>>,
+    /// Correct samples so far that transfer broke at each rung and no attack with gradients did.
+    transfer_alone: Vec<usize>,
     strips: Vec<SampleStrip>,
 }
 
 impl<'a, 'e> Run<'a, 'e> {
     fn new(
         plan: &'a Plan,
-        targets: &'a [Metered<ModelTarget>],
+        (targets, surrogates): (&'a [Metered<ModelTarget>], &'a [Metered<Ensemble>]),
         data: &'a Dataset,
         stop: &'a AtomicBool,
         emit: &'a mut Emit<'e>,
     ) -> Result<Self, Error> {
-        let workers = Workers::new(targets, plan.batch, stop)?;
+        let workers = Workers::new(targets, surrogates, plan.batch, stop)?;
         let classes = workers.first().classes().max(data.classes);
         Ok(Self {
             plan,
@@ -160,6 +164,7 @@ impl<'a, 'e> Run<'a, 'e> {
             findings: Vec::new(),
             probe: Samples::default(),
             probe_broken: Vec::new(),
+            transfer_alone: vec![0; plan.ladder.len()],
             strips: Vec::new(),
         })
     }
@@ -168,6 +173,7 @@ impl<'a, 'e> Run<'a, 'e> {
     fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
         let mut order = shuffled(self.data.len(), self.plan.seed);
+        order.truncate(self.data.len().saturating_sub(self.plan.aside));
         order.retain(|&id| self.plan.goal.concerns(self.data.y[id as usize]));
         self.of = order.len();
         let mut left = order.as_slice();

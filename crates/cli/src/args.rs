@@ -12,6 +12,7 @@ use scoville_data::Source;
 use scoville_kernels::{DeviceSpec, Norm};
 
 use crate::parse::{self, Batch};
+use crate::surrogate::Surrogate;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -184,15 +185,30 @@ pub struct AssessArgs {
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,
 
-    /// Attacks, each NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`)
+    /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`)
+    /// [default: apgd-ce,square:queries=500, and transfer where there is a surrogate]
     #[arg(
         long,
         env = "SCOVILLE_ATTACKS",
         value_delimiter = ',',
-        value_name = "ATTACK,..",
-        default_value = "apgd-ce,square:queries=500"
+        value_name = "ATTACK,.."
     )]
     pub attacks: Vec<String>,
+
+    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, a target.toml, or
+    /// trained[:queries=1000][:answers=labels|scores], a small network trained on what the model answers; several are an
+    /// ensemble
+    #[arg(
+        long,
+        env = "SCOVILLE_SURROGATE",
+        value_delimiter = ',',
+        value_name = "MODEL,.."
+    )]
+    pub surrogate: Vec<Surrogate>,
+
+    /// What to train a surrogate on [default: up to half of --data, which is then not attacked]
+    #[arg(long, env = "SCOVILLE_SURROGATE_DATA", value_name = "SOURCE")]
+    pub surrogate_data: Option<Source>,
 
     /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
     #[arg(

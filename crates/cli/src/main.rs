@@ -7,6 +7,7 @@ mod exit;
 mod load;
 mod output;
 mod parse;
+mod surrogate;
 mod terminal;
 
 use clap::Parser;

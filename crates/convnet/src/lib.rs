@@ -24,6 +24,7 @@ mod map;
 mod net;
 mod phase;
 mod plan;
+mod planes;
 mod pointwise;
 mod pool;
 mod product;

@@ -312,6 +312,11 @@ fn convolutions() {
         ([4, 1, 40], 9, [1, 7], [1, 3], [0, 3]),
         ([2, 4, 4], 3, [4, 4], [1, 1], [0, 0]),
         ([20, 3, 4], 18, [5, 4], [2, 3], [1, 0]),
+        // Images whose rows are longer than a vector, or just as long.
+        ([1, 28, 28], 6, [5, 5], [1, 1], [2, 2]),
+        ([2, 5, 37], 20, [3, 3], [2, 2], [1, 1]),
+        ([3, 33, 32], 8, [7, 7], [2, 2], [3, 3]),
+        ([3, 16, 16], 16, [4, 4], [4, 4], [0, 0]),
         // Winograd, whole tiles and cut ones.
         ([16, 8, 8], 16, [3, 3], [1, 1], [1, 1]),
         ([9, 7, 13], 40, [3, 3], [1, 1], [1, 1]),
@@ -321,6 +326,17 @@ fn convolutions() {
     for (input, filters, kernel, stride, pad) in table {
         let mut b = Builder::new(input);
         b.conv(0, filters, 1, window(kernel, stride, pad));
+        b.agrees();
+    }
+}
+
+#[test]
+fn dense_layers_read_images() {
+    for input in [[1, 6, 7], [3, 5, 4], [40, 1, 1]] {
+        let mut b = Builder::new(input);
+        let hidden = b.dense(0, 20);
+        let active = b.act(hidden, Activation::Relu);
+        b.dense(active, 3);
         b.agrees();
     }
 }

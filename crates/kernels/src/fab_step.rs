@@ -68,7 +68,12 @@ pub fn fab_step(
                 .zip(x0.par_chunks(cols))
                 .zip(grad.par_chunks(cols))
                 .zip(margin)
-                .for_each(|(((x, x0), grad), &margin)| wide(|| row(x, x0, grad, margin, ball)));
+                .for_each(|(((x, x0), grad), &margin)| {
+                    wide(
+                        #[inline(always)]
+                        || row(x, x0, grad, margin, ball),
+                    )
+                });
             Ok(())
         }
         Device::Gpu(gpu) => {

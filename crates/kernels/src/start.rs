@@ -70,10 +70,13 @@ pub fn start(
                     sample,
                     stream,
                 };
-                wide(|| match norm {
-                    Norm::Linf => draw.linf(x, eps, surface),
-                    _ => draw.l2(x, eps, surface),
-                });
+                wide(
+                    #[inline(always)]
+                    || match norm {
+                        Norm::Linf => draw.linf(x, eps, surface),
+                        _ => draw.l2(x, eps, surface),
+                    },
+                );
                 for (x, x0) in x.iter_mut().zip(x0) {
                     *x = (x0 + *x).max(lo).min(hi);
                 }

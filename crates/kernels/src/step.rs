@@ -62,8 +62,14 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
             let x = x.host_mut("step")?.par_chunks_mut(cols);
             let rows = x.zip(x0.par_chunks(cols)).zip(grad.par_chunks(cols));
             rows.for_each(|((x, x0), grad)| match norm {
-                Norm::Linf => wide(|| linf_row(x, x0, grad, alpha, ball)),
-                _ => wide(|| l2_row(x, x0, grad, alpha, ball)),
+                Norm::Linf => wide(
+                    #[inline(always)]
+                    || linf_row(x, x0, grad, alpha, ball),
+                ),
+                _ => wide(
+                    #[inline(always)]
+                    || l2_row(x, x0, grad, alpha, ball),
+                ),
             });
             Ok(())
         }

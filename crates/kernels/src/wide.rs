@@ -1,6 +1,7 @@
 //! The CPU twins' inner loops on the widest vectors that the machine has.
 
-/// Runs `work`, compiled for this machine's vectors. What it calls must be inlined to be so, too.
+/// Runs `work`, compiled for this machine's vectors. It must be marked to be inlined always, and so must what it calls: code
+/// that is called and not inlined is compiled for the least of machines.
 #[inline(always)]
 pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)

@@ -51,5 +51,5 @@ pub use evaluate::{Feed, differentiate, evaluate, passes_gradient};
 pub use inspect::{Inspection, NodeReport};
 pub use model::Model;
 pub use ops::operators;
-pub use spec::{Layout, ModelSpec};
+pub use spec::{FeatureScale, Layout, ModelSpec};
 pub use text::TextModel;

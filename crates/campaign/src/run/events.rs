@@ -22,6 +22,7 @@ impl Run<'_, '_> {
             seed: self.plan.seed,
             command: manifest.command,
             target: manifest.target,
+            surrogates: manifest.surrogates,
             data: manifest.data,
             device,
             devices: manifest.devices,

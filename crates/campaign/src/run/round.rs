@@ -21,17 +21,26 @@ impl Run<'_, '_> {
         let (samples, answers) = self.correct(rows)?;
         let mut worst: Vec<Option<Broken>> = vec![None; samples.len()];
         let mut white_box: Vec<Option<usize>> = vec![None; samples.len()];
+        let mut transfer: Vec<Option<usize>> = vec![None; samples.len()];
         for t in 0..self.tallies.len() {
             let broken = self.technique(t, rows.len(), &samples)?;
-            let white = self.plan.techniques[t].is_white_box();
+            let technique = &self.plan.techniques[t];
             for (i, broken) in broken.into_iter().enumerate() {
-                if white {
-                    white_box[i] = broken.as_ref().map(|b| b.rung);
+                let rung_of = |broken: &Option<Broken>| broken.as_ref().map(|b| b.rung);
+                if technique.is_white_box() {
+                    white_box[i] = rung_of(&broken);
+                } else if technique.is_transfer() {
+                    transfer[i] = rung_of(&broken);
                 }
                 if rung(&broken) < rung(&worst[i]) {
                     worst[i] = broken;
                 }
             }
+        }
+        for (at, alone) in self.transfer_alone.iter_mut().enumerate() {
+            let reached = |rung: &Option<usize>| rung.is_some_and(|rung| rung <= at);
+            let pairs = transfer.iter().zip(&white_box);
+            *alone += pairs.filter(|(t, w)| reached(t) && !reached(w)).count();
         }
         self.unite(rows.len(), &worst)?;
         self.judged(rows, &answers, &worst)?;
@@ -51,20 +60,18 @@ impl Run<'_, '_> {
         }
         let data = self.data;
         let cols = data.sample_len();
-        let asked = self
-            .workers
-            .each(rows.len(), Split::Finely, |target, range| {
-                let rows = &rows[range];
-                let mut x = data.read(rows)?;
-                let y = rows.iter().map(|&row| data.y[row]).collect();
-                let answers = predict(target, &x, y)?;
-                let right = rows
-                    .iter()
-                    .zip(&answers)
-                    .map(|(&row, &answer)| data.y[row] == answer);
-                keep_rows(&mut x, cols, right);
-                Ok((answers, x))
-            })?;
+        let asked = self.workers.each(rows.len(), Split::Finely, |at, range| {
+            let rows = &rows[range];
+            let mut x = data.read(rows)?;
+            let y = rows.iter().map(|&row| data.y[row]).collect();
+            let answers = predict(at.target, &x, y)?;
+            let right = rows
+                .iter()
+                .zip(&answers)
+                .map(|(&row, &answer)| data.y[row] == answer);
+            keep_rows(&mut x, cols, right);
+            Ok((answers, x))
+        })?;
         let (mut samples, mut all) = (Samples::default(), Vec::new());
         for (_, (mut answers, mut x)) in asked {
             samples.x.append(&mut x);
@@ -97,7 +104,7 @@ impl Run<'_, '_> {
                 if attack.is_minimal() && at > 0 {
                     continue;
                 }
-                let black_box = attack.row.access < Access::Gradients;
+                let black_box = attack.access() < Access::Gradients;
                 let top = plan.rung_of(attack, at);
                 let open: Vec<usize> = (0..broken.len())
                     .filter(|&i| rung(&broken[i]) > at)
@@ -114,7 +121,7 @@ impl Run<'_, '_> {
                     if reached < rung(place) {
                         *place = Some(Broken {
                             rung: reached,
-                            attack: attack.row.name,
+                            attack: attack.name.clone(),
                             number: plan.first_attack(t) + a,
                             distance: success.distance,
                             queries: black_box.then_some((success.asked, top)),
@@ -123,7 +130,7 @@ impl Run<'_, '_> {
                 }
             }
             self.tallies[t].book(at, size, &broken);
-            let attack = technique.attacks.last().map_or("", |a| a.row.name);
+            let attack = technique.attacks.last().map_or("", |a| &*a.name);
             self.progress(technique.id, attack, at, &self.tallies[t].clone())?;
         }
         for broken in broken.iter().flatten() {
@@ -149,7 +156,7 @@ impl Run<'_, '_> {
             true => Split::Whole,
             false => Split::Finely,
         };
-        let found = self.workers.each(open.len(), split, |target, range| {
+        let found = self.workers.each(open.len(), split, |at, range| {
             let batch = samples.select(&open[range]);
             let problem = Problem {
                 ids: &batch.ids,
@@ -158,25 +165,20 @@ impl Run<'_, '_> {
                 norm: plan.measure.norm(),
                 eps,
                 bounds: (0.0, 1.0),
-                seed: attack_seed(plan.seed, attack.row.name, eps),
+                seed: attack_seed(plan.seed, &attack.name, eps),
                 goal: plan.goal,
                 stop,
             };
-            Ok(attack.run(target, &problem)?)
+            Ok(attack.run(at.target, at.surrogate(), &problem)?)
         });
-        let spent = self.workers.spent().since(spent);
+        let now = self.workers.spent();
+        let spent = [now[0].since(spent[0]), now[1].since(spent[1])];
         self.tallies[t].spend(a, spent, since.elapsed().as_secs_f64());
         let mut successes = Vec::new();
         for (range, found) in found? {
             for mut success in found {
                 success.row = open[range.start + success.row];
-                self.keep_strip(
-                    plan.techniques[t].id,
-                    attack.row.name,
-                    eps,
-                    samples,
-                    &success,
-                );
+                self.keep_strip(plan.techniques[t].id, &attack.name, eps, samples, &success);
                 successes.push(success);
             }
         }

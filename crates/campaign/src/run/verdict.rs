@@ -50,7 +50,7 @@ impl Run<'_, '_> {
         } else {
             DONE
         };
-        let spent = self.workers.spent();
+        let [spent, _] = self.workers.spent();
         let finished = RunFinished {
             verdict: verdict(headline.as_ref(), &scored),
             headline,
@@ -81,6 +81,7 @@ impl Run<'_, '_> {
     fn late_checks(&mut self) -> Result<(), Error> {
         let late = [
             self.black_box_beats_white_box(),
+            self.transfer_beats_white_box(),
             self.no_rise(),
             self.clean.never_predicted(),
         ];
@@ -106,7 +107,7 @@ impl Run<'_, '_> {
         let Some(white) = self.technique_of(TechniquePlan::is_white_box) else {
             return not_run(check, "needs a white-box attack");
         };
-        let alone = |t: &TechniquePlan| t.is_black_box() && !t.is_white_box();
+        let alone = |t: &TechniquePlan| t.is_black_box() && !t.is_white_box() && !t.is_transfer();
         if let Some(black) = self.technique_of(alone) {
             let (white, black) = (&self.tallies[white].rungs, &self.tallies[black].rungs);
             let difference = white.iter().zip(black).map(|(w, b)| b.rate() - w.rate());
@@ -120,8 +121,8 @@ impl Run<'_, '_> {
         let blind: Vec<&str> = self.plan.techniques[white]
             .attacks
             .iter()
-            .filter(|a| a.row.access < Access::Gradients)
-            .map(|a| a.row.name)
+            .filter(|a| a.access() < Access::Gradients)
+            .map(|a| &*a.name)
             .collect();
         if blind.is_empty() {
             return not_run(check, "needs a black-box attack");
@@ -133,6 +134,23 @@ impl Run<'_, '_> {
             most * 100.0
         );
         finding(check, most > LEFT_BY_GRADIENTS, detail)
+    }
+
+    fn transfer_beats_white_box(&self) -> Finding {
+        let check = Check::TransferBeatsWhiteBox;
+        let white = self.technique_of(TechniquePlan::is_white_box);
+        let (Some(_), Some(_)) = (white, self.technique_of(TechniquePlan::is_transfer)) else {
+            return not_run(check, "needs a transfer attack and a white-box attack");
+        };
+        let most = self.transfer_alone.iter().copied().max().unwrap_or(0);
+        let correct = self.union.correct();
+        let detail =
+            format!("transfer alone breaks {most} of {correct} samples at most, at any one eps");
+        finding(
+            check,
+            most as f64 > LEFT_BY_GRADIENTS * correct as f64,
+            detail,
+        )
     }
 
     fn no_rise(&self) -> Finding {
@@ -213,6 +231,8 @@ fn budgets(technique: &TechniquePlan, tally: &Tally) -> Vec<AttackBudget> {
         broken: effort.broken,
         queries: effort.spent.queries,
         gradients: effort.spent.gradients,
+        surrogate_queries: effort.surrogate.queries,
+        surrogate_gradients: effort.surrogate.gradients,
         calls: effort.spent.calls,
         seconds: effort.seconds,
     };
@@ -229,8 +249,8 @@ fn check(finding: &Finding) -> EvidenceCheck {
         },
         detail: finding.detail.clone(),
         advice: match finding.outcome {
-            evidence::Outcome::Passed => String::new(),
-            _ => finding.check.advice().into(),
+            evidence::Outcome::Warned => finding.check.advice().into(),
+            _ => String::new(),
         },
     }
 }

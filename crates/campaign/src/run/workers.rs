@@ -7,12 +7,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use scoville_targets::{Labels, Metered, ModelTarget, Spent};
+use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Spent};
 
 use crate::Error;
 
 /// A model on a device, and the meter of what it is asked.
 pub(super) type Target = Metered<ModelTarget>;
+
+/// The surrogates on a device, and the meter of what they are asked.
+pub(super) type Surrogate = Metered<Ensemble>;
+
+/// What lies on one device.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub target: &'a Target,
+    surrogate: Option<&'a Surrogate>,
+}
+
+impl<'a> Place<'a> {
+    pub fn surrogate(self) -> Option<&'a dyn Gradients> {
+        self.surrogate.map(|surrogate| surrogate as &dyn Gradients)
+    }
+}
 
 /// Most batches a device in a round: samples that the attacks leave over run together, and an interrupt throws away no
 /// more.
@@ -57,11 +73,15 @@ impl<'a> Lane<'a> {
     fn of(
         device: usize,
         target: &'a Target,
+        surrogate: Option<&Surrogate>,
         batch: usize,
         threads: usize,
     ) -> Result<Vec<Self>, Error> {
         // What a random model answers would depend on which thread came first.
-        if target.device().is_gpu() || target.inner().model().is_random() || threads < 2 {
+        let surrogates = surrogate.into_iter().flat_map(|s| s.inner().members());
+        let mut models = surrogates.chain([target.inner()]);
+        let is_random = models.any(|target| target.model().is_random());
+        if target.device().is_gpu() || is_random || threads < 2 {
             return Ok(vec![Lane::whole(device, target, batch)]);
         }
         let lane = |_| {
@@ -76,13 +96,10 @@ impl<'a> Lane<'a> {
         (0..threads).map(lane).collect()
     }
 
-    fn run<T: Send>(
-        &self,
-        run: impl FnOnce(&Target) -> Result<T, Error> + Send,
-    ) -> Result<T, Error> {
+    fn run<T: Send>(&self, run: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
         match &self.thread {
-            Some(thread) => thread.install(|| run(self.target)),
-            None => run(self.target),
+            Some(thread) => thread.install(run),
+            None => run(),
         }
     }
 }
@@ -90,6 +107,8 @@ impl<'a> Lane<'a> {
 /// The devices, each with the model on it, and how many samples go to one at once: as planned, until memory runs out.
 pub(super) struct Workers<'a> {
     targets: &'a [Target],
+    /// One a target, or none.
+    surrogates: &'a [Surrogate],
     /// Set when one device fails, so that the others do not work on for nothing.
     stop: &'a AtomicBool,
     batch: usize,
@@ -102,7 +121,12 @@ pub(super) struct Workers<'a> {
 }
 
 impl<'a> Workers<'a> {
-    pub fn new(targets: &'a [Target], batch: usize, stop: &'a AtomicBool) -> Result<Self, Error> {
+    pub fn new(
+        targets: &'a [Target],
+        surrogates: &'a [Surrogate],
+        batch: usize,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Error> {
         if targets.is_empty() {
             return Err(Error::NoDevice);
         }
@@ -111,11 +135,18 @@ impl<'a> Workers<'a> {
         let threads = rayon::current_num_threads() / cpus.max(1);
         let mut fine = Vec::new();
         for (device, target) in targets.iter().enumerate() {
-            fine.append(&mut Lane::of(device, target, batch, threads)?);
+            fine.append(&mut Lane::of(
+                device,
+                target,
+                surrogates.get(device),
+                batch,
+                threads,
+            )?);
         }
         let whole = targets.iter().enumerate();
         Ok(Self {
             targets,
+            surrogates,
             stop,
             batch,
             rooms: targets
@@ -139,9 +170,12 @@ impl<'a> Workers<'a> {
         self.rooms[0].load(Ordering::Relaxed)
     }
 
-    /// What was spent on all devices so far.
-    pub fn spent(&self) -> Spent {
-        self.targets.iter().map(Metered::spent).sum()
+    /// What was spent on all devices so far: of the target, and of the surrogates.
+    pub fn spent(&self) -> [Spent; 2] {
+        [
+            self.targets.iter().map(Metered::spent).sum(),
+            self.surrogates.iter().map(Metered::spent).sum(),
+        ]
     }
 
     /// Samples of the round after `done`: as many as before it, so that the first results come soon, in whole batches.
@@ -157,7 +191,7 @@ impl<'a> Workers<'a> {
         &self,
         n: usize,
         split: Split,
-        run: impl Fn(&Target, Range<usize>) -> Result<T, Error> + Sync,
+        run: impl Fn(Place<'_>, Range<usize>) -> Result<T, Error> + Sync,
     ) -> Result<Vec<(Range<usize>, T)>, Error> {
         let lanes = match split {
             Split::Whole => &self.whole,
@@ -166,7 +200,11 @@ impl<'a> Workers<'a> {
         let queue = Queue::new(equal_parts(n, self.parts(n, lanes)));
         let work = |lane: &Lane| {
             let run = |range| {
-                let done = lane.run(|target| run(target, range));
+                let place = Place {
+                    target: lane.target,
+                    surrogate: self.surrogates.get(lane.device),
+                };
+                let done = lane.run(|| run(place, range));
                 match self.targets.len() {
                     1 => done,
                     _ => done.map_err(|e| e.on_device(lane.device, lane.target.device())),
@@ -393,21 +431,21 @@ mod tests {
     #[test]
     fn every_device_takes_its_part_and_one_that_fails_is_named() {
         let (targets, stop) = ([target(), target()], AtomicBool::new(false));
-        let workers = Workers::new(&targets, 100, &stop).unwrap();
+        let workers = Workers::new(&targets, &[], 100, &stop).unwrap();
         // Both must be at work for either to go on.
         let both = Barrier::new(2);
-        let parts = workers.each(5, Split::Whole, |target, range| {
+        let parts = workers.each(5, Split::Whole, |at, range| {
             both.wait();
-            Ok((std::ptr::eq(target, &targets[0]), range.len()))
+            Ok((std::ptr::eq(at.target, &targets[0]), range.len()))
         });
         let parts: Vec<_> = parts.unwrap().into_iter().map(|(_, part)| part).collect();
         assert_eq!(parts.iter().map(|(_, n)| n).sum::<usize>(), 5);
         assert_ne!(parts[0].0, parts[1].0);
         assert!(!stop.load(Ordering::Relaxed));
 
-        let failed = workers.each(2, Split::Whole, |target, _| {
+        let failed = workers.each(2, Split::Whole, |at, _| {
             both.wait();
-            match std::ptr::eq(target, &targets[1]) {
+            match std::ptr::eq(at.target, &targets[1]) {
                 true => Err(too_large()),
                 false => Ok(()),
             }
@@ -418,7 +456,7 @@ mod tests {
             "{message}"
         );
         assert!(stop.load(Ordering::Relaxed));
-        let none = Workers::new(&[], 100, &stop);
+        let none = Workers::new(&[], &[], 100, &stop);
         assert!(matches!(none.err(), Some(Error::NoDevice)));
     }
 
@@ -426,11 +464,11 @@ mod tests {
     fn each_thread_of_the_cpu_runs_samples_of_its_own() {
         let (targets, stop) = ([target()], AtomicBool::new(false));
         let three = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        let workers = three.install(|| Workers::new(&targets, 60, &stop).unwrap());
+        let workers = three.install(|| Workers::new(&targets, &[], 60, &stop).unwrap());
         let parts = |n, split, together: usize| {
             // All that run together must be at work for any to go on.
             let barrier = Barrier::new(together);
-            let run = |_: &Target, _| {
+            let run = |_: Place<'_>, _| {
                 barrier.wait();
                 Ok(rayon::current_num_threads())
             };

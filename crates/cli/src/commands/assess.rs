@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Goal, Measure, parse_all};
+use scoville_attacks::{Goal, Measure, PREFIX, parse_all};
 use scoville_campaign::{Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
@@ -16,10 +16,13 @@ use scoville_targets::Labels;
 
 use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{Loaded, check_classifier, check_labels, load};
+use crate::load::{Loaded, check_classifier, check_labels, load, spec};
 use crate::output::Output;
+use crate::parse::Batch;
+use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
 use crate::terminal::{stderr_style, stdout_style};
 
+const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
 const LINF_LADDER: [f64; 5] = [
     1.0 / 255.0,
     2.0 / 255.0,
@@ -51,6 +54,23 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         .or_fail(Exit::Usage, "--attacks")?;
     plan.check_shape(loaded.target().sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
+    let stop = stop_on_ctrl_c()?;
+    let wanted = Wanted {
+        words: &args.surrogate,
+        data: args.surrogate_data.as_ref(),
+        target: spec(&args.target.model)?,
+        seed: args.seed,
+    };
+    let Surrogates {
+        ensembles,
+        infos,
+        aside,
+    } = surrogate::load(&wanted, &loaded, &stop)?;
+    plan.aside = aside;
+    if args.target.batch == Batch::Auto && !ensembles.is_empty() {
+        let batch = scoville_campaign::automatic_batch(&loaded.targets, &ensembles);
+        plan.batch = batch.or_fail(Exit::Internal, "")?;
+    }
     let Loaded {
         targets,
         data,
@@ -59,13 +79,13 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
         devices,
         ..
     } = loaded;
-    let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         command: std::env::args_os()
             .map(|a| a.to_string_lossy().into_owned())
             .collect(),
         target: target_info,
+        surrogates: infos,
         data: data_info,
         devices,
     };
@@ -75,8 +95,10 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     };
     let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
-        .map_err(failure)?;
+    let finished = scoville_campaign::run(
+        &plan, &targets, &ensembles, &data, manifest, &stop, &mut emit,
+    )
+    .map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
 }
@@ -91,7 +113,12 @@ fn failure(error: scoville_campaign::Error) -> Failure {
 }
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
-    let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
+    let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
+        ([], []) => parse_all(&DEFAULT),
+        ([], _) => parse_all(&[&DEFAULT[..], &[PREFIX]].concat()),
+        (named, _) => parse_all(named),
+    };
+    let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
     let ladder = match args.eps_ladder.as_slice() {
         [] => measure.map_or(Vec::new(), |measure| default_ladder(measure).to_vec()),
@@ -105,6 +132,13 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     plan.impact = args.impact;
     plan.fail_on.clone_from(&args.fail_on);
     plan.check().or_fail(Exit::Usage, "")?;
+    plan.check_surrogate(!args.surrogate.is_empty())
+        .or_fail(Exit::Usage, "")?;
+    let trained = |word: &Surrogate| matches!(word, Surrogate::Trained(_));
+    if args.surrogate_data.is_some() && !args.surrogate.iter().any(trained) {
+        let message = "--surrogate-data trains nothing: add --surrogate trained";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     Ok(plan)
 }
 

@@ -9,6 +9,7 @@ use crate::end::{self, End};
 use crate::layer::{Convolution, Kind, Window};
 use crate::map::Map;
 use crate::phase::{Phase, Tap};
+use crate::planes::{FromPlanes, ToPlanes, is_image};
 use crate::pool::Pool;
 use crate::simd::{BLOCK, Block};
 use crate::winograd::{self, Winograd};
@@ -66,12 +67,21 @@ impl Marks {
 }
 
 pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
+    let mut steps = schedule.steps.as_slice();
+    let (mut input, mut output) = (schedule.input, schedule.output);
+    let first = steps.split_first().and_then(|(step, rest)| {
+        let first = from_planes(step, schedule, marks)?;
+        (input, steps) = (step.to, rest);
+        Some(first)
+    });
+    let last = steps.split_last().and_then(|(step, rest)| {
+        let last = to_planes(step, schedule)?;
+        (output, steps) = (step.source, rest);
+        Some(last)
+    });
     let op = |step: &Step| {
         let (from, to) = (schedule.shapes[step.source], schedule.shapes[step.to]);
-        let end = |bias: &[f32]| End {
-            bias: bias_blocks(bias),
-            act: marks.act(step.act),
-        };
+        let end = |bias: &[f32]| end(step, marks, bias);
         let core = match step.work {
             Work::Pass => Core::Pointwise(end(&[])),
             Work::Forward { kind, of } => forward(kind, marks.picks[of], [from, to], end),
@@ -84,9 +94,62 @@ pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
             to: step.to,
         }
     };
-    let ops = schedule.steps.iter().map(op).collect();
+    let ops = steps.iter().map(op).collect();
     let maps = schedule.shapes.iter().map(|&shape| Map::new(shape));
-    program(ops, maps.collect(), schedule.input, schedule.output)
+    Program {
+        first,
+        last,
+        ..program(ops, maps.collect(), input, output)
+    }
+}
+
+fn end(step: &Step, marks: &Marks, bias: &[f32]) -> End {
+    End {
+        bias: bias_blocks(bias),
+        act: marks.act(step.act),
+    }
+}
+
+/// The convolution that alone reads the input, if its channels are few.
+fn from_planes(step: &Step, schedule: &Schedule, marks: &Marks) -> Option<FromPlanes> {
+    let readers = schedule
+        .steps
+        .iter()
+        .flat_map(|step| [Some(step.source), step.add]);
+    let alone = readers.flatten().filter(|&id| id == schedule.input).count() == 1;
+    let ([channels, rows, cols], to) = (schedule.shapes[step.source], schedule.shapes[step.to]);
+    match step.work {
+        Work::Forward {
+            kind: Kind::Convolution(conv),
+            ..
+        } if alone && step.source == schedule.input && is_image(conv, channels) => {
+            let end = end(step, marks, &conv.bias);
+            Some(FromPlanes::new(
+                conv,
+                channels,
+                [[rows, cols], [to[1], to[2]]],
+                end,
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The way back through a convolution that alone makes the output, if its channels are few.
+fn to_planes(step: &Step, schedule: &Schedule) -> Option<ToPlanes> {
+    let ([channels, rows, cols], from) = (schedule.shapes[step.to], schedule.shapes[step.source]);
+    let alone = step.add.is_none() && step.act == Act::Linear;
+    let (size, out) = ([rows, cols], [from[1], from[2]]);
+    match step.work {
+        Work::Backward {
+            kind: Kind::Convolution(conv),
+            ..
+        } if alone && step.to == schedule.output && is_image(conv, channels) => {
+            let phases = Phase::backward(&one_tap(conv.window, size, out), size);
+            Some(ToPlanes::new(conv, channels, [size, out], phases))
+        }
+        _ => None,
+    }
 }
 
 fn forward(

@@ -7,4 +7,5 @@ mod devices;
 mod errors;
 mod falsify;
 mod support;
+mod texts;
 mod truth;

@@ -1,7 +1,8 @@
 //! How many samples go to a device at once, where the user does not say.
 
 use scoville_kernels::Device;
-use scoville_targets::{Labels, Metered, ModelTarget};
+use scoville_runtime::Model;
+use scoville_targets::{Metered, OnDevice};
 
 use crate::Error;
 
@@ -15,14 +16,17 @@ const ARRAYS: u64 = 16;
 const SHARE: u64 = 4;
 
 /// The largest batch, in powers of two, that pays off and that the memory of each target's device holds.
-pub fn automatic(targets: &[Metered<ModelTarget>]) -> Result<usize, Error> {
+pub fn automatic<T: OnDevice>(targets: &[Metered<T>]) -> Result<usize, Error> {
     let mut batch = usize::MAX;
     for target in targets {
-        let device = target.device();
-        let neighbours = targets.iter().filter(|t| t.device() == device).count() as u64;
+        let device = target.inner().model().device();
+        let neighbours = targets
+            .iter()
+            .filter(|t| t.inner().model().device() == device)
+            .count() as u64;
         let room = device.available_memory() / (SHARE * neighbours);
         batch = batch.min(largest(most_on(device), room, |n| {
-            bytes(target.inner(), n)
+            bytes(target.inner().model(), n)
         })?);
     }
     Ok(batch)
@@ -49,9 +53,9 @@ fn largest(
 }
 
 /// What an attack on `n` samples holds: a gradient, and arrays of its own.
-fn bytes(target: &ModelTarget, n: usize) -> Result<u64, Error> {
-    let sample = 4 * target.model().sample_len() as u64;
-    let gradient = target.model().gradient_bytes(n);
+fn bytes(model: &Model, n: usize) -> Result<u64, Error> {
+    let sample = 4 * model.sample_len() as u64;
+    let gradient = model.gradient_bytes(n);
     let gradient = gradient.map_err(scoville_targets::Error::from)?;
     Ok(gradient.saturating_add(ARRAYS * sample * n as u64))
 }

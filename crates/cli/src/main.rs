@@ -8,6 +8,7 @@ mod load;
 mod output;
 mod parse;
 mod terminal;
+mod texts;
 
 use clap::Parser;
 

@@ -386,7 +386,7 @@ mod tests {
         for (i, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..i].iter().all(|other| other.name != row.name));
             let attack = parse(row.name).unwrap();
-            let access = match attack.algorithm {
+            let access = match &attack.algorithm {
                 Algorithm::WhiteBox(_) => Access::Gradients,
                 Algorithm::BlackBox(_) => Access::Scores,
                 Algorithm::LabelsOnly(_) => Access::Labels,

@@ -7,12 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use scoville_targets::{Labels, Metered, ModelTarget, Spent};
+use scoville_kernels::Device;
+use scoville_targets::{Metered, OnDevice, Spent};
 
 use crate::Error;
-
-/// A model on a device, and the meter of what it is asked.
-pub(super) type Target = Metered<ModelTarget>;
 
 /// Most batches a device in a round: samples that the attacks leave over run together, and an interrupt throws away no
 /// more.
@@ -34,8 +32,8 @@ pub(super) enum Split {
 }
 
 /// What takes samples: a device, or one thread of the CPU, on which no kernel has to wait for another thread.
-struct Lane<'a> {
-    target: &'a Target,
+struct Lane<'a, T> {
+    target: &'a Metered<T>,
     /// The place of its target in the list.
     device: usize,
     thread: Option<ThreadPool>,
@@ -43,8 +41,8 @@ struct Lane<'a> {
     most: usize,
 }
 
-impl<'a> Lane<'a> {
-    fn whole(device: usize, target: &'a Target, batch: usize) -> Self {
+impl<'a, T: OnDevice + Sync> Lane<'a, T> {
+    fn whole(device: usize, target: &'a Metered<T>, batch: usize) -> Self {
         Lane {
             target,
             device,
@@ -56,12 +54,13 @@ impl<'a> Lane<'a> {
     /// The lanes of one device, of whose `threads` each is to have a lane.
     fn of(
         device: usize,
-        target: &'a Target,
+        target: &'a Metered<T>,
         batch: usize,
         threads: usize,
     ) -> Result<Vec<Self>, Error> {
         // What a random model answers would depend on which thread came first.
-        if target.device().is_gpu() || target.inner().model().is_random() || threads < 2 {
+        let model = target.inner().model();
+        if model.device().is_gpu() || model.is_random() || threads < 2 {
             return Ok(vec![Lane::whole(device, target, batch)]);
         }
         let lane = |_| {
@@ -76,10 +75,14 @@ impl<'a> Lane<'a> {
         (0..threads).map(lane).collect()
     }
 
-    fn run<T: Send>(
+    fn device(&self) -> &Device {
+        self.target.inner().model().device()
+    }
+
+    fn run<R: Send>(
         &self,
-        run: impl FnOnce(&Target) -> Result<T, Error> + Send,
-    ) -> Result<T, Error> {
+        run: impl FnOnce(&Metered<T>) -> Result<R, Error> + Send,
+    ) -> Result<R, Error> {
         match &self.thread {
             Some(thread) => thread.install(|| run(self.target)),
             None => run(self.target),
@@ -88,26 +91,33 @@ impl<'a> Lane<'a> {
 }
 
 /// The devices, each with the model on it, and how many samples go to one at once: as planned, until memory runs out.
-pub(super) struct Workers<'a> {
-    targets: &'a [Target],
+pub(super) struct Workers<'a, T> {
+    targets: &'a [Metered<T>],
     /// Set when one device fails, so that the others do not work on for nothing.
     stop: &'a AtomicBool,
     batch: usize,
     /// The most samples that the memory of each device is known to hold.
     rooms: Vec<AtomicUsize>,
     /// One a device.
-    whole: Vec<Lane<'a>>,
+    whole: Vec<Lane<'a, T>>,
     /// One a GPU, and one a thread of the CPU.
-    fine: Vec<Lane<'a>>,
+    fine: Vec<Lane<'a, T>>,
 }
 
-impl<'a> Workers<'a> {
-    pub fn new(targets: &'a [Target], batch: usize, stop: &'a AtomicBool) -> Result<Self, Error> {
+impl<'a, T: OnDevice + Sync> Workers<'a, T> {
+    pub fn new(
+        targets: &'a [Metered<T>],
+        batch: usize,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Error> {
         if targets.is_empty() {
             return Err(Error::NoDevice);
         }
         let batch = batch.max(1);
-        let cpus = targets.iter().filter(|t| !t.device().is_gpu()).count();
+        let cpus = targets
+            .iter()
+            .filter(|t| !t.inner().model().device().is_gpu())
+            .count();
         let threads = rayon::current_num_threads() / cpus.max(1);
         let mut fine = Vec::new();
         for (device, target) in targets.iter().enumerate() {
@@ -130,7 +140,7 @@ impl<'a> Workers<'a> {
     }
 
     /// The device that answers what is asked once.
-    pub fn first(&self) -> &'a Target {
+    pub fn first(&self) -> &'a Metered<T> {
         &self.targets[0]
     }
 
@@ -153,23 +163,23 @@ impl<'a> Workers<'a> {
     /// samples, whichever lane it was.
     ///
     /// A batch that a device's memory does not hold is run again in halves, and it gets no larger one later.
-    pub fn each<T: Send>(
+    pub fn each<R: Send>(
         &self,
         n: usize,
         split: Split,
-        run: impl Fn(&Target, Range<usize>) -> Result<T, Error> + Sync,
-    ) -> Result<Vec<(Range<usize>, T)>, Error> {
+        run: impl Fn(&Metered<T>, Range<usize>) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<(Range<usize>, R)>, Error> {
         let lanes = match split {
             Split::Whole => &self.whole,
             Split::Finely => &self.fine,
         };
         let queue = Queue::new(equal_parts(n, self.parts(n, lanes)));
-        let work = |lane: &Lane| {
+        let work = |lane: &Lane<'_, T>| {
             let run = |range| {
                 let done = lane.run(|target| run(target, range));
                 match self.targets.len() {
                     1 => done,
-                    _ => done.map_err(|e| e.on_device(lane.device, lane.target.device())),
+                    _ => done.map_err(|e| e.on_device(lane.device, lane.device())),
                 }
             };
             queue.work(&self.rooms[lane.device], lane.most, self.stop, run);
@@ -186,7 +196,7 @@ impl<'a> Workers<'a> {
     }
 
     /// In how many parts `n` samples go to the lanes: few enough to be large, and enough for all.
-    fn parts(&self, n: usize, lanes: &[Lane]) -> usize {
+    fn parts(&self, n: usize, lanes: &[Lane<'_, T>]) -> usize {
         let most = lanes.iter().map(|lane| {
             let room = self.rooms[lane.device].load(Ordering::Relaxed);
             lane.most.min(room)
@@ -297,10 +307,12 @@ impl<T> State<T> {
 mod tests {
     use std::sync::Barrier;
 
-    use scoville_kernels::Device;
     use scoville_runtime::{Model, ModelSpec};
+    use scoville_targets::ModelTarget;
 
     use super::*;
+
+    type Target = Metered<ModelTarget>;
 
     fn too_large() -> Error {
         scoville_kernels::Error::TooLarge { bytes: 2, limit: 1 }.into()
@@ -418,7 +430,7 @@ mod tests {
             "{message}"
         );
         assert!(stop.load(Ordering::Relaxed));
-        let none = Workers::new(&[], 100, &stop);
+        let none = Workers::<ModelTarget>::new(&[], 100, &stop);
         assert!(matches!(none.err(), Some(Error::NoDevice)));
     }
 

@@ -5,20 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Goal, Measure, parse_all};
-use scoville_campaign::{Manifest, Plan};
+use scoville_attacks::{Access, Algorithm, Budget, Goal, Measure, parse_all, rows};
+use scoville_campaign::{Emit, Finished, Manifest, Plan};
 use scoville_kernels::Norm;
 use scoville_report::event::Event;
 use scoville_report::{
     Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
 };
 use scoville_targets::Labels;
+use scoville_targets::text::Gradients;
 
 use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{Loaded, check_classifier, check_labels, load};
+use crate::load::{About, Loaded, check_classifier, check_labels, load};
 use crate::output::Output;
 use crate::terminal::{stderr_style, stdout_style};
+use crate::texts;
+
+/// What runs where no attacks are named.
+const ATTACKS: [&str; 2] = ["apgd-ce", "square:queries=500"];
+const TEXT_ATTACKS: [&str; 1] = ["deepwordbug"];
 
 const LINF_LADDER: [f64; 5] = [
     1.0 / 255.0,
@@ -36,38 +42,118 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let mut plan = plan(args)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
     let reports = Reports::open(args)?;
+    check_kind(args, &plan)?;
+    match plan.measure {
+        Measure::Edits => on_texts(args, &mut plan, reports),
+        _ => on_numbers(args, &mut plan, reports),
+    }
+}
+
+/// Refuses attacks on numbers for texts, and the other way round.
+fn check_kind(args: &AssessArgs, plan: &Plan) -> Result<(), Failure> {
+    let attack = plan.techniques.iter().flat_map(|t| &t.attacks).next();
+    let attack = attack.map_or("", |attack| attack.row.name);
+    let message = match (texts::are_named(&args.target), plan.measure) {
+        (true, Measure::Edits) | (false, Measure::Norm(_) | Measure::Severity) => return Ok(()),
+        (true, _) => {
+            let known = rows().iter().filter(|row| row.budget == Budget::Edits);
+            let known: Vec<&str> = known.map(|row| row.name).collect();
+            let known = known.join(", ");
+            format!(
+                "--attacks: {attack} changes numbers, and the data are texts; on texts run {known}"
+            )
+        }
+        (false, _) => format!(
+            "--attacks: {attack} changes words, and the data are numbers; it takes --data tsv:FILE"
+        ),
+    };
+    Err(Failure::new(Exit::Usage, message))
+}
+
+fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {
+    if args.synonyms.is_some() {
+        let message = "--synonyms is read by attacks on texts";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let loaded = load(&args.target)?;
     check_classifier(&loaded)?;
-    check_labels(&loaded)?;
-    if loaded.raw {
+    let Loaded {
+        targets,
+        data,
+        batch,
+        about,
+        raw,
+    } = loaded;
+    let target = targets[0].inner();
+    check_labels(&data.name, &data.y, target.classes())?;
+    if raw {
         let message = "assess needs pixels in [0,1], because eps is measured in them: say what the model wants with \
                        --mean, --std and --pixel-range instead of raw input";
         return Err(Failure::new(Exit::Usage, message));
     }
-    plan.batch = loaded.batch;
-    plan.check_goal(loaded.target().classes())
+    plan.batch = batch;
+    plan.check_goal(target.classes())
         .or_fail(Exit::Usage, "--target-class")?;
-    plan.check_classes(loaded.target().classes())
+    plan.check_classes(target.classes())
         .or_fail(Exit::Usage, "--attacks")?;
-    plan.check_shape(loaded.target().sample_shape())
+    plan.check_shape(target.sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
-    let Loaded {
-        targets,
-        data,
-        target_info,
-        data_info,
-        devices,
-        ..
-    } = loaded;
+    conduct(args, about, reports, &mut |manifest, stop, emit| {
+        scoville_campaign::run(plan, &targets, &data, manifest, stop, emit)
+    })
+}
+
+fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {
+    if plan.goal != Goal::Any {
+        let message = "attacks on texts lead to any class but the label; leave --target-class and --targets out";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let attacks = || plan.techniques.iter().flat_map(|t| &t.attacks);
+    let takes_substitutes = attacks().any(|attack| match &attack.algorithm {
+        Algorithm::Text(attack) => attack.takes_substitutes(),
+        _ => false,
+    });
+    let white_box = attacks().find(|attack| attack.row.access == Access::Gradients);
+    let neighbours = takes_substitutes && args.synonyms.is_none();
+    let loaded = texts::load(&args.target, white_box.is_some() || neighbours)?;
+    let target = loaded.targets[0].inner();
+    if let (Some(attack), Err(error)) = (white_box, target.embedding()) {
+        let message = format!("--attacks: {} cannot run: {error}", attack.row.name);
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let lexicon = texts::lexicon(
+        target,
+        &loaded.data,
+        args.synonyms.as_deref(),
+        takes_substitutes,
+    )?;
+    plan.batch = loaded.batch;
+    let (targets, texts) = (loaded.targets, (&loaded.data, &lexicon));
+    conduct(args, loaded.about, reports, &mut |manifest, stop, emit| {
+        scoville_campaign::run_texts(plan, &targets, texts, manifest, stop, emit)
+    })
+}
+
+/// A run, given what is known before it, a flag that stops it, and where events go.
+type Campaign<'a> = dyn FnMut(Manifest, &AtomicBool, &mut Emit<'_>) -> Result<Finished, scoville_campaign::Error>
+    + 'a;
+
+/// Runs a campaign and writes its reports.
+fn conduct(
+    args: &AssessArgs,
+    about: About,
+    reports: Reports,
+    campaign: &mut Campaign<'_>,
+) -> Result<Exit, Failure> {
     let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         command: std::env::args_os()
             .map(|a| a.to_string_lossy().into_owned())
             .collect(),
-        target: target_info,
-        data: data_info,
-        devices,
+        target: about.target,
+        data: about.data,
+        devices: about.devices,
     };
     let record = match args.report_json {
         Some(_) => Record::with_samples(),
@@ -75,8 +161,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     };
     let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = scoville_campaign::run(&plan, &targets, &data, manifest, &stop, &mut emit)
-        .map_err(failure)?;
+    let finished = campaign(manifest, &stop, &mut emit).map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
 }
@@ -91,7 +176,12 @@ fn failure(error: scoville_campaign::Error) -> Failure {
 }
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
-    let attacks = parse_all(&args.attacks).or_fail(Exit::Usage, "--attacks")?;
+    let attacks = match args.attacks.as_slice() {
+        [] if texts::are_named(&args.target) => parse_all(&TEXT_ATTACKS),
+        [] => parse_all(&ATTACKS),
+        given => parse_all(given),
+    };
+    let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
     let ladder = match args.eps_ladder.as_slice() {
         [] => measure.map_or(Vec::new(), |measure| default_ladder(measure).to_vec()),

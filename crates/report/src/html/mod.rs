@@ -11,6 +11,7 @@ mod manifest;
 mod queries;
 mod strips;
 mod techniques;
+mod texts;
 mod verdict;
 
 use crate::Record;
@@ -30,6 +31,7 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
         curves::section(record),
         queries::section(record),
         strips::section(record, strips),
+        texts::section(record),
         evidence::section(record),
         evidence::warnings(record),
         manifest::section(record),

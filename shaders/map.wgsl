@@ -18,6 +18,7 @@ const RECIPROCAL = 6u;
 const TANH = 7u;
 const ATANH = 8u;
 const EXP = 9u;
+const SHRINK = 10u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
@@ -61,6 +62,7 @@ fn main(
         case TANH: { x[i] = hyperbolic_tangent(v); }
         case ATANH: { x[i] = inverse_hyperbolic_tangent(v); }
         case EXP: { x[i] = exp(v); }
-        default: { x[i] = sign(v) * max(abs(v) - params.p, 0.0); }
+        case SHRINK: { x[i] = sign(v) * max(abs(v) - params.p, 0.0); }
+        default: { x[i] = round(v); }
     }
 }

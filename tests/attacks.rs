@@ -102,8 +102,9 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
             let most = match row.name {
                 // One step, or one pixel at a time, goes less far.
                 "fgsm" | "simba" => SAMPLES / 2,
-                // It learns from 16 samples here.
+                // They learn from 16 samples here.
                 "universal" => SAMPLES / 8,
+                "robust-patch" => SAMPLES / 4,
                 _ => SAMPLES - 2,
             };
             let found = run(&attack, norm, large, false).unwrap().found.len();
@@ -186,7 +187,9 @@ fn a_sample_fares_alone_as_in_a_batch() {
     let target = target(&Device::Cpu);
     let (x, y) = correct_samples(&target);
     let stop = AtomicBool::new(false);
-    for attack in [
+    let (linf, l0) = ((Norm::Linf, 10.0 / 255.0), (Norm::L0, 9.0));
+    let in_l0 = ["patch:steps=20:restarts=2"].map(|attack| (attack, l0));
+    let in_linf = [
         "mi-fgsm",
         "si-ni-fgsm:steps=4",
         "vni-fgsm:steps=4:neighbours=3",
@@ -207,11 +210,12 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "hop-skip-jump:queries=200",
         "geoda:queries=200",
         "rays:queries=100",
-    ] {
+    ]
+    .map(|attack| (attack, linf));
+    for (attack, (norm, eps)) in in_linf.into_iter().chain(in_l0) {
         let rows_broken = |rows: std::ops::Range<usize>| -> Vec<(usize, u64)> {
             let ids: Vec<u32> = rows.clone().map(|i| i as u32).collect();
             let (x, y) = (&x[rows.start * 784..rows.end * 784], &y[rows.clone()]);
-            let (norm, eps) = (Norm::Linf, 10.0 / 255.0);
             let problem = Problem {
                 ids: &ids,
                 x,
@@ -416,6 +420,50 @@ fn every_attack_in_every_norm_can_aim_at_a_class() {
                 Ok(found) => check(&found, x, y, norm, 1.0, &target),
                 Err(error) => panic!("{attack} in {norm}: {error}"),
             }
+        }
+    }
+}
+
+/// Class 3 for every sample, by what was learnt from others.
+#[test]
+fn what_all_samples_share_can_aim_at_a_class() {
+    let target = target(&Device::Cpu);
+    let (x, y) = correct_samples(&target);
+    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+    for (attack, norm, eps) in [
+        ("universal", Norm::Linf, 0.3),
+        ("robust-patch:steps=50", Norm::L0, 196.0),
+    ] {
+        let problem = Problem {
+            ids: &ids,
+            x: &x,
+            y: &y,
+            norm,
+            eps,
+            bounds: (0.0, 1.0),
+            seed: 1,
+            goal: Goal::Class(3),
+            stop: &AtomicBool::new(false),
+        };
+        let found = launch(attack, &target, &problem).unwrap();
+        check(&found, &x, &y, norm, eps, &target);
+        assert!(found.iter().all(|s| s.predicted == 3 && y[s.row] != 3));
+        assert!(found.len() >= SAMPLES / 4, "{attack}: {}", found.len());
+    }
+}
+
+/// One square of pixels each, and nothing else.
+#[test]
+fn a_patch_is_a_square() {
+    let target = target(&Device::Cpu);
+    let (x, _) = correct_samples(&target);
+    for found in run("patch", Norm::L0, 30.0, false).unwrap().found {
+        let clean = &x[found.row * 784..][..784];
+        let changed = (0..784).filter(|&i| found.x[i] != clean[i]);
+        let (rows, columns): (Vec<usize>, Vec<usize>) = changed.map(|i| (i / 28, i % 28)).unzip();
+        for places in [rows, columns] {
+            let (first, last) = (places.iter().min().unwrap(), places.iter().max().unwrap());
+            assert!(last - first < 5, "{places:?}");
         }
     }
 }

@@ -142,7 +142,7 @@ fn two_models_on_one_gpu_give_the_verdicts_of_one() {
             Ok(())
         };
         let (manifest, stop) = (manifest(targets, &data), AtomicBool::new(false));
-        scoville_campaign::run(&plan, targets, &data, manifest, &stop, &mut emit).unwrap();
+        scoville_campaign::run(&plan, (targets, &[]), &data, manifest, &stop, &mut emit).unwrap();
         curves
     };
     let metered = || Metered::new(target(&gpu));
@@ -171,6 +171,7 @@ fn manifest(targets: &[Metered<ModelTarget>], data: &Dataset) -> Manifest {
             parameters: 0,
             notes: Vec::new(),
         },
+        surrogates: Vec::new(),
         data: DataInfo {
             name: data.name.clone(),
             sha256: String::new(),

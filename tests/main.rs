@@ -8,4 +8,5 @@ mod errors;
 mod falsify;
 mod support;
 mod texts;
+mod transfer;
 mod truth;

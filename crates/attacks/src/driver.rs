@@ -11,7 +11,7 @@ use scoville_targets::{Gradients, Labels, Scores};
 
 use crate::goal::{self, Goal, Group};
 use crate::parts::Towards;
-use crate::search::Candidate;
+use crate::search::{Candidate, Keep};
 use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, WhiteBox, projection};
 
 /// Samples to attack at one eps.
@@ -45,7 +45,8 @@ pub struct Success<X = Vec<f32>> {
     pub x: X,
     /// What the target says of it.
     pub predicted: u32,
-    /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball.
+    /// How often the attack had asked about this sample, gradients included, when it first found a point in the ball. An
+    /// attack on a surrogate asks the target once.
     pub asked: u64,
 }
 
@@ -55,8 +56,42 @@ pub fn run(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
+    aimed(algorithm, target, problem, |class, problem| match class {
+        None => away(algorithm, target, problem),
+        Some(class) => away(algorithm, &Towards { target, class }, problem),
+    })
+}
+
+/// Runs any attack towards the problem's goal on `surrogate`, and asks `target` about where it ends: once a sample.
+pub fn transfer(
+    algorithm: &Algorithm,
+    surrogate: &dyn Gradients,
+    target: &dyn Scores,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    aimed(algorithm, target, problem, |class, problem| match class {
+        None => across(algorithm, surrogate, target, problem),
+        Some(class) => {
+            let target = Towards { target, class };
+            let surrogate = Towards {
+                target: surrogate,
+                class,
+            };
+            across(algorithm, &surrogate, &target, problem)
+        }
+    })
+}
+
+/// Runs `attack` towards the problem's goal: without a class it leads away from the labels; with one, target and labels
+/// are to be seen through [`Towards`].
+fn aimed(
+    algorithm: &Algorithm,
+    target: &dyn Scores,
+    problem: &Problem<'_>,
+    attack: impl Fn(Option<u32>, &Problem<'_>) -> Result<Vec<Success>, Error>,
+) -> Result<Vec<Success>, Error> {
     if problem.goal == Goal::Any {
-        return away(algorithm, target, problem);
+        return attack(None, problem);
     }
     let mut nearest: BTreeMap<usize, Success> = BTreeMap::new();
     for (class, mut rows) in goal::aims(problem, target)? {
@@ -64,8 +99,7 @@ pub fn run(
             rows.retain(|row| !nearest.contains_key(row));
         }
         let group = Group::of(problem, rows);
-        let towards = Towards { target, class };
-        for found in away(algorithm, &towards, &group.problem(problem))? {
+        for found in attack(Some(class), &group.problem(problem))? {
             let row = group.rows[found.row];
             let success = Success {
                 row,
@@ -79,6 +113,26 @@ pub fn run(
         }
     }
     Ok(nearest.into_values().collect())
+}
+
+/// Runs any attack away from the labels on `surrogate`; `target` judges.
+fn across(
+    algorithm: &Algorithm,
+    surrogate: &dyn Gradients,
+    target: &dyn Labels,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    let mut found = judge(target, problem, Keep::Last, |search| {
+        let surrogate = search.counted(surrogate);
+        match algorithm {
+            Algorithm::WhiteBox(attack) => attack.run(search, &surrogate),
+            Algorithm::BlackBox(attack) => attack.run(search, &surrogate),
+            Algorithm::LabelsOnly(attack) => attack.run(search, &surrogate),
+            Algorithm::Text(_) => Err(Error::Kind),
+        }
+    })?;
+    found.iter_mut().for_each(|success| success.asked = 1);
+    Ok(found)
 }
 
 /// Runs any attack away from the labels.
@@ -101,7 +155,7 @@ pub fn white_box(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| {
+    judge(target, problem, Keep::First, |search| {
         let target = search.counted(target);
         attack.run(search, &target)
     })
@@ -113,7 +167,7 @@ pub fn black_box(
     target: &dyn Scores,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| {
+    judge(target, problem, Keep::First, |search| {
         let target = search.counted(target);
         attack.run(search, &target)
     })
@@ -125,7 +179,7 @@ pub fn labels_only(
     target: &dyn Labels,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, |search| {
+    judge(target, problem, Keep::First, |search| {
         let target = search.counted(target);
         attack.run(search, &target)
     })
@@ -134,6 +188,7 @@ pub fn labels_only(
 fn judge(
     target: &dyn Labels,
     problem: &Problem<'_>,
+    keep: Keep,
     attack: impl FnOnce(&mut Search<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Success>, Error> {
     if problem.ids.is_empty() {
@@ -153,7 +208,7 @@ fn judge(
         hi: problem.bounds.1,
     };
     let image = image(target.sample_shape());
-    let mut search = Search::new(arrays, ball, problem.seed, image, problem.stop)?;
+    let mut search = Search::new(arrays, ball, problem.seed, image, keep, problem.stop)?;
     attack(&mut search)?;
     verify(target, problem, search.into_candidates()?)
 }

@@ -19,7 +19,9 @@ pub mod text;
 pub use driver::{Problem, Success, black_box, labels_only, white_box};
 pub use goal::Goal;
 pub use measure::{Budget, Measure};
-pub use registry::{Access, Algorithm, Attack, AttackError, Row, parse, rows};
+pub use registry::{
+    Access, Algorithm, Attack, AttackError, PREFIX, Row, TRANSFER, TRANSFERRED, parse, rows,
+};
 pub use search::Search;
 pub use suite::{Suite, parse_all, suites};
 
@@ -32,6 +34,8 @@ pub enum Error {
     Target(#[from] scoville_targets::Error),
     #[error(transparent)]
     Kernel(#[from] scoville_kernels::Error),
+    #[error("{0} runs on a surrogate, and none was given")]
+    NoSurrogate(String),
     /// Somebody asked to stop; the batch in hand is discarded.
     #[error("interrupted")]
     Interrupted,
@@ -45,7 +49,7 @@ impl Error {
         match self {
             Error::Target(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
-            Error::Interrupted | Error::Kind => false,
+            Error::NoSurrogate(_) | Error::Interrupted | Error::Kind => false,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_kernels::{
-    Array, Ball, Device, Image, Word, claim, claim_at, distance_rows, gather, keep_lower, select,
+    Array, Ball, Device, Image, Word, claim, claim_at, distance_rows, gather, is_class, keep_lower,
+    select,
 };
 
 use crate::Error;
@@ -15,6 +16,16 @@ const GPU_CHECK_EVERY: usize = 10;
 
 /// What f32 may add to the distance of a point on the ball's surface.
 const ROUNDING: f32 = 1e-6;
+
+/// Which of the points that an attack offers the driver asks the target about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// The first that is misclassified; its sample is finished.
+    First,
+    /// The last that is misclassified, or the last of all where none is. No sample finishes early: what fools a
+    /// surrogate only just fools no other model.
+    Last,
+}
 
 /// One attack's view of its batch: the clean samples still running, where they lie, and a place to hand in finds.
 ///
@@ -42,6 +53,7 @@ pub struct Search<'a> {
     /// How far the kept point of each row is from the clean sample; for [`offer_nearer`](Self::offer_nearer).
     nearest: Array,
     finished: Vec<Candidate>,
+    keep: Keep,
     calls: usize,
     stop: &'a AtomicBool,
 }
@@ -61,6 +73,7 @@ impl<'a> Search<'a> {
         ball: Ball,
         seed: u64,
         image: Image,
+        keep: Keep,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
         let (n, cols, device) = (x0.rows(), x0.cols(), x0.device());
@@ -71,9 +84,13 @@ impl<'a> Search<'a> {
             rows: (0..n).collect(),
             count: Rc::default(),
             found: Array::zeros(&device, n, 1)?,
-            adversarial: Array::zeros(&device, n, cols)?,
+            adversarial: match keep {
+                Keep::First => Array::zeros(&device, n, cols)?,
+                Keep::Last => x0.copy()?,
+            },
             nearest: Array::filled(&device, n, 1, ball.eps * (1.0 + ROUNDING))?,
             finished: Vec::new(),
+            keep,
             calls: 0,
             x0,
             y,
@@ -110,17 +127,28 @@ impl<'a> Search<'a> {
     /// Hands in the target's answers at `x`: rows that are misclassified for the first time are kept. Nothing is read
     /// back.
     pub fn offer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<(), Error> {
+        if self.keep == Keep::Last {
+            let none_yet = is_class(&self.found, 0)?;
+            select(&mut self.adversarial, x, &none_yet)?;
+            let wrong = self.wrong(predicted)?;
+            select(&mut self.adversarial, x, &wrong)?;
+        }
         let asked = self.count.asked().max(1);
         let first = claim_at(&mut self.found, predicted, &self.y, asked)?;
         Ok(select(&mut self.adversarial, x, &first)?)
     }
 
+    /// The mask of the rows that are misclassified.
+    fn wrong(&self, predicted: &Array<u32>) -> Result<Array<u32>, Error> {
+        let mut none = Array::zeros(&self.device(), self.running(), 1)?;
+        Ok(claim(&mut none, predicted, &self.y)?)
+    }
+
     /// Hands in the target's answers at `x`: of all misclassified points of a row within the ball the nearest is kept.
     /// Gives the mask of the rows that are misclassified at `x`, near or far. Nothing is read back.
     pub fn offer_nearer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<Array<u32>, Error> {
-        let (device, n) = (self.device(), self.running());
-        let wrong = claim(&mut Array::zeros(&device, n, 1)?, predicted, &self.y)?;
-        let mut distance = Array::filled(&device, n, 1, f32::MAX)?;
+        let wrong = self.wrong(predicted)?;
+        let mut distance = Array::filled(&self.device(), self.running(), 1, f32::MAX)?;
         let here = distance_rows(x, &self.x0, self.ball.norm.into())?;
         select(&mut distance, &here, &wrong)?;
         let nearer = keep_lower(&mut self.nearest, &distance)?;
@@ -160,6 +188,9 @@ impl<'a> Search<'a> {
     /// Takes finished samples out if there are at least so many.
     fn take_out(&mut self, least: usize) -> Result<Option<Array<u32>>, Error> {
         self.heed_stop()?;
+        if self.keep == Keep::Last {
+            return Ok(None);
+        }
         let found = self.found.to_vec()?;
         let hits = found.iter().filter(|&&f| f != 0).count();
         if hits >= least.max(1) {
@@ -201,7 +232,7 @@ impl<'a> Search<'a> {
     fn collect(&mut self, gone: &[bool], found: &[u32]) -> Result<(), Error> {
         let hits: Vec<u32> = (0u32..)
             .zip(gone.iter().zip(found))
-            .filter(|(_, (gone, found))| **gone && **found != 0)
+            .filter(|(_, (gone, found))| **gone && (**found != 0 || self.keep == Keep::Last))
             .map(|(row, _)| row)
             .collect();
         if hits.is_empty() {

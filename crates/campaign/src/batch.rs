@@ -2,7 +2,7 @@
 
 use scoville_kernels::Device;
 use scoville_runtime::Model;
-use scoville_targets::{Metered, OnDevice};
+use scoville_targets::{Ensemble, Metered, OnDevice};
 
 use crate::Error;
 
@@ -15,18 +15,25 @@ const ARRAYS: u64 = 16;
 /// The share of the memory that a run may take for itself.
 const SHARE: u64 = 4;
 
-/// The largest batch, in powers of two, that pays off and that the memory of each target's device holds.
-pub fn automatic<T: OnDevice>(targets: &[Metered<T>]) -> Result<usize, Error> {
+/// The largest batch, in powers of two, that pays off and that the memory of each target's device holds. `surrogates` lie
+/// on the same devices, or there are none.
+pub fn automatic<T: OnDevice>(
+    targets: &[Metered<T>],
+    surrogates: &[Metered<Ensemble>],
+) -> Result<usize, Error> {
     let mut batch = usize::MAX;
-    for target in targets {
-        let device = target.inner().model().device();
-        let neighbours = targets
-            .iter()
-            .filter(|t| t.inner().model().device() == device)
-            .count() as u64;
+    let models = targets.iter().map(|target| target.inner().model());
+    for (at, model) in models.clone().enumerate() {
+        let surrogates = surrogates.get(at).map(Metered::inner);
+        let device = model.device();
+        let neighbours = models.clone().filter(|m| m.device() == device).count() as u64;
         let room = device.available_memory() / (SHARE * neighbours);
         batch = batch.min(largest(most_on(device), room, |n| {
-            bytes(target.inner().model(), n)
+            let beside = surrogates.into_iter().flat_map(Ensemble::members);
+            let models = [model].into_iter().chain(beside.map(OnDevice::model));
+            models
+                .map(|model| bytes(model, n))
+                .try_fold(0, |most, n| Ok(most.max(n?)))
         })?);
     }
     Ok(batch)

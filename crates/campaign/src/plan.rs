@@ -60,6 +60,14 @@ pub enum PlanError {
     Images { attack: String, shape: Vec<usize> },
     #[error("--fail-on names {technique}, which this run does not measure; it measures {measured}")]
     FailOn { technique: String, measured: String },
+    #[error(
+        "{0} runs on a surrogate: name a model with --surrogate, or train one with --surrogate trained"
+    )]
+    NoSurrogate(String),
+    #[error(
+        "no attack of this run uses the surrogate: add one to --attacks, for example transfer:mi-fgsm"
+    )]
+    IdleSurrogate,
     #[error("--until-width {0}: give a width above 0 and below 1, for example 0.05")]
     Width(f64),
 }
@@ -79,16 +87,19 @@ impl TechniquePlan {
 
     /// Whether one of its attacks needs gradients.
     pub fn is_white_box(&self) -> bool {
-        self.attacks
-            .iter()
-            .any(|a| a.row.access == Access::Gradients)
+        let mut attacks = self.attacks.iter();
+        attacks.any(|a| a.access() == Access::Gradients)
     }
 
     /// Whether one of its attacks makes do with scores or labels.
     pub fn is_black_box(&self) -> bool {
-        self.attacks
-            .iter()
-            .any(|a| a.row.access < Access::Gradients)
+        let mut attacks = self.attacks.iter();
+        attacks.any(|a| a.access() < Access::Gradients)
+    }
+
+    /// Whether its attacks run on a surrogate.
+    pub fn is_transfer(&self) -> bool {
+        self.attacks.iter().any(Attack::is_transfer)
     }
 
     /// The attacks in words.
@@ -131,7 +142,7 @@ impl Plan {
         for attack in attacks {
             if !attack.row.budget.allows(measure) {
                 return Err(PlanError::Norm {
-                    attack: attack.row.name.into(),
+                    attack: attack.name.to_string(),
                     norm,
                     known: known_in(norm),
                 });
@@ -203,6 +214,16 @@ impl Plan {
         }
     }
 
+    /// Refuses transfer attacks where there is no surrogate, and a surrogate that none of them uses.
+    pub fn check_surrogate(&self, given: bool) -> Result<(), PlanError> {
+        let mut attacks = self.techniques.iter().flat_map(|t| &t.attacks);
+        match (attacks.find(|a| a.is_transfer()), given) {
+            (Some(attack), false) => Err(PlanError::NoSurrogate(attack.name.to_string())),
+            (None, true) => Err(PlanError::IdleSurrogate),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a class to reach that is none of the model's.
     pub fn check_goal(&self, classes: usize) -> Result<(), PlanError> {
         match self.goal {
@@ -220,9 +241,9 @@ impl Plan {
             return Ok(());
         };
         let fit = attacks().filter(|a| a.row.least_classes <= classes);
-        let rest: Vec<&str> = fit.map(|a| a.row.name).collect();
+        let rest: Vec<&str> = fit.map(|a| &*a.name).collect();
         Err(PlanError::Classes {
-            attack: attack.row.name.into(),
+            attack: attack.name.to_string(),
             least: attack.row.least_classes,
             classes,
             advice: match rest.as_slice() {

@@ -14,8 +14,8 @@ use scoville_atlas::evidence::{self, Finding};
 use scoville_attacks::text::Lexicon;
 use scoville_data::{Dataset, TextData};
 use scoville_report::SampleStrip;
-use scoville_report::event::{DataInfo, DeviceInfo, Event, TargetInfo};
-use scoville_targets::{Metered, ModelTarget, OnDevice, TextTarget};
+use scoville_report::event::{DataInfo, DeviceInfo, Event, SurrogateInfo, TargetInfo};
+use scoville_targets::{Ensemble, Metered, ModelTarget, OnDevice, TextTarget};
 
 use crate::clean::Clean;
 use crate::evidence::PROBE;
@@ -25,6 +25,7 @@ use crate::tally::{Size, Tally};
 use crate::{Error, Plan, TechniquePlan};
 
 pub(crate) use samples::Samples;
+pub(crate) use workers::Place;
 use workers::Workers;
 
 /// Examples kept for the reports, per technique.
@@ -38,6 +39,7 @@ pub struct Manifest {
     pub version: String,
     pub command: Vec<String>,
     pub target: TargetInfo,
+    pub surrogates: Vec<SurrogateInfo>,
     pub data: DataInfo,
     /// One a target.
     pub devices: Vec<DeviceInfo>,
@@ -51,16 +53,18 @@ pub struct Finished {
 }
 
 /// Runs `plan` on `data` and says through `emit` what happens. `targets` are the same model, once on each device; they
-/// share the samples. Setting `stop` ends the run with the scores so far; a device that fails sets it too.
+/// share the samples. `surrogates` are what transfer attacks run on, once on each device, or none. Setting `stop` ends the run with
+/// the scores so far; a device that fails sets it too.
 pub fn run(
     plan: &Plan,
-    targets: &[Metered<ModelTarget>],
+    (targets, surrogates): (&[Metered<ModelTarget>], &[Metered<Ensemble>]),
     data: &Dataset,
     manifest: Manifest,
     stop: &AtomicBool,
     emit: &mut Emit<'_>,
 ) -> Result<Finished, Error> {
-    run_in(plan, targets, &Numbers { data }, manifest, stop, emit)
+    let models = (targets, surrogates);
+    run_in(plan, models, &Numbers { data }, manifest, stop, emit)
 }
 
 /// As [`run`], on texts; attacks write words of the `lexicon`.
@@ -73,12 +77,12 @@ pub fn run_texts(
     emit: &mut Emit<'_>,
 ) -> Result<Finished, Error> {
     let field = Texts { data, lexicon };
-    run_in(plan, targets, &field, manifest, stop, emit)
+    run_in(plan, (targets, &[]), &field, manifest, stop, emit)
 }
 
 fn run_in<F: Field>(
     plan: &Plan,
-    targets: &[Metered<F::Target>],
+    (targets, surrogates): (&[Metered<F::Target>], &[Metered<Ensemble>]),
     field: &F,
     manifest: Manifest,
     stop: &AtomicBool,
@@ -87,7 +91,7 @@ fn run_in<F: Field>(
     let others = targets.get(1..).ok_or(Error::NoDevice)?;
     let mut before = vec![manifest.target.weights_sha256.clone()];
     before.extend(digests(others)?);
-    let mut run = Run::new(plan, targets, field, stop, emit)?;
+    let mut run = Run::new(plan, (targets, surrogates), field, stop, emit)?;
     run.announce(manifest)?;
     let ended = run.rounds()?;
     for (before, after) in before.into_iter().zip(digests(targets)?) {
@@ -164,18 +168,14 @@ struct Run<'a, 'e, F: Field> {
 impl<'a, 'e, F: Field> Run<'a, 'e, F> {
     fn new(
         plan: &'a Plan,
-        targets: &'a [Metered<F::Target>],
+        (targets, surrogates): (&'a [Metered<F::Target>], &'a [Metered<Ensemble>]),
         field: &'a F,
         stop: &'a AtomicBool,
         emit: &'a mut Emit<'e>,
     ) -> Result<Self, Error> {
-        let workers = Workers::new(targets, plan.batch, stop)?;
-        let classes = workers
-            .first()
-            .inner()
-            .model()
-            .classes()
-            .max(field.classes());
+        let workers = Workers::new(targets, surrogates, plan.batch, stop)?;
+        let model = workers.first().inner().model();
+        let classes = model.classes().max(field.classes());
         Ok(Self {
             plan,
             workers,

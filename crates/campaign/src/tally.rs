@@ -1,6 +1,7 @@
 //! What is known of one technique so far.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use scoville_atlas::score::{Rate, Score, likelihood, score};
 use scoville_atlas::stats::{ConfidenceSequence, LEVEL, anytime, clopper_pearson};
@@ -15,7 +16,7 @@ pub struct Broken {
     /// The lowest rung of the ladder at which it was.
     pub rung: usize,
     /// The attack that did it.
-    pub attack: &'static str,
+    pub attack: Arc<str>,
     /// Its place among the attacks of the plan.
     pub number: usize,
     /// How far the adversarial sample is from the clean one.
@@ -54,7 +55,7 @@ pub struct Rung {
     /// Of those, misclassified after.
     pub successes: usize,
     sequence: ConfidenceSequence,
-    by_attack: BTreeMap<&'static str, usize>,
+    by_attack: BTreeMap<Arc<str>, usize>,
     /// How many successes took how many queries; `None` once those of one are not known.
     queries: Option<BTreeMap<u64, usize>>,
 }
@@ -91,6 +92,8 @@ pub struct Effort {
     /// Samples whose first break is its own.
     pub broken: usize,
     pub spent: Spent,
+    /// What a surrogate was asked.
+    pub surrogate: Spent,
     pub seconds: f64,
 }
 
@@ -126,7 +129,7 @@ impl Tally {
             rung.successes += usize::from(hit.is_some());
             rung.sequence.push(hit.is_some());
             if let Some(broken) = hit {
-                *rung.by_attack.entry(broken.attack).or_default() += 1;
+                *rung.by_attack.entry(broken.attack.clone()).or_default() += 1;
                 let known = broken.queries.filter(|&(_, from)| from <= at);
                 match (&mut rung.queries, known) {
                     (Some(counts), Some((queries, _))) => {
@@ -138,11 +141,12 @@ impl Tally {
         }
     }
 
-    /// Books what a run of the technique's attack `a` took.
-    pub fn spend(&mut self, a: usize, spent: Spent, seconds: f64) {
+    /// Books what a run of the technique's attack `a` took of the target and of a surrogate.
+    pub fn spend(&mut self, a: usize, [spent, surrogate]: [Spent; 2], seconds: f64) {
         self.spent += spent;
         self.seconds += seconds;
         self.efforts[a].spent += spent;
+        self.efforts[a].surrogate += surrogate;
         self.efforts[a].seconds += seconds;
     }
 
@@ -236,9 +240,9 @@ impl Tally {
     }
 }
 
-fn shares(by_attack: &BTreeMap<&str, usize>) -> Vec<AttackShare> {
-    let share = |(&attack, &successes): (&&str, &usize)| AttackShare {
-        attack: attack.into(),
+fn shares(by_attack: &BTreeMap<Arc<str>, usize>) -> Vec<AttackShare> {
+    let share = |(attack, &successes): (&Arc<str>, &usize)| AttackShare {
+        attack: attack.to_string(),
         successes,
     };
     by_attack.iter().map(share).collect()
@@ -287,7 +291,7 @@ mod tests {
     fn broken(rung: usize) -> Option<Broken> {
         Some(Broken {
             rung,
-            attack: "square",
+            attack: "square".into(),
             number: 0,
             distance: 0.01,
             queries: Some((10 << rung, rung)),
@@ -328,10 +332,10 @@ mod tests {
     fn the_share_of_an_attack_is_what_it_broke_first_at_a_rung() {
         let plan = Plan::new(vec![parse("pgd").unwrap()], Norm::Linf, vec![0.01, 0.02]).unwrap();
         let mut tally = Tally::new(&plan, 1);
-        let by = |rung, attack| {
+        let by = |rung, attack: &str| {
             Some(Broken {
                 rung,
-                attack,
+                attack: attack.into(),
                 number: 0,
                 distance: 0.01,
                 queries: None,
@@ -365,7 +369,7 @@ mod tests {
             gradients: 10,
             calls: 2,
         };
-        tally.spend(0, spent, 0.5);
+        tally.spend(0, [spent, Spent::default()], 0.5);
         tally.forget_since(before);
         let kept = Effort {
             spent,

@@ -71,7 +71,7 @@ fn assess(models: Vec<Model>, samples: usize, batch: usize) -> Result<Outcome, E
     };
     let manifest = manifest(&targets, &data);
     let stop = AtomicBool::new(false);
-    run(&plan, &targets, &data, manifest, &stop, &mut emit)?;
+    run(&plan, (&targets, &[]), &data, manifest, &stop, &mut emit)?;
     let totals = totals.unwrap();
     Ok(Outcome { curves, totals })
 }
@@ -96,6 +96,7 @@ fn manifest(targets: &[Metered<ModelTarget>], data: &Dataset) -> Manifest {
             parameters: 0,
             notes: Vec::new(),
         },
+        surrogates: Vec::new(),
         data: DataInfo {
             name: data.name.clone(),
             sha256: String::new(),
@@ -112,7 +113,7 @@ fn scores(models: Vec<Model>, batch: usize) -> Vec<Vec<CurvePoint>> {
 #[test]
 fn the_batch_is_the_largest_that_pays_off() {
     let target = [Metered::new(ModelTarget::new(model(None)))];
-    assert_eq!(automatic_batch(&target).unwrap(), 128);
+    assert_eq!(automatic_batch(&target, &[]).unwrap(), 128);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use scoville_data::Source;
 use scoville_kernels::{DeviceSpec, Norm};
 
 use crate::parse::{self, Batch};
+use crate::surrogate::Surrogate;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -184,8 +185,8 @@ pub struct AssessArgs {
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,
 
-    /// Attacks, each NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default: apgd-ce,square:queries=500;
-    /// deepwordbug on texts]
+    /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`)
+    /// [default: apgd-ce,square:queries=500, and transfer where there is a surrogate; deepwordbug on texts]
     #[arg(
         long,
         env = "SCOVILLE_ATTACKS",
@@ -198,6 +199,15 @@ pub struct AssessArgs {
     /// in the model's own embedding]
     #[arg(long, env = "SCOVILLE_SYNONYMS", value_name = "FILE")]
     pub synonyms: Option<PathBuf>,
+    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, or a target.toml;
+    /// several are an ensemble
+    #[arg(
+        long,
+        env = "SCOVILLE_SURROGATE",
+        value_delimiter = ',',
+        value_name = "MODEL,.."
+    )]
+    pub surrogate: Vec<Surrogate>,
 
     /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
     #[arg(

@@ -52,7 +52,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let batch = match args.batch {
         Batch::Of(n) => n,
         Batch::Auto => {
-            let batch = scoville_campaign::automatic_batch(&targets);
+            let batch = scoville_campaign::automatic_batch(&targets, &[]);
             batch.or_fail(Exit::Internal, &name)?
         }
     };
@@ -139,23 +139,32 @@ pub fn builtin_model(device: &Device) -> Result<Model, scoville_runtime::Error> 
     )
 }
 
+pub fn is_toml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
+}
+
+pub fn read_toml(file: &Path) -> Result<TargetSpec, Failure> {
+    let spec = TargetSpec::read(file).or_fail(Exit::BadInput, "")?;
+    if spec.path.is_none() {
+        let message = format!(
+            "{}: it names no model: add path = \"MODEL.onnx\" under [model]",
+            file.display()
+        );
+        return Err(Failure::new(Exit::BadInput, message));
+    }
+    Ok(spec)
+}
+
 /// The file's wishes, with the flags over them.
 pub fn spec(args: &ModelArgs) -> Result<TargetSpec, Failure> {
-    let is_toml = |path: &&Path| {
-        path.extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
-    };
-    let mut spec = match args.model.as_deref().filter(is_toml) {
-        Some(file) => TargetSpec::read(file).or_fail(Exit::BadInput, "")?,
+    let mut spec = match args.model.as_deref().filter(|path| is_toml(path)) {
+        Some(file) => read_toml(file)?,
         None => TargetSpec {
             path: args.model.clone(),
             ..TargetSpec::default()
         },
     };
-    if args.model.is_some() && spec.path.is_none() {
-        let message = "the target file names no model: add path = \"MODEL.onnx\" under [model]";
-        return Err(Failure::new(Exit::BadInput, message));
-    }
     override_list(&mut spec.mean, &args.mean);
     override_list(&mut spec.std, &args.std);
     override_list(&mut spec.classes, &args.classes);
@@ -234,7 +243,7 @@ fn sample_shape(graph: &Graph, spec: &TargetSpec) -> Option<Vec<usize>> {
 }
 
 /// What happens to pixels on their way into the model.
-fn in_words(input: &ModelSpec) -> String {
+pub fn in_words(input: &ModelSpec) -> String {
     if input.raw {
         return "raw".into();
     }

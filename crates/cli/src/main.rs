@@ -7,6 +7,7 @@ mod exit;
 mod load;
 mod output;
 mod parse;
+mod surrogate;
 mod terminal;
 mod texts;
 
@@ -24,6 +25,7 @@ fn main() -> std::process::ExitCode {
     terminal::quiet_vulkan_loader();
     // A panic is a bug of ours; it must not pass for a verdict.
     let outcome = std::panic::catch_unwind(|| dispatch(args.command));
+    scoville_kernels::store_pipelines();
     match outcome.unwrap_or_else(|_| Err(Failure::new(Exit::Internal, BUG))) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report(),

@@ -63,7 +63,7 @@ pub fn load(args: &TargetArgs, with_gradients: bool) -> Result<LoadedTexts, Fail
     let batch = match args.batch {
         Batch::Of(n) => n,
         Batch::Auto => {
-            let batch = scoville_campaign::automatic_batch(&targets);
+            let batch = scoville_campaign::automatic_batch(&targets, &[]);
             batch.or_fail(Exit::Internal, &name)?
         }
     };

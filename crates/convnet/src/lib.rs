@@ -7,7 +7,7 @@
 //! | module | what |
 //! |---|---|
 //! | `layer` | what a network is made of |
-//! | `plan` | layers to operations, forward and backward; which run as one |
+//! | `plan` | layers to schedules, forward and backward, for any device ([`Schedule`]); these to the CPU's operations |
 //! | `map` | how activations lie in memory |
 //! | `correlate`, `winograd`, `depthwise`, `pool`, `pointwise` | the operations |
 //! | `phase`, `product`, `end` | what they share: geometry, the inner product, what is done before storing |
@@ -24,6 +24,7 @@ mod map;
 mod net;
 mod phase;
 mod plan;
+mod planes;
 mod pointwise;
 mod pool;
 mod product;
@@ -35,3 +36,5 @@ mod winograd;
 pub use error::Error;
 pub use layer::{Activation, Convolution, Dense, Kind, Layer, Window};
 pub use net::{Net, Tape};
+pub use phase::{Phase, Tap};
+pub use plan::{Act, Schedule, Step, Work};

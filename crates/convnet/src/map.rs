@@ -93,9 +93,8 @@ impl Map {
         }
     }
 
-    /// Takes samples of channels, rows, columns in.
+    /// Takes samples of channels, rows, columns in; the halo is left as it is.
     pub fn import(&self, group: usize, from: &[f32], to: &mut [Block]) {
-        self.clear_halo(group, to);
         let pixels = self.pixels();
         for (s, sample) in from
             .chunks_exact(self.channels * pixels)

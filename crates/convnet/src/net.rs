@@ -20,6 +20,8 @@ pub struct Net {
     back: OnceLock<Option<Program>>,
     /// What `back` will be made of.
     source: Mutex<([usize; 3], Vec<Layer>)>,
+    inputs: usize,
+    outputs: usize,
     /// Samples of a group.
     group: usize,
     idle: Mutex<Vec<Workspace>>,
@@ -45,6 +47,7 @@ struct Marks {
 struct Workspace {
     buffers: Vec<Vec<Block>>,
     scratch: Vec<Block>,
+    planes: Vec<f32>,
 }
 
 impl Net {
@@ -52,7 +55,10 @@ impl Net {
     pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Net, Error> {
         let plan = plan(input, &layers)?;
         let group = plan.forward.group();
+        let out = &plan.forward.maps[plan.forward.output];
         Ok(Net {
+            inputs: input.iter().product(),
+            outputs: out.channels * out.pixels(),
             plan,
             back: OnceLock::new(),
             source: Mutex::new((input, layers)),
@@ -65,31 +71,32 @@ impl Net {
         let make = || {
             let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
             let (input, layers) = std::mem::take(&mut *source);
-            plan_back(input, &layers)
+            plan_back(input, &layers, &self.plan.marks)
         };
         self.back.get_or_init(make).as_ref()
     }
 
     /// Elements of a sample's input.
     pub fn inputs(&self) -> usize {
-        elements(&self.plan.forward, self.plan.forward.input)
+        self.inputs
     }
 
     /// Elements of a sample's output.
     pub fn outputs(&self) -> usize {
-        elements(&self.plan.forward, self.plan.forward.output)
+        self.outputs
     }
 
     /// Bytes that the tape takes for a sample.
     pub fn tape_bytes(&self) -> usize {
-        self.plan.bits * size_of::<u16>() + self.plan.picks * size_of::<Pick>()
+        self.plan.marks.all_bits * size_of::<u16>() + self.plan.marks.all_picks * size_of::<Pick>()
     }
 
     /// Bytes that running `samples` takes on all threads, beside inputs, outputs and tape.
     pub fn work_bytes(&self, samples: usize) -> usize {
         let group = self.group_of(samples);
         let groups = samples.div_ceil(group).min(rayon::current_num_threads());
-        groups * group * self.plan.forward.work() * size_of::<Block>()
+        let forward = &self.plan.forward;
+        groups * (group * forward.work() * size_of::<Block>() + forward.planes() * size_of::<f32>())
     }
 
     /// The outputs of the samples `x`, each of channels, rows, columns; and the tape, if it is wanted.
@@ -105,8 +112,8 @@ impl Net {
             let size = out.len() / self.outputs();
             let mut marks = Marks::default();
             if record {
-                marks.bits = vec![0; size * self.plan.bits];
-                marks.picks = vec![[0; BLOCK]; size * self.plan.picks];
+                marks.bits = vec![0; size * self.plan.marks.all_bits];
+                marks.picks = vec![[0; BLOCK]; size * self.plan.marks.all_picks];
             }
             let tape = match record {
                 true => Pass::Record(&mut marks),
@@ -148,31 +155,32 @@ impl Net {
         work.buffers
             .resize_with(work.buffers.len().max(program.count), Vec::new);
         let (maps, buffers) = (&program.maps, &program.buffers);
-        let input = maps[program.input];
-        let first = sized(
-            &mut work.buffers[buffers[program.input]],
-            group * input.size(),
-        );
-        input.import(group, from, first);
+        work.write(program, group, program.input, |out, work| {
+            match &program.first {
+                Some(first) => {
+                    let mut beside = pass.beside(None, group);
+                    first.run(from, out, &mut beside, &mut work.planes);
+                }
+                None => out.map.import(group, from, out.data),
+            }
+        });
         for op in &program.ops {
-            let mut data = core::mem::take(&mut work.buffers[buffers[op.to]]);
-            let mut out = ViewMut {
-                map: &maps[op.to],
-                data: sized(&mut data, group * maps[op.to].size()),
-                group,
-            };
-            out.map.clear_halo(group, out.data);
-            let view = |id: usize| View {
-                map: &maps[id],
-                data: &work.buffers[buffers[id]],
-                group,
-            };
-            let (source, add) = (view(op.source), op.add.map(view));
-            run_op(op, source, add, &mut out, &mut pass, &mut work.scratch);
-            work.buffers[buffers[op.to]] = data;
+            work.write(program, group, op.to, |out, work| {
+                let view = |id: usize| View {
+                    map: &maps[id],
+                    data: &work.buffers[buffers[id]],
+                    group,
+                };
+                let (source, add) = (view(op.source), op.add.map(view));
+                run_op(op, source, add, out, &mut pass, &mut work.scratch);
+            });
         }
-        let last = &work.buffers[buffers[program.output]];
-        maps[program.output].export(group, last, to);
+        let data = &work.buffers[buffers[program.output]];
+        let map = &maps[program.output];
+        match &program.last {
+            Some(last) => last.run(View { map, data, group }, to, &mut work.planes),
+            None => map.export(group, data, to),
+        }
         self.lock().push(work);
     }
 
@@ -181,11 +189,44 @@ impl Net {
     }
 }
 
+impl Workspace {
+    /// Lets `make` write the value `id`, which no value that it reads shares its memory with.
+    fn write(
+        &mut self,
+        program: &Program,
+        group: usize,
+        id: usize,
+        make: impl FnOnce(&mut ViewMut, &mut Workspace),
+    ) {
+        let (map, buffer) = (&program.maps[id], program.buffers[id]);
+        let mut data = core::mem::take(&mut self.buffers[buffer]);
+        let mut out = ViewMut {
+            map,
+            data: sized(&mut data, group * map.size()),
+            group,
+        };
+        map.clear_halo(group, out.data);
+        make(&mut out, self);
+        self.buffers[buffer] = data;
+    }
+}
+
 /// What a pass does with the tape.
 enum Pass<'a> {
     Forget,
     Record(&'a mut Marks),
     Follow(&'a Marks),
+}
+
+impl Pass<'_> {
+    fn beside<'b>(&'b mut self, add: Option<View<'b>>, group: usize) -> Beside<'b> {
+        let bits = match self {
+            Pass::Forget => Bits::Off,
+            Pass::Record(marks) => Bits::Write(&mut marks.bits),
+            Pass::Follow(marks) => Bits::Read(&marks.bits),
+        };
+        Beside { add, bits, group }
+    }
 }
 
 fn run_op(
@@ -212,15 +253,7 @@ fn run_op(
         (Core::AveragePoolBack(pool), _) => return pool.mean_back(source, to),
         _ => {}
     }
-    let mut beside = Beside {
-        add,
-        bits: match pass {
-            Pass::Forget => Bits::Off,
-            Pass::Record(marks) => Bits::Write(&mut marks.bits),
-            Pass::Follow(marks) => Bits::Read(&marks.bits),
-        },
-        group,
-    };
+    let mut beside = pass.beside(add, group);
     match &op.core {
         Core::Correlation(op) => op.run(source, to, &mut beside),
         Core::Depthwise(op) => op.run(source, to, &mut beside),
@@ -251,8 +284,4 @@ fn sized(buffer: &mut Vec<Block>, len: usize) -> &mut [Block] {
         buffer.resize(len, Block::ZERO);
     }
     &mut buffer[..len]
-}
-
-fn elements(program: &Program, id: usize) -> usize {
-    program.maps[id].channels * program.maps[id].pixels()
 }

@@ -5,11 +5,12 @@
 
 use crate::layer::Window;
 use crate::map::{Halo, Map};
+use crate::plan::one_tap;
 
 /// A correlation: destination pixel `first + step * (y, x)` is the sum over `taps` of
 /// source pixel `stride * (y, x) + tap.at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Phase {
+pub struct Phase {
     pub taps: Vec<Tap>,
     /// Destination pixels.
     pub size: [usize; 2],
@@ -21,7 +22,7 @@ pub(crate) struct Phase {
 
 /// One element of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tap {
+pub struct Tap {
     pub kernel: [usize; 2],
     /// Where it lies over the source, seen from the pixel.
     pub at: [isize; 2],
@@ -47,8 +48,13 @@ impl Phase {
         }
     }
 
-    /// The correlations of the output's derivative that give the derivative by an input of `size` pixels.
-    pub fn backward(window: &Window, size: [usize; 2]) -> Vec<Phase> {
+    /// The correlations of the derivative by an output of `out` pixels that give the one by an input of `size` pixels.
+    pub fn gradient(window: &Window, size: [usize; 2], out: [usize; 2]) -> Vec<Phase> {
+        Phase::backward(&one_tap(*window, size, out), size)
+    }
+
+    /// As [`gradient`](Self::gradient), by the window's own stride.
+    pub(crate) fn backward(window: &Window, size: [usize; 2]) -> Vec<Phase> {
         let firsts = (0..window.stride[0].min(size[0]))
             .flat_map(|y| (0..window.stride[1].min(size[1])).map(move |x| [y, x]));
         let phase = |first: [usize; 2]| {
@@ -76,7 +82,7 @@ impl Phase {
     }
 
     /// The halo that a source of `size` pixels needs.
-    pub fn halo(&self, size: [usize; 2]) -> Halo {
+    pub(crate) fn halo(&self, size: [usize; 2]) -> Halo {
         let side = |i: usize| {
             let taps = self.taps.iter().map(|tap| tap.at[i]);
             let before = taps.clone().min().map_or(0, |least| -least).max(0);
@@ -96,7 +102,7 @@ impl Phase {
     }
 
     /// From a source pixel to each tap's.
-    pub fn offsets(&self, source: &Map) -> Vec<isize> {
+    pub(crate) fn offsets(&self, source: &Map) -> Vec<isize> {
         let row = source.row() as isize;
         self.taps
             .iter()

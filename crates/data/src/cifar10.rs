@@ -56,6 +56,7 @@ pub(crate) fn load(path: &Path, limit: Option<usize>) -> Result<Dataset, Error> 
         classes: CLASSES.len(),
         class_names: CLASSES.map(str::to_owned).to_vec(),
         raw: false,
+        features: None,
         samples: Samples::Records(Records {
             store,
             size: RECORD,

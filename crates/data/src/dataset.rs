@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::Error;
 use crate::samples::Samples;
+use crate::{Error, Features};
 
 /// Values read at once by a pass over all samples: 1 MiB.
 const PASS: usize = 1 << 18;
@@ -24,6 +24,8 @@ pub struct Dataset {
     pub class_names: Vec<String>,
     /// The values are what the model takes as they stand, not pixels.
     pub raw: bool,
+    /// What the values stand for, where they are those of a table.
+    pub features: Option<Features>,
     pub(crate) samples: Samples,
 }
 
@@ -129,6 +131,7 @@ mod tests {
             classes,
             class_names: decimal_names(classes),
             raw: false,
+            features: None,
             samples: Samples::Records(Records {
                 store: Store::held("two".as_ref(), bytes),
                 size: 4 * shape.iter().product::<usize>(),

@@ -177,6 +177,16 @@ pub enum Error {
         value: f32,
     },
 
+    #[error("{}: line {line}: {what}", path.display())]
+    Table {
+        path: PathBuf,
+        line: usize,
+        what: String,
+    },
+
+    #[error("--features describes a table, and {what} is none; leave it out")]
+    NoTable { what: String },
+
     #[error(
         "{}: raw f32 data carry no shape; give a model with a fixed sample shape (known here: \
          {hint})",

@@ -59,6 +59,7 @@ pub fn generate(split: Split, n: usize, seed: u64) -> Dataset {
         classes: CLASSES,
         class_names: decimal_names(CLASSES),
         raw: false,
+        features: None,
         samples: Samples::Glyphs(Glyphs { split, seed }),
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn load(images: &Path, labels: &Path, limit: Option<usize>) -> Result
         classes,
         class_names: decimal_names(classes),
         raw: false,
+        features: None,
         samples: Samples::Records(Records {
             store,
             size: shape.iter().product(),

@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod cifar10;
+mod csv;
 mod dataset;
 mod error;
+mod features;
 pub mod glyphs;
 mod idx;
 mod input;
@@ -16,12 +18,16 @@ mod labels;
 mod philox;
 mod raw_f32;
 mod samples;
+mod schema;
 mod source;
 mod store;
+mod table;
 mod text;
 
 pub use dataset::Dataset;
 pub use error::Error;
+pub use features::{Change, Element, Feature, Features, Scale};
+pub use schema::Schema;
 pub use source::Source;
 pub use text::TextData;
 

@@ -49,6 +49,7 @@ pub(crate) fn load(
         classes,
         class_names: decimal_names(classes),
         raw: true,
+        features: None,
         samples: Samples::Records(Records {
             store,
             size: record as usize,

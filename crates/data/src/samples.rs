@@ -4,16 +4,17 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::Error;
 use crate::dataset::pixels;
 use crate::glyphs::{self, Glyphs};
 use crate::store::Store;
+use crate::{Error, Features};
 
 /// Where the values of a data set come from.
 #[derive(Debug)]
 pub(crate) enum Samples {
     Records(Records),
     Glyphs(Glyphs),
+    Cells(Cells),
 }
 
 impl Samples {
@@ -21,6 +22,10 @@ impl Samples {
     pub(crate) fn read(&self, rows: Range<usize>, values: &mut Vec<f32>) -> Result<(), Error> {
         match self {
             Samples::Records(records) => records.read(rows, values),
+            Samples::Cells(cells) => {
+                cells.read(rows, values);
+                Ok(())
+            }
             Samples::Glyphs(glyphs) => {
                 let start = values.len();
                 values.resize(start + rows.len() * glyphs::LEN, 0.0);
@@ -29,6 +34,34 @@ impl Samples {
                     .zip(rows)
                     .for_each(|(image, row)| glyphs.draw(row, image));
                 Ok(())
+            }
+        }
+    }
+}
+
+/// A table: a number a cell, whatever elements stand for it.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    features: Features,
+    /// Row after row.
+    cells: Vec<f32>,
+}
+
+impl Cells {
+    /// Of columns of equal length, one a feature.
+    pub(crate) fn new(features: Features, columns: Vec<Vec<f32>>) -> Self {
+        let rows = columns.first().map_or(0, Vec::len);
+        let row = |row: usize| columns.iter().filter_map(move |c| c.get(row).copied());
+        let cells = (0..rows).flat_map(row).collect();
+        Cells { features, cells }
+    }
+
+    fn read(&self, rows: Range<usize>, values: &mut Vec<f32>) {
+        let width = self.features.columns.len().max(1);
+        let cells = self.cells.chunks_exact(width);
+        for row in cells.skip(rows.start).take(rows.len()) {
+            for (feature, &cell) in self.features.columns.iter().zip(row) {
+                feature.spread(cell, values);
             }
         }
     }

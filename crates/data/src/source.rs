@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::glyphs::{self, Split};
-use crate::{Dataset, Error, TextData, cifar10, idx, raw_f32, text};
+use crate::{Dataset, Error, Schema, TextData, cifar10, idx, raw_f32, table, text};
 
 /// The formats that [`Source`] reads, for messages.
-pub(crate) const KNOWN: &str = "cifar10, idx, f32, tsv, glyphs";
+pub(crate) const KNOWN: &str = "cifar10, idx, f32, csv, tsv, glyphs";
 
 /// The most samples of a data set: their labels take 1 GiB.
 const MAX_SAMPLES: usize = 1 << 28;
@@ -16,6 +16,7 @@ const MAX_SAMPLES: usize = 1 << 28;
 const CIFAR10_USAGE: &str = "cifar10:FILE.bin[.gz]";
 const IDX_USAGE: &str = "idx:IMAGES[.gz],LABELS[.gz]";
 const F32_USAGE: &str = "f32:FILE.f32,LABELS.csv";
+const CSV_USAGE: &str = "csv:FILE.csv[.gz]";
 const TSV_USAGE: &str = "tsv:FILE[.gz]";
 const GLYPHS_USAGE: &str = "glyphs:test|train[:N][@SEED]";
 
@@ -29,6 +30,7 @@ enum Kind {
     Cifar10 { file: PathBuf },
     Idx { images: PathBuf, labels: PathBuf },
     F32 { values: PathBuf, labels: PathBuf },
+    Csv { file: PathBuf },
     Tsv { file: PathBuf },
     Glyphs { split: Split, n: usize, seed: u64 },
 }
@@ -45,11 +47,27 @@ impl Source {
         shape_hint: Option<&[usize]>,
         limit: Option<usize>,
     ) -> Result<Dataset, Error> {
+        self.load_described(None, shape_hint, limit)
+    }
+
+    /// The same of a table that `schema` describes; without one, all its columns are numbers.
+    pub fn load_described(
+        &self,
+        schema: Option<&Schema>,
+        shape_hint: Option<&[usize]>,
+        limit: Option<usize>,
+    ) -> Result<Dataset, Error> {
+        if schema.is_some() && !matches!(self.0, Kind::Csv { .. }) {
+            return Err(Error::NoTable {
+                what: self.to_string(),
+            });
+        }
         self.check_limit(limit)?;
         let data = match &self.0 {
             Kind::Cifar10 { file } => cifar10::load(file, limit)?,
             Kind::Idx { images, labels } => idx::load(images, labels, limit)?,
             Kind::F32 { values, labels } => raw_f32::load(values, labels, shape_hint, limit)?,
+            Kind::Csv { file } => table::load(file, schema, limit)?,
             Kind::Tsv { .. } => {
                 return Err(Error::Texts {
                     given: self.to_string(),
@@ -139,6 +157,8 @@ impl FromStr for Source {
             "tsv" => Kind::Tsv { file: rest.into() },
             "idx" => pair(IDX_USAGE).map(|(images, labels)| Kind::Idx { images, labels })?,
             "f32" => pair(F32_USAGE).map(|(values, labels)| Kind::F32 { values, labels })?,
+            "csv" if rest.is_empty() => return Err(bad("no file is named", CSV_USAGE)),
+            "csv" => Kind::Csv { file: rest.into() },
             "glyphs" => glyphs_source(rest).map_err(|why| bad(why, GLYPHS_USAGE))?,
             _ => {
                 return Err(Error::UnknownFormat {
@@ -187,6 +207,7 @@ impl fmt::Display for Source {
             Kind::F32 { values, labels } => {
                 write!(f, "f32:{},{}", values.display(), labels.display())
             }
+            Kind::Csv { file } => write!(f, "csv:{}", file.display()),
             Kind::Glyphs { split, n, seed } => write!(f, "glyphs:{}:{n}@{seed}", split.name()),
         }
     }
@@ -207,6 +228,7 @@ mod tests {
             ("tsv:a,b.gz", "tsv:a,b.gz"),
             ("idx:x,y/a,b", "idx:x,y/a,b"),
             ("f32:a.f32,b.csv", "f32:a.f32,b.csv"),
+            ("csv:a,b.csv.gz", "csv:a,b.csv.gz"),
             ("glyphs:test", "glyphs:test:10000@0"),
             ("glyphs:test:7", "glyphs:test:7@0"),
             ("glyphs:train", "glyphs:train:60000@0"),
@@ -234,6 +256,7 @@ mod tests {
             ("tsv:", TSV_USAGE),
             ("idx:a,", IDX_USAGE),
             ("f32:,b.csv", F32_USAGE),
+            ("csv:", CSV_USAGE),
             ("glyphs", GLYPHS_USAGE),
             ("glyphs:valid", "neither `train` nor `test`"),
             ("glyphs:test:many", "size is not a whole number"),

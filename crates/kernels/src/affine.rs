@@ -43,8 +43,12 @@ pub fn affine(x: &Array, scale: &Array, shift: &Array) -> Result<Array, Error> {
             let (scale, shift) = (scale.host(KERNEL)?, shift.host(KERNEL)?);
             let rows = x.host(KERNEL)?.par_chunks(cols);
             let outs = out.host_mut(KERNEL)?.par_chunks_mut(cols);
-            rows.zip(outs)
-                .for_each(|(x, out)| wide(|| row(x, out, scale, shift, plane)));
+            rows.zip(outs).for_each(|(x, out)| {
+                wide(
+                    #[inline(always)]
+                    || row(x, out, scale, shift, plane),
+                )
+            });
         }
         Device::Gpu(gpu) => {
             let params = Params {

@@ -126,8 +126,14 @@ struct Row<'a> {
 impl Row<'_> {
     fn step(&self, x: &mut [f32], x_prev: &mut [f32]) {
         match self.ball.norm {
-            Norm::Linf => wide(|| self.step_linf(x, x_prev)),
-            _ => wide(|| self.step_l2(x, x_prev)),
+            Norm::Linf => wide(
+                #[inline(always)]
+                || self.step_linf(x, x_prev),
+            ),
+            _ => wide(
+                #[inline(always)]
+                || self.step_l2(x, x_prev),
+            ),
         }
     }
 

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::step::row_scale;
-use crate::wide::{l2_norm, total_of_pairs, wide};
+use crate::wide::{dot_of_difference, l2_norm, largest, total, total_of_pairs, wide};
 use crate::{Array, Ball, Device, Error, Norm};
 
 const KERNEL: &str = "fab_step";
@@ -68,7 +68,12 @@ pub fn fab_step(
                 .zip(x0.par_chunks(cols))
                 .zip(grad.par_chunks(cols))
                 .zip(margin)
-                .for_each(|(((x, x0), grad), &margin)| wide(|| row(x, x0, grad, margin, ball)));
+                .for_each(|(((x, x0), grad), &margin)| {
+                    wide(
+                        #[inline(always)]
+                        || row(x, x0, grad, margin, ball),
+                    )
+                });
             Ok(())
         }
         Device::Gpu(gpu) => {
@@ -99,11 +104,7 @@ fn row(x: &mut [f32], x0: &[f32], grad: &[f32], margin: f32, ball: &Ball) {
     let Some(scale) = row_scale(grad) else { return };
     let w: Vec<f32> = grad.iter().map(|g| g / scale).collect();
     let gap = (margin / scale).clamp(-LARGE, LARGE);
-    let across: f64 = w
-        .iter()
-        .zip(x0.iter().zip(x.iter()))
-        .map(|(w, (x0, x))| f64::from(w * (x0 - x)))
-        .sum();
+    let across = dot_of_difference(&w, x0, x);
     let here = least_move(x, &w, gap, ball);
     let clean = least_move(x0, &w, gap + across as f32, ball);
     let (far, farther) = (size(&here, ball.norm), size(&clean, ball.norm));
@@ -240,9 +241,9 @@ fn capacity(t: f32, w: f32, ball: &Ball) -> f32 {
 #[inline(always)]
 fn size(d: &[f32], norm: Norm) -> f32 {
     let size = match norm {
-        Norm::Linf => d.iter().fold(0.0_f32, |most, d| most.max(d.abs())),
+        Norm::Linf => largest(d),
         Norm::L2 => l2_norm(d),
-        _ => d.iter().map(|d| f64::from(d.abs())).sum::<f64>() as f32,
+        _ => total(d, |d| f64::from(d.abs())) as f32,
     };
     size.max(1e-8)
 }

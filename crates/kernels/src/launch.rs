@@ -7,14 +7,13 @@
 //! `read_write` even where it is only read: burn cuts tensors from shared wgpu buffers, and
 //! wgpu refuses two kinds of access to one buffer in one dispatch.
 
-use std::sync::PoisonError;
-
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::cubecl::server::Handle;
 use burn_cubecl::cubecl::wgpu::wgpu::{
-    self, BindGroupDescriptor, BindGroupEntry, BufferDescriptor, BufferUsages,
-    CommandEncoderDescriptor, ComputePassDescriptor, ComputePipeline, ComputePipelineDescriptor,
-    ErrorFilter, PipelineCompilationOptions, ShaderModuleDescriptor, ShaderSource,
+    self, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, BufferDescriptor,
+    BufferSize, BufferUsages, CommandEncoderDescriptor, ComputePassDescriptor, ComputePipeline,
+    ComputePipelineDescriptor, ErrorFilter, PipelineCompilationOptions, PipelineLayout,
+    ShaderModuleDescriptor, ShaderSource,
 };
 use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
 use bytemuck::Pod;
@@ -59,7 +58,7 @@ pub(crate) enum Grid {
 
 impl Grid {
     /// Workgroups along x and y, neither above `max`.
-    fn dimensions(self, max: u32) -> (u32, u32) {
+    pub(crate) fn dimensions(self, max: u32) -> (u32, u32) {
         let groups = match self {
             Grid::Threads(threads) => (threads as u64).div_ceil(u64::from(WORKGROUP)),
             Grid::Workgroups(groups) => groups as u64,
@@ -83,23 +82,14 @@ pub(crate) fn launch<P: Pod>(
         return Ok(());
     }
     let failed = |reason: String| Error::device(format!("running {}", shader.name), reason);
-    let resources = arrays
-        .iter()
-        .map(|&handle| {
-            gpu.client
-                .get_resource::<WgpuServer<AutoCompiler>>(bound(handle))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| failed(format!("{e:?}")))?;
+    let slices = arrays.iter().map(|&handle| Slice::of(gpu, handle));
+    let slices = slices.collect::<Result<Vec<_>, _>>()?;
     gpu.client.flush().map_err(|e| failed(format!("{e:?}")))?;
     contain(gpu, || {
-        let pipeline = pipeline(gpu, shader);
+        let pipeline = pipeline(gpu, shader, &[], None);
         let uniform = uniform(gpu, bytemuck::bytes_of(params));
-        let bindings = std::iter::once(uniform.as_entire_binding()).chain(
-            resources
-                .iter()
-                .map(|array| array.resource().as_wgpu_bind_resource()),
-        );
+        let bindings =
+            std::iter::once(uniform.as_entire_binding()).chain(slices.iter().map(Slice::binding));
         let entries: Vec<_> = (0..)
             .zip(bindings)
             .map(|(binding, resource)| BindGroupEntry { binding, resource })
@@ -127,6 +117,43 @@ pub(crate) fn launch<P: Pod>(
     .map_err(failed)
 }
 
+/// An array's part of a wgpu buffer. It is the array's as long as the handle lives.
+pub(crate) struct Slice {
+    buffer: wgpu::Buffer,
+    offset: u64,
+    size: Option<BufferSize>,
+}
+
+impl Slice {
+    pub(crate) fn of(gpu: &Gpu, array: &Handle) -> Result<Slice, Error> {
+        let failed = |reason: String| Error::device("finding an array", reason);
+        let found = gpu
+            .client
+            .get_resource::<WgpuServer<AutoCompiler>>(bound(array))
+            .map_err(|e| failed(format!("{e:?}")))?;
+        match found.resource().as_wgpu_bind_resource() {
+            BindingResource::Buffer(BufferBinding {
+                buffer,
+                offset,
+                size,
+            }) => Ok(Slice {
+                buffer: buffer.clone(),
+                offset,
+                size,
+            }),
+            _ => Err(failed("it is no buffer".into())),
+        }
+    }
+
+    pub(crate) fn binding(&self) -> BindingResource<'_> {
+        BindingResource::Buffer(BufferBinding {
+            buffer: &self.buffer,
+            offset: self.offset,
+            size: self.size,
+        })
+    }
+}
+
 #[cfg(not(test))]
 fn bound(array: &Handle) -> Handle {
     array.clone()
@@ -150,10 +177,16 @@ pub(crate) fn copy(gpu: &Gpu, source: &Handle, target: &Handle, words: usize) ->
     )
 }
 
-/// The compiled pipeline; a shader's name is its whole identity, nothing in it is a template.
-fn pipeline(gpu: &Gpu, shader: &Shader) -> ComputePipeline {
-    let mut pipelines = gpu.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-    let compiled = pipelines.entry(shader.name).or_insert_with(|| {
+/// The compiled pipeline: a shader's name and its overrides are its whole identity, nothing in it is a template. Without a
+/// `layout` it has the one that the shader implies.
+pub(crate) fn pipeline(
+    gpu: &Gpu,
+    shader: &Shader,
+    overrides: &[(&str, f64)],
+    layout: Option<&PipelineLayout>,
+) -> ComputePipeline {
+    let key = format!("{} {overrides:?}", shader.name);
+    gpu.pipelines.get(key, |cache| {
         let module = gpu.device.create_shader_module(ShaderModuleDescriptor {
             label: Some(shader.name),
             source: ShaderSource::Wgsl(shader.source.into()),
@@ -161,14 +194,16 @@ fn pipeline(gpu: &Gpu, shader: &Shader) -> ComputePipeline {
         gpu.device
             .create_compute_pipeline(&ComputePipelineDescriptor {
                 label: Some(shader.name),
-                layout: None,
+                layout,
                 module: &module,
                 entry_point: Some("main"),
-                compilation_options: PipelineCompilationOptions::default(),
-                cache: None,
+                compilation_options: PipelineCompilationOptions {
+                    constants: overrides,
+                    ..PipelineCompilationOptions::default()
+                },
+                cache,
             })
-    });
-    compiled.clone()
+    })
 }
 
 fn uniform(gpu: &Gpu, params: &[u8]) -> wgpu::Buffer {
@@ -183,7 +218,7 @@ fn uniform(gpu: &Gpu, params: &[u8]) -> wgpu::Buffer {
 }
 
 /// Runs `work` and turns wgpu's errors, which would otherwise panic, into one message.
-fn contain(gpu: &Gpu, work: impl FnOnce()) -> Result<(), String> {
+pub(crate) fn contain(gpu: &Gpu, work: impl FnOnce()) -> Result<(), String> {
     let memory = gpu.device.push_error_scope(ErrorFilter::OutOfMemory);
     let internal = gpu.device.push_error_scope(ErrorFilter::Internal);
     let validation = gpu.device.push_error_scope(ErrorFilter::Validation);

@@ -41,6 +41,8 @@ pub enum Map {
     Shrink {
         by: f32,
     },
+    /// The nearest whole number, the even one of two.
+    Round,
 }
 
 #[repr(C)]
@@ -85,6 +87,7 @@ impl Map {
             Map::Atanh => (8, 0.0, 0.0),
             Map::Exp => (9, 0.0, 0.0),
             Map::Shrink { by } => (10, by, 0.0),
+            Map::Round => (11, 0.0, 0.0),
         };
         Params {
             elements,
@@ -107,6 +110,7 @@ fn twin(x: &mut [f32], f: Map) {
         Map::Tanh => each(x, f32::tanh),
         Map::Exp => each(x, f32::exp),
         Map::Shrink { by } => each(x, |v| sign(v) * (v.abs() - by).max(0.0)),
+        Map::Round => each(x, f32::round_ties_even),
         // The standard library's loses digits near -1.
         Map::Atanh => each(x, |v| 0.5 * ((1.0 + v) / (1.0 - v)).ln()),
     }
@@ -122,7 +126,7 @@ mod tests {
     use super::*;
     use crate::testing::{self, Random, assert_close};
 
-    const ALL: [Map; 11] = [
+    const ALL: [Map; 12] = [
         Map::Affine {
             scale: -1.5,
             shift: 0.25,
@@ -137,6 +141,7 @@ mod tests {
         Map::Atanh,
         Map::Exp,
         Map::Shrink { by: 0.75 },
+        Map::Round,
     ];
 
     /// The function in f64.
@@ -156,6 +161,7 @@ mod tests {
             Map::Exp => v.exp(),
             Map::Shrink { by } if v > 0.0 => (v - f64::from(by)).max(0.0),
             Map::Shrink { by } => (v + f64::from(by)).min(0.0),
+            Map::Round => v.round_ties_even(),
         };
         result as f32
     }

@@ -58,11 +58,14 @@ pub fn noise(
             let rows = drawn.host_mut(KERNEL)?.par_chunks_mut(cols);
             rows.zip(ids.host(KERNEL)?).for_each(|(row, &sample)| {
                 let rest = [sample, stream, PURPOSE];
-                wide(|| match kind {
-                    Noise::Normal => philox::fill(row, rest, key, normals),
-                    Noise::Uniform => philox::fill(row, rest, key, |words| words.map(unit)),
-                    Noise::Sign => philox::fill(row, rest, key, signs),
-                });
+                wide(
+                    #[inline(always)]
+                    || match kind {
+                        Noise::Normal => philox::fill(row, rest, key, normals),
+                        Noise::Uniform => philox::fill(row, rest, key, |words| words.map(unit)),
+                        Noise::Sign => philox::fill(row, rest, key, signs),
+                    },
+                );
             });
         }
         Device::Gpu(gpu) => {

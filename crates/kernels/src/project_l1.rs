@@ -103,7 +103,10 @@ impl Moves {
         let (mut low, mut high) = (0.0, self.size.iter().copied().fold(0.0, f32::max));
         let mut t = 0.0;
         for round in 0..ROUNDS {
-            let (left, slope) = wide(|| self.left(t));
+            let (left, slope) = wide(
+                #[inline(always)]
+                || self.left(t),
+            );
             if left > radius {
                 low = t;
             } else {

@@ -87,7 +87,10 @@ fn reduce(a: &Array, pairing: Pairing, b: &Array, kind: Reduce) -> Result<Array,
                     Pairing::Difference => row.extend(pairs.map(|(a, b)| a - b)),
                     Pairing::Product => row.extend(pairs.map(|(a, b)| a * b)),
                 }
-                *out = wide(|| twin(row, kind));
+                *out = wide(
+                    #[inline(always)]
+                    || twin(row, kind),
+                );
             });
         }
         Device::Gpu(gpu) => {

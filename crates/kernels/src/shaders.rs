@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use naga::back::pipeline_constants::process_overrides;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
@@ -29,7 +30,9 @@ fn validate(name: &str, source: &str) -> (Module, ModuleInfo) {
     let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
         .validate(&module)
         .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
-    (module, info)
+    let (module, info) = process_overrides(&module, &info, None, &Default::default())
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
+    (module.into_owned(), info.into_owned())
 }
 
 fn translate(name: &str, module: &Module, info: &ModuleInfo) {

@@ -115,7 +115,10 @@ fn propose_row(
             *out = (best + step).max(x0 - eps).min(x0 + eps).max(lo).min(hi);
         }
     };
-    wide(|| move_by(0.0, 0..out.len(), out));
+    wide(
+        #[inline(always)]
+        || move_by(0.0, 0..out.len(), out),
+    );
     let [window, _] = draws.windows(image, size);
     for channel in 0..image.channels {
         let step = 2.0 * eps * draws.sign(FIRST_SIGN + channel);

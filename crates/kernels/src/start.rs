@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::normal::{UNIT_STEP, normals, precise_ln};
 use crate::philox::{self, philox4x32, unit};
-use crate::wide::{l2_norm, wide};
+use crate::wide::{l2_norm, largest, wide};
 use crate::{Array, Ball, Device, Error, Norm, project_l1};
 
 const LINF: Shader = shader!("start_linf", needs "philox", needs "reduce");
@@ -70,10 +70,13 @@ pub fn start(
                     sample,
                     stream,
                 };
-                wide(|| match norm {
-                    Norm::Linf => draw.linf(x, eps, surface),
-                    _ => draw.l2(x, eps, surface),
-                });
+                wide(
+                    #[inline(always)]
+                    || match norm {
+                        Norm::Linf => draw.linf(x, eps, surface),
+                        _ => draw.l2(x, eps, surface),
+                    },
+                );
                 for (x, x0) in x.iter_mut().zip(x0) {
                     *x = (x0 + *x).max(lo).min(hi);
                 }
@@ -145,11 +148,9 @@ impl Draw {
     #[inline(always)]
     fn linf(&self, delta: &mut [f32], eps: f32, surface: bool) {
         self.fill(delta, |words| words.map(|word| 2.0 * unit(word) - 1.0));
-        let largest = delta
-            .iter()
-            .fold(0.0_f32, |largest, t| largest.max(t.abs()));
-        let reach = if surface && largest > 0.0 {
-            largest
+        let farthest = largest(delta);
+        let reach = if surface && farthest > 0.0 {
+            farthest
         } else {
             1.0
         };

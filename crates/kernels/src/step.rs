@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::wide::{l2_distance, l2_norm_scaled, wide};
+use crate::wide::{l2_distance, l2_norm_scaled, largest, wide};
 use crate::{Array, Ball, Device, Error, Norm, project_l1, sparse_step};
 
 const LINF: Shader = shader!("step_linf");
@@ -62,8 +62,14 @@ pub fn step(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) ->
             let x = x.host_mut("step")?.par_chunks_mut(cols);
             let rows = x.zip(x0.par_chunks(cols)).zip(grad.par_chunks(cols));
             rows.for_each(|((x, x0), grad)| match norm {
-                Norm::Linf => wide(|| linf_row(x, x0, grad, alpha, ball)),
-                _ => wide(|| l2_row(x, x0, grad, alpha, ball)),
+                Norm::Linf => wide(
+                    #[inline(always)]
+                    || linf_row(x, x0, grad, alpha, ball),
+                ),
+                _ => wide(
+                    #[inline(always)]
+                    || l2_row(x, x0, grad, alpha, ball),
+                ),
             });
             Ok(())
         }
@@ -149,9 +155,10 @@ fn l2_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
 /// underflows: its largest magnitude. `None` where the row has no direction.
 #[inline(always)]
 pub(crate) fn row_scale(grad: &[f32]) -> Option<f32> {
-    let largest = grad.iter().map(|g| g.abs().to_bits()).max()?;
-    let usable = f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits();
-    usable.contains(&largest).then(|| f32::from_bits(largest))
+    let scale = largest(grad);
+    (f32::MIN_POSITIVE..f32::INFINITY)
+        .contains(&scale)
+        .then_some(scale)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The CPU twins' inner loops on the widest vectors that the machine has.
 
-/// Runs `work`, compiled for this machine's vectors. What it calls must be inlined to be so, too.
+/// Runs `work`, compiled for this machine's vectors. It must be marked to be inlined always, and so must what it calls: code
+/// that is called and not inlined is compiled for the least of machines.
 #[inline(always)]
 pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
@@ -36,6 +37,34 @@ pub(crate) fn total_of_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) 
         }
     }
     lanes.iter().sum::<f64>() + rest
+}
+
+/// `w . (a - b)`, each product rounded to f32.
+#[inline(always)]
+pub(crate) fn dot_of_difference(w: &[f32], a: &[f32], b: &[f32]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (w, a, b) = (
+        w.chunks_exact(LANES),
+        a.chunks_exact(LANES),
+        b.chunks_exact(LANES),
+    );
+    let product = |((w, a), b): ((&f32, &f32), &f32)| f64::from(w * (a - b));
+    let rest = w.remainder().iter().zip(a.remainder()).zip(b.remainder());
+    let rest: f64 = rest.map(product).sum();
+    for ((w, a), b) in w.zip(a).zip(b) {
+        for (lane, triple) in lanes.iter_mut().zip(w.iter().zip(a).zip(b)) {
+            *lane += product(triple);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// The largest magnitude; 0 of nothing, NaN where there is one.
+#[inline(always)]
+pub(crate) fn largest(row: &[f32]) -> f32 {
+    // By their bits, because the maximum of floats, which looks out for NaN, does not become vector code.
+    let bits = row.iter().map(|v| v.abs().to_bits()).max();
+    bits.map_or(0.0, f32::from_bits)
 }
 
 #[inline(always)]

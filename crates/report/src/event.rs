@@ -42,6 +42,8 @@ pub struct RunStarted {
     /// The command line, word by word.
     pub command: Vec<String>,
     pub target: TargetInfo,
+    /// What transfer attacks run on, together as an ensemble.
+    pub surrogates: Vec<SurrogateInfo>,
     pub data: DataInfo,
     /// The first of `devices`.
     pub device: DeviceInfo,
@@ -71,13 +73,47 @@ pub struct TargetInfo {
     pub notes: Vec<String>,
 }
 
+/// A model that stands for the target in transfer attacks.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SurrogateInfo {
+    /// File name, or what was trained: `convolutional network`.
+    pub name: String,
+    /// SHA-256 of the model file, hex.
+    pub sha256: String,
+    /// What it wants done to pixels, as in `target`.
+    pub input: String,
+    pub parameters: u64,
+    /// How this run trained it; absent where the user gave it.
+    pub training: Option<TrainingInfo>,
+}
+
+/// What a surrogate was trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TrainingInfo {
+    /// What the target told of each sample: `labels` or `scores`.
+    pub answers: String,
+    /// Samples that the target was asked about, those held out included.
+    pub queries: u64,
+    /// Samples of the data that it was trained on.
+    pub samples: usize,
+    /// Samples made of those, beside them.
+    pub synthetic: usize,
+    /// Samples of the data that it was not trained on, and of those the ones that it classifies as the target does.
+    pub held_out: usize,
+    pub agreed: usize,
+    /// `agreed / held_out`, with its Clopper-Pearson 95 % interval.
+    pub fidelity: f64,
+    pub interval: [f64; 2],
+    pub seconds: f64,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DataInfo {
     /// As given by `--data`.
     pub name: String,
     /// SHA-256 over the decoded samples and labels, hex.
     pub sha256: String,
-    /// Samples of this run, after `--limit`.
+    /// Samples of this run, after `--limit`; those that a surrogate was trained or measured on are not attacked.
     pub samples: usize,
 }
 
@@ -292,6 +328,9 @@ pub struct AttackBudget {
     pub broken: usize,
     pub queries: u64,
     pub gradients: u64,
+    /// What a surrogate was asked; gradients of several surrogates together count once.
+    pub surrogate_queries: u64,
+    pub surrogate_gradients: u64,
     /// Batches that went to the model: `(queries + gradients) / calls` is their mean size.
     pub calls: u64,
     pub seconds: f64,
@@ -305,7 +344,7 @@ pub struct EvidenceCheck {
     pub outcome: Outcome,
     /// What was seen, with figures.
     pub detail: String,
-    /// What to do about it; empty when the check passed.
+    /// What to do about it; empty unless the check warned.
     pub advice: String,
 }
 

@@ -89,6 +89,7 @@ pub fn started() -> RunStarted {
             parameters: 272_474,
             notes: vec!["batch size 1 lifted to any".into()],
         },
+        surrogates: vec![surrogate()],
         data: DataInfo {
             name: "cifar10:test.bin".into(),
             sha256: "01ab".repeat(16),
@@ -109,6 +110,26 @@ pub fn started() -> RunStarted {
                 planned(evasion(), "the worst of AML.T0043.000 and AML.T0043.001"),
             ],
         },
+    }
+}
+
+pub fn surrogate() -> SurrogateInfo {
+    SurrogateInfo {
+        name: "small <b>.onnx".into(),
+        sha256: "77aa".repeat(16),
+        input: "range 0..1, nchw".into(),
+        parameters: 12_345,
+        training: Some(TrainingInfo {
+            answers: "labels".into(),
+            queries: 1_000,
+            samples: 400,
+            synthetic: 500,
+            held_out: 100,
+            agreed: 87,
+            fidelity: 0.87,
+            interval: [0.788, 0.929],
+            seconds: 3.0,
+        }),
     }
 }
 
@@ -252,6 +273,8 @@ fn scored() -> TechniqueScored {
             broken: 904,
             queries: 149_000,
             gradients: 912_000,
+            surrogate_queries: 0,
+            surrogate_gradients: 31_000,
             calls: 9_000,
             seconds: 41.3,
         }],

@@ -1,5 +1,7 @@
 //! Numbers and foreign text as a reader sees them.
 
+use crate::event::TrainingInfo;
+
 /// An eps in `[0,1]` pixel units as people write it: `8/255` and `0.5/255` within 1e-6 of a whole or half 255th,
 /// else a short decimal. Whole tenths stay decimal: `0.3`, not `76.5/255`; `1`, not `255/255`.
 pub fn eps_text(eps: f64) -> String {
@@ -31,6 +33,25 @@ pub fn budget_word(norm: &str) -> &'static str {
         "edits" => "edits",
         _ => "eps",
     }
+}
+
+/// How a surrogate came about, and how alike the target it is.
+pub(crate) fn training_text(t: &TrainingInfo) -> [String; 2] {
+    [
+        format!(
+            "trained on {} and {} made of them, by {} {}",
+            counted(t.samples as u64, "sample"),
+            full_count(t.synthetic as u64),
+            full_count(t.queries),
+            t.answers,
+        ),
+        format!(
+            "fidelity {} % {} on {} held out",
+            percent(t.fidelity),
+            percent_interval(t.interval),
+            counted(t.held_out as u64, "sample"),
+        ),
+    ]
 }
 
 /// A decimal with at most five places, or an exponent where that would show no figure.

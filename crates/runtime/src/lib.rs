@@ -8,8 +8,9 @@
 //! 4. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
 //!    shape, follow the samples of a batch.
 //! 5. `prologue`: pixels in \[0,1\] to the model's own input.
-//! 6. `network`: both on one backend, for any batch size, with or without the tape. On the CPU, parts that are
-//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise.
+//! 6. `network`: both on one backend, for any batch size, with or without the tape. Parts that are
+//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise; on a GPU
+//!    only where that is faster (`choice`).
 //!
 //! [`TextModel`] is a model of text: what makes numbers of it, on the host, before a [`Model`] of those. [`embedded`] changes a model of
 //! token ids so that gradients by their embedding can be taken, [`two_scores`] one of a single probability so that it has two scores.
@@ -22,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod binary;
+mod choice;
 mod convnet;
 mod embedding;
 mod error;
@@ -49,5 +51,5 @@ pub use evaluate::{Feed, differentiate, evaluate, passes_gradient};
 pub use inspect::{Inspection, NodeReport};
 pub use model::Model;
 pub use ops::operators;
-pub use spec::{Layout, ModelSpec};
+pub use spec::{FeatureScale, Layout, ModelSpec};
 pub use text::TextModel;

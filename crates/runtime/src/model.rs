@@ -2,18 +2,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn_autodiff::Autodiff;
-use burn_cubecl::CubeBackend;
 use burn_flex::Flex;
 use scoville_kernels::{Array, Device};
 use scoville_onnx::{DType, Dim, Graph, Port};
 use sha2::{Digest, Sha256};
 
+use crate::convnet::gpu::Gpu;
 use crate::network::{End, Engine, FinalSoftmax, Network, Recipe, contained};
 use crate::probe::{agree, noise};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;
 use crate::value::{Fact, is_float};
-use crate::{Error, Inspection, ModelSpec, fold, output, prune};
+use crate::{Error, Inspection, ModelSpec, choice, convnet, fold, output, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -80,7 +80,8 @@ impl Model {
         let for_gpu = matches!(device, Device::Gpu(_)).then(|| graph.clone());
         let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), graph, &Device::Cpu)?;
         if for_gpu.is_none() && !input.plain {
-            notes.extend(cpu.accelerate()?);
+            let fast = cpu.accelerate(&convnet::host::make, Network::probe)?;
+            notes.extend(fast.refusal());
         }
         notes.extend(settle_batch(&mut cpu, &recipe)?);
         notes.extend(
@@ -93,10 +94,13 @@ impl Model {
         let engine: Box<dyn Engine> = match for_gpu {
             None => Box::new(cpu),
             Some(graph) => {
+                let expected = (!input.plain).then(|| cpu.probe());
                 drop(cpu);
-                let mut gpu =
-                    Network::<Autodiff<CubeBackend>>::load(recipe.clone(), graph, device)?;
+                let mut gpu = Network::<Gpu>::load(recipe.clone(), graph, device)?;
                 gpu.batched = batched;
+                if let Some(expected) = expected {
+                    notes.extend(choice::choose(&mut gpu, device, expected)?);
+                }
                 Box::new(gpu)
             }
         };
@@ -313,7 +317,7 @@ fn settle_batch(
 /// Whether a batch of 2 different samples gives what they give one by one, to 1e-4 of the largest
 /// value.
 fn a_batch_agrees(network: &mut Network<Autodiff<Flex>>, sample: &[usize]) -> Result<bool, Error> {
-    let x = noise(2, sample.iter().product())?;
+    let x = noise(&Device::Cpu, 2, sample.iter().product())?;
     let together = network.run(&x, End::Output)?.to_vec()?;
     network.batched = false;
     let apart = network.run(&x, End::Output)?.to_vec()?;

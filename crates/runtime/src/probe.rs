@@ -5,9 +5,9 @@ use scoville_kernels::{Array, Device};
 use crate::Error;
 
 /// `rows` samples of `len` elements in [0, 1).
-pub(crate) fn noise(rows: usize, len: usize) -> Result<Array, Error> {
+pub(crate) fn noise(device: &Device, rows: usize, len: usize) -> Result<Array, Error> {
     let pixels = (0..(rows * len) as u64).map(pixel).collect();
-    Ok(Array::from_vec(&Device::Cpu, rows, len, pixels)?)
+    Ok(Array::from_vec(device, rows, len, pixels)?)
 }
 
 /// A number in [0, 1) for each index: SplitMix64 (Steele, Lea and Flood 2014).

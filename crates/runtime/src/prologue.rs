@@ -2,10 +2,10 @@
 //! begins, then, on the tape, axes and shape.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
-use scoville_kernels::{Array, Device, affine};
+use scoville_kernels::{Array, Device, affine, encode};
 use scoville_onnx::Dim;
 
-use crate::{Error, Layout, ModelSpec, ops};
+use crate::{Error, FeatureScale, Layout, ModelSpec, ops};
 
 /// An [`ModelSpec`] that fits the graph.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Prologue {
     /// Per channel (the sample's first axis): factor and offset.
     scale: Vec<f32>,
     shift: Vec<f32>,
+    /// Of a table, in place of these.
+    features: Vec<FeatureScale>,
 }
 
 impl Prologue {
@@ -32,6 +34,7 @@ impl Prologue {
             let what = format!("layout and transpose need a sample of [C, H, W], not {sample:?}");
             return Err(Error::Spec(what));
         }
+        check_features(spec, &sample)?;
         let (scale, shift) = factors(spec, sample.first().copied().unwrap_or(1))?;
         Ok(Prologue {
             sample,
@@ -39,6 +42,7 @@ impl Prologue {
             axes,
             scale,
             shift,
+            features: spec.features.clone(),
         })
     }
 
@@ -54,12 +58,16 @@ impl Prologue {
 
     /// What pixels are scaled and shifted by, on `device`; `None` where they stay as they are.
     pub fn scaling(&self, device: &Device) -> Result<Option<Scaling>, Error> {
+        if !self.features.is_empty() {
+            return Scaling::of_features(&self.features, device).map(Some);
+        }
         if self.scale.iter().all(|&s| s == 1.0) && self.shift.iter().all(|&s| s == 0.0) {
             return Ok(None);
         }
         let channels = self.scale.len();
         let row = |values: &[f32]| Array::from_vec(device, 1, channels, values.to_vec());
         Ok(Some(Scaling {
+            features: None,
             scale: row(&self.scale)?,
             shift: row(&self.shift)?,
             none: Array::zeros(device, 1, channels)?,
@@ -80,21 +88,57 @@ impl Prologue {
 
 /// A factor and an offset for each channel, on a device.
 pub(crate) struct Scaling {
+    /// Of a table, what the elements go forward by.
+    features: Option<Array>,
     scale: Array,
     shift: Array,
     none: Array,
 }
 
 impl Scaling {
+    fn of_features(features: &[FeatureScale], device: &Device) -> Result<Scaling, Error> {
+        let d = features.len();
+        let numbers = |f: &FeatureScale| [f.levels as f32, f.base, f.unit, f.mean, f.std];
+        let table = features.iter().flat_map(numbers).collect();
+        let slope = |f: &FeatureScale| f.unit * f.levels.max(1) as f32 / f.std;
+        Ok(Scaling {
+            features: Some(Array::from_vec(device, d, 5, table)?),
+            scale: Array::from_vec(device, 1, d, features.iter().map(slope).collect())?,
+            shift: Array::zeros(device, 1, d)?,
+            none: Array::zeros(device, 1, d)?,
+        })
+    }
+
     /// Pixels, a sample a row, in the model's range.
     pub fn apply(&self, pixels: &Array) -> Result<Array, Error> {
-        Ok(affine(pixels, &self.scale, &self.shift)?)
+        Ok(match &self.features {
+            Some(table) => encode(pixels, table)?,
+            None => affine(pixels, &self.scale, &self.shift)?,
+        })
     }
 
     /// The derivative by the pixels, from the one by what [`apply`](Self::apply) made of them.
     pub fn back(&self, gradient: &Array) -> Result<Array, Error> {
         Ok(affine(gradient, &self.scale, &self.none)?)
     }
+}
+
+/// Refuses a table's scales that are not one an element, or stand beside those of pixels.
+fn check_features(spec: &ModelSpec, sample: &[usize]) -> Result<(), Error> {
+    let pixels = !spec.mean.is_empty() || !spec.std.is_empty() || spec.pixel_range != (0.0, 1.0);
+    if !spec.features.is_empty() && pixels {
+        let what =
+            "mean, std and pixel range are those of images: a table's features have their own";
+        return Err(Error::Spec(what.into()));
+    }
+    if !spec.features.is_empty() && *sample != [spec.features.len()] {
+        let what = format!(
+            "{} elements of features for samples of {sample:?}",
+            spec.features.len()
+        );
+        return Err(Error::Spec(what));
+    }
+    Ok(())
 }
 
 fn check_raw(spec: &ModelSpec) -> Result<(), Error> {
@@ -286,6 +330,48 @@ mod tests {
         assert_eq!(scaled.get(6), Some(&((600.0 - 20.0) / 4.0)));
         let back = values(scaling.back(&pixels)).expect("it fits");
         assert_eq!((back.get(1), back.get(6)), (Some(&50.0), Some(&150.0)));
+    }
+
+    #[test]
+    fn features_have_scales_of_their_own() {
+        let scale = |levels, base, unit, mean, std| FeatureScale {
+            levels,
+            base,
+            unit,
+            mean,
+            std,
+        };
+        let spec = ModelSpec {
+            shape: Some(vec![2]),
+            features: vec![
+                scale(73, 17.0, 1.0, 0.0, 1.0),
+                scale(0, -2.0, 4.0, 1.0, 2.0),
+            ],
+            ..ModelSpec::default()
+        };
+        let prologue = Prologue::new(&spec, Some(&fixed(&[2]))).expect("fits");
+        let scaling = prologue.scaling(&Device::Cpu).expect("there is room");
+        let scaling = scaling.expect("features are scaled");
+        let row = |values: [f32; 2]| Array::from_vec(&Device::Cpu, 1, 2, values.into());
+        let values = |array: Result<Array, Error>| array.and_then(|a| Ok(a.to_vec()?));
+        let x = row([22.0 / 73.0, 0.75]).expect("it fits");
+        assert_eq!(values(scaling.apply(&x)).expect("it fits"), [39.0, 0.0]);
+        let ones = row([1.0, 1.0]).expect("it fits");
+        assert_eq!(values(scaling.back(&ones)).expect("it fits"), [73.0, 2.0]);
+        let wide = Prologue::new(&spec, Some(&fixed(&[1, 2])));
+        assert!(wide.is_ok());
+        let shape = Some(vec![1, 2]);
+        let image = Prologue::new(
+            &ModelSpec {
+                shape,
+                ..spec.clone()
+            },
+            Some(&fixed(&[2])),
+        );
+        assert!(image.is_err_and(|e| e.to_string().contains("2 elements of features")));
+        let mean = vec![0.5];
+        let both = Prologue::new(&ModelSpec { mean, ..spec }, Some(&fixed(&[2])));
+        assert!(both.is_err_and(|e| e.to_string().contains("those of images")));
     }
 
     #[test]

@@ -8,6 +8,17 @@ pub enum Layout {
     Nhwc,
 }
 
+/// What a model takes for one element of a table's sample, which is in [0, 1]: `((base + unit * q) - mean) / std`, where q is
+/// the element times `levels`, or the element itself where that is 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FeatureScale {
+    pub levels: u32,
+    pub base: f32,
+    pub unit: f32,
+    pub mean: f32,
+    pub std: f32,
+}
+
 /// What a model wants, and which of its outputs is meant: from pixels as the attacks see them, `[0, 1]` in `[C, H, W]`, to what the model wants.
 ///
 /// Pixel `p` of channel `c` reaches the model as `((lo + p * (hi - lo)) - mean[c]) / std[c]`.
@@ -21,6 +32,8 @@ pub struct ModelSpec {
     pub std: Vec<f32>,
     /// What black and white are before mean and standard deviation: `(0, 1)` or `(0, 255)`.
     pub pixel_range: (f32, f32),
+    /// Of a table, the scale of each element, in place of mean, standard deviation and range; else empty.
+    pub features: Vec<FeatureScale>,
     /// The axes that the model wants.
     pub layout: Layout,
     /// Swap height and width (models trained on column-major images).
@@ -30,7 +43,7 @@ pub struct ModelSpec {
     pub raw: bool,
     /// Most bytes that a run may hold; `None`: what the device has.
     pub memory: Option<u64>,
-    /// On the CPU, run every node by itself: without the faster convolutions, for comparisons.
+    /// Run every node by itself: without the faster convolutions, for comparisons.
     pub plain: bool,
     /// The name of the output to use; `None` takes the first that holds floats.
     pub output: Option<String>,
@@ -43,6 +56,7 @@ impl Default for ModelSpec {
             mean: Vec::new(),
             std: Vec::new(),
             pixel_range: (0.0, 1.0),
+            features: Vec::new(),
             layout: Layout::default(),
             transpose: false,
             raw: false,

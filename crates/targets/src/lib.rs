@@ -4,6 +4,7 @@
 //!
 //! Every call goes through [`Metered`], which counts samples, not calls: a batch of 128 is 128 queries.
 
+mod ensemble;
 mod meter;
 mod model;
 mod spec;
@@ -12,6 +13,7 @@ pub mod text;
 use scoville_kernels::{Array, Device, Loss};
 use scoville_runtime::Model;
 
+pub use ensemble::Ensemble;
 pub use meter::{Metered, Spent};
 pub use model::ModelTarget;
 pub use spec::{SpecError, TargetSpec, TextSpec};

@@ -9,6 +9,7 @@ mod conjugate;
 mod constants;
 mod descent;
 mod eot;
+pub mod patch;
 mod rule;
 mod schedule;
 mod start;

@@ -4,6 +4,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use scoville_kernels::Norm;
 
@@ -30,6 +31,10 @@ pub(crate) const ALL: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1, No
 pub(crate) const WHITE_BOX: &str = "AML.T0043.000";
 /// ATLAS: Craft Adversarial Data, Black-Box Optimization.
 pub(crate) const BLACK_BOX: &str = "AML.T0043.001";
+/// ATLAS: Physical Environment Access.
+pub(crate) const PHYSICAL: &str = "AML.T0041";
+/// ATLAS: Craft Adversarial Data, Black-Box Transfer.
+pub const TRANSFER: &str = "AML.T0043.002";
 /// ATLAS: Craft Adversarial Data, Manual Modification.
 pub(crate) const MANUAL: &str = "AML.T0043.003";
 
@@ -81,6 +86,8 @@ impl Algorithm {
 
 /// An attack with its parameters.
 pub struct Attack {
+    /// The row's name, behind `transfer:` where it runs on a surrogate.
+    pub name: Arc<str>,
     pub row: &'static Row,
     pub algorithm: Algorithm,
     /// The ATLAS technique under which it is booked: the row's own, or its suite's.
@@ -88,16 +95,32 @@ pub struct Attack {
     values: Values,
     /// Evaluations whose mean is a gradient: see [`Eot`].
     eot: usize,
+    transfer: bool,
 }
 
 impl Attack {
     fn new(row: &'static Row, values: Values) -> Self {
         Self {
+            name: row.name.into(),
             row,
             algorithm: (row.build)(&values),
             technique: row.technique,
             values,
             eot: 1,
+            transfer: false,
+        }
+    }
+
+    /// Whether it runs on a surrogate, and the target only judges where it ends.
+    pub fn is_transfer(&self) -> bool {
+        self.transfer
+    }
+
+    /// What it must reach of the target.
+    pub fn access(&self) -> Access {
+        match self.transfer {
+            true => Access::Labels,
+            false => self.row.access,
         }
     }
 
@@ -116,23 +139,37 @@ impl Attack {
                 *value = value.min(most);
             }
         }
-        let longer = Attack::new(self.row, values).under(self.technique);
         Some(Attack {
+            name: self.name.clone(),
+            row: self.row,
+            algorithm: (self.row.build)(&values),
+            technique: self.technique,
+            values,
             eot: self.eot,
-            ..longer
+            transfer: self.transfer,
         })
     }
 
-    /// Runs it on `problem` with the access that it needs, and verifies what it finds.
+    /// Runs it on `problem` with the access that it needs, on `surrogate` where it is a transfer attack, and verifies on
+    /// `target` what it finds.
     pub fn run(
         &self,
         target: &dyn Gradients,
+        surrogate: Option<&dyn Gradients>,
         problem: &Problem<'_>,
     ) -> Result<Vec<Success>, Error> {
-        let samples = self.eot;
-        match samples {
-            1 => driver::run(&self.algorithm, target, problem),
-            _ => driver::run(&self.algorithm, &Eot { target, samples }, problem),
+        let attacked = match self.transfer {
+            false => target,
+            true => surrogate.ok_or_else(|| Error::NoSurrogate(self.name.to_string()))?,
+        };
+        let mean = Eot {
+            target: attacked,
+            samples: self.eot,
+        };
+        let attacked: &dyn Gradients = if self.eot > 1 { &mean } else { attacked };
+        match self.transfer {
+            false => driver::run(&self.algorithm, attacked, problem),
+            true => driver::transfer(&self.algorithm, attacked, target, problem),
         }
     }
 
@@ -157,8 +194,8 @@ impl Attack {
 /// The same algorithm with the same parameters, booked under the same technique.
 impl PartialEq for Attack {
     fn eq(&self, other: &Self) -> bool {
-        (self.row.name, self.technique, &self.values, self.eot)
-            == (other.row.name, other.technique, &other.values, other.eot)
+        (&self.name, self.technique, &self.values, self.eot)
+            == (&other.name, other.technique, &other.values, other.eot)
     }
 }
 
@@ -169,7 +206,7 @@ impl fmt::Display for Attack {
         if self.eot > 1 {
             words.push(format!("mean of {} gradients", self.eot));
         }
-        f.write_str(self.row.name)?;
+        f.write_str(&self.name)?;
         if words.is_empty() {
             return Ok(());
         }
@@ -195,8 +232,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the mean of several gradients can stand for one.
-    fn takes_eot(&self) -> bool {
+    /// Whether it needs the gradient by the input itself.
+    fn takes_input_gradients(&self) -> bool {
         self.access == Access::Gradients && self.budget != Budget::Edits
     }
 }
@@ -262,6 +299,10 @@ pub enum AttackError {
     Unknown { name: String, known: String },
     #[error("no suite is called `{text}`; there are {known}")]
     Version { text: String, known: String },
+    #[error(
+        "transfer:{attack}: only an attack that needs gradients runs on a surrogate; there are {known}"
+    )]
+    NotTransferable { attack: &'static str, known: String },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
     Syntax { attack: String, text: String },
     #[error("{attack} has no parameter `{key}`; it has {known}")]
@@ -279,8 +320,38 @@ pub enum AttackError {
     },
 }
 
-/// Parses one attack, `NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
+/// What stands before the name of an attack that is to run on a surrogate. It alone means [`TRANSFERRED`].
+pub const PREFIX: &str = "transfer";
+pub const TRANSFERRED: &str = "mi-fgsm";
+
+/// Parses one attack, `[transfer:]NAME[:KEY=VALUE]...`, for example `apgd-ce:steps=100:restarts=5`.
 pub fn parse(text: &str) -> Result<Attack, AttackError> {
+    match text.trim().strip_prefix(PREFIX) {
+        Some("") => transferred(TRANSFERRED),
+        Some(rest) if rest.starts_with(':') => transferred(&rest[1..]),
+        _ => direct(text),
+    }
+}
+
+/// The attack on a surrogate. Any that climbs gradients can be one; a surrogate gives them.
+fn transferred(text: &str) -> Result<Attack, AttackError> {
+    let attack = direct(text)?;
+    if !attack.row.takes_input_gradients() {
+        let fit = ROWS.iter().filter(|row| row.takes_input_gradients());
+        return Err(AttackError::NotTransferable {
+            attack: attack.row.name,
+            known: list(fit.map(|row| row.name)),
+        });
+    }
+    Ok(Attack {
+        name: format!("{PREFIX}:{}", attack.row.name).into(),
+        technique: TRANSFER,
+        transfer: true,
+        ..attack
+    })
+}
+
+fn direct(text: &str) -> Result<Attack, AttackError> {
     let mut words = text.split(':');
     let name = words.next().unwrap_or_default().trim();
     let row = ROWS
@@ -288,7 +359,11 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
         .find(|row| row.name == name)
         .ok_or_else(|| AttackError::Unknown {
             name: name.into(),
-            known: list(ROWS.iter().map(|row| row.name).chain(["autoattack"])),
+            known: list(
+                ROWS.iter()
+                    .map(|row| row.name)
+                    .chain(["autoattack", PREFIX]),
+            ),
         })?;
     let mut values = Values::defaults(row);
     let mut eot = 1;
@@ -298,7 +373,7 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
             text: word.into(),
         })?;
         let (key, value) = (key.trim(), value.trim());
-        if key == EOT.name && row.takes_eot() {
+        if key == EOT.name && row.takes_input_gradients() {
             eot = EOT.parse(row, value)? as usize;
         } else {
             values.set(row, key, value)?;
@@ -434,6 +509,20 @@ mod tests {
     }
 
     #[test]
+    fn any_attack_with_gradients_can_be_transferred() {
+        let attack = parse("transfer:pgd:steps=5:eot=2").unwrap();
+        assert!(attack.to_string().starts_with("transfer:pgd (5 steps, "));
+        assert!(attack.is_transfer() && attack.access() == Access::Labels);
+        assert_eq!(attack.technique, TRANSFER);
+        let alone = parse("transfer").unwrap();
+        assert!(alone == parse("transfer:mi-fgsm").unwrap() && alone != parse("mi-fgsm").unwrap());
+        for row in ROWS {
+            let transferred = parse(&format!("transfer:{}", row.name));
+            assert_eq!(transferred.is_ok(), row.takes_input_gradients());
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let message = |text: &str| parse(text).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(message("pgdd").contains("`pgdd`"));
@@ -451,5 +540,8 @@ mod tests {
         }
         assert!(message("fgsm:steps=1").contains("none"));
         assert!(message("square:eot=2").contains("`eot`"));
+        assert!(message("transfer:square").contains("needs gradients"));
+        assert!(message("transfer:pgdd").contains("`pgdd`"));
+        assert!(message("transfers").contains("`transfers`"));
     }
 }

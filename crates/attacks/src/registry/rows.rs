@@ -21,6 +21,8 @@ pub(super) const ROWS: &[Row] = &[
     gradients::apgd::APGD_T,
     gradients::acg::ROW,
     gradients::universal::ROW,
+    gradients::patch::ROW,
+    gradients::robust_patch::ROW,
     nearest::fab::FAB,
     nearest::fab::FAB_T,
     nearest::deepfool::ROW,

@@ -54,8 +54,8 @@ impl Probe<'_> {
         }
         let mut left = standing.clone();
         for attack in &longer {
-            let run = |problem: &Problem<'_>| Ok(attack.run(self.target, problem)?);
-            left = self.left_by(left, attack.row.name, eps, run)?;
+            let run = |problem: &Problem<'_>| Ok(attack.run(self.target, None, problem)?);
+            left = self.left_by(left, &attack.name, eps, run)?;
         }
         let gain = standing.len() - left.len();
         let detail = format!(
@@ -83,7 +83,7 @@ impl Probe<'_> {
         let run = |problem: &Problem<'_>| Ok(driver::run(&margin, self.target, problem)?);
         let mut left = self.left_by(standing.clone(), "check margin", eps, run)?;
         let mut attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
-        let scores = attacks.any(|a| a.row.access == Access::Scores);
+        let scores = attacks.any(|a| a.access() == Access::Scores);
         let square = !scores && !in_l0;
         if square {
             let square = Algorithm::BlackBox(Box::new(Square {
@@ -114,7 +114,7 @@ impl Probe<'_> {
         let all = 0..self.n();
         let mut left: Vec<usize> = all.filter(|&row| broken[row].is_none()).collect();
         for attack in self.attacks() {
-            let run = |problem: &Problem<'_>| Ok(attack.run(self.target, problem)?);
+            let run = |problem: &Problem<'_>| Ok(attack.run(self.target, None, problem)?);
             left = self.left_by(left, "check unbounded", eps, run)?;
         }
         let detail = format!("{} of {} samples stand at eps {eps}", left.len(), self.n());
@@ -140,6 +140,6 @@ impl Probe<'_> {
 
     fn attacks(&self) -> impl Iterator<Item = &Attack> {
         let attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
-        attacks.filter(|a| matches!(a.algorithm, Algorithm::WhiteBox(_)))
+        attacks.filter(|a| a.access() == Access::Gradients)
     }
 }

@@ -14,7 +14,7 @@ use scoville_report::SampleStrip;
 use scoville_report::event::TextBroken;
 use scoville_targets::{Metered, OnDevice};
 
-use crate::run::Samples;
+use crate::run::{Place, Samples};
 use crate::{Error, Plan};
 
 /// The samples of a run.
@@ -38,7 +38,7 @@ pub(crate) trait Field: Sync {
     /// Runs `attack` on `samples` with one budget.
     fn attack(
         &self,
-        target: &Metered<Self::Target>,
+        at: Place<'_, Self::Target>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,

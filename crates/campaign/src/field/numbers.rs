@@ -12,7 +12,7 @@ use scoville_targets::{Labels, Metered, ModelTarget, Scores};
 use super::{Exhibit, Field};
 use crate::evidence::Probe;
 use crate::order::attack_seed;
-use crate::run::Samples;
+use crate::run::{Place, Samples};
 use crate::{Error, Plan};
 
 pub(crate) struct Numbers<'a> {
@@ -50,7 +50,7 @@ impl Field for Numbers<'_> {
 
     fn attack(
         &self,
-        target: &Metered<ModelTarget>,
+        at: Place<'_, ModelTarget>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
@@ -64,11 +64,11 @@ impl Field for Numbers<'_> {
             norm: plan.measure.norm(),
             eps,
             bounds: (0.0, 1.0),
-            seed: attack_seed(plan.seed, attack.row.name, eps),
+            seed: attack_seed(plan.seed, &attack.name, eps),
             goal: plan.goal,
             stop,
         };
-        Ok(attack.run(target, &problem)?)
+        Ok(attack.run(at.target, at.surrogate(), &problem)?)
     }
 
     fn findings(
@@ -106,7 +106,7 @@ impl Field for Numbers<'_> {
             label: samples.y[success.row],
             predicted: success.predicted,
             eps,
-            attack: attack.row.name.into(),
+            attack: attack.name.to_string(),
             technique: attack.technique.into(),
             channels,
             height,

@@ -13,7 +13,7 @@ use scoville_targets::{Metered, TextTarget};
 use super::{Exhibit, Field};
 use crate::evidence::{finding, not_run};
 use crate::order::attack_seed;
-use crate::run::Samples;
+use crate::run::{Place, Samples};
 use crate::{Error, Plan};
 
 pub(crate) struct Texts<'a> {
@@ -52,7 +52,7 @@ impl Field for Texts<'_> {
 
     fn attack(
         &self,
-        target: &Metered<TextTarget>,
+        at: Place<'_, TextTarget>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
@@ -66,11 +66,11 @@ impl Field for Texts<'_> {
             texts: &texts,
             y: &samples.y,
             edits: edits as usize,
-            seed: attack_seed(plan.seed, attack.row.name, edits),
+            seed: attack_seed(plan.seed, &attack.name, edits),
             lexicon: self.lexicon,
             stop,
         };
-        Ok(attack.run_text(target, &problem)?)
+        Ok(attack.run_text(at.target, &problem)?)
     }
 
     /// Whether the same text twice gives the same scores; the other checks are of numbers.
@@ -119,7 +119,7 @@ impl Field for Texts<'_> {
         let sample = samples.ids[success.row];
         Some(Exhibit::Text(TextBroken {
             technique: attack.technique.into(),
-            attack: attack.row.name.into(),
+            attack: attack.name.to_string(),
             sample,
             label: samples.y[success.row],
             predicted: success.predicted,

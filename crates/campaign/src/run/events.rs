@@ -23,6 +23,7 @@ impl<F: Field> Run<'_, '_, F> {
             seed: self.plan.seed,
             command: manifest.command,
             target: manifest.target,
+            surrogates: manifest.surrogates,
             data: manifest.data,
             device,
             devices: manifest.devices,

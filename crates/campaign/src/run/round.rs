@@ -49,11 +49,9 @@ impl<F: Field> Run<'_, '_, F> {
             return Err(scoville_attacks::Error::Interrupted.into());
         }
         let field = self.field;
-        let asked = self
-            .workers
-            .each(rows.len(), Split::Whole, |target, range| {
-                field.clean(target, &rows[range])
-            })?;
+        let asked = self.workers.each(rows.len(), Split::Finely, |at, range| {
+            field.clean(at.target, &rows[range])
+        })?;
         let (mut samples, mut all) = (Samples::default(), Vec::new());
         for (_, (mut answers, mut x)) in asked {
             samples.x.append(&mut x);
@@ -86,7 +84,7 @@ impl<F: Field> Run<'_, '_, F> {
                 if attack.is_minimal() && at > 0 {
                     continue;
                 }
-                let black_box = attack.row.access < Access::Gradients;
+                let black_box = attack.access() < Access::Gradients;
                 let top = plan.rung_of(attack, at);
                 let open: Vec<usize> = (0..broken.len())
                     .filter(|&i| rung(&broken[i]) > at)
@@ -103,7 +101,7 @@ impl<F: Field> Run<'_, '_, F> {
                     if reached < rung(place) {
                         *place = Some(Broken {
                             rung: reached,
-                            attack: attack.row.name,
+                            attack: attack.name.clone(),
                             number: plan.first_attack(t) + a,
                             distance: success.distance,
                             queries: black_box.then_some((success.asked, top)),
@@ -112,7 +110,7 @@ impl<F: Field> Run<'_, '_, F> {
                 }
             }
             self.tallies[t].book(at, size, &broken);
-            let attack = technique.attacks.last().map_or("", |a| a.row.name);
+            let attack = technique.attacks.last().map_or("", |a| &*a.name);
             self.progress(technique.id, attack, at, &self.tallies[t].clone())?;
         }
         for broken in broken.iter().flatten() {
@@ -138,11 +136,12 @@ impl<F: Field> Run<'_, '_, F> {
             true => Split::Whole,
             false => Split::Finely,
         };
-        let found = self.workers.each(open.len(), split, |target, range| {
+        let found = self.workers.each(open.len(), split, |at, range| {
             let batch = samples.select(&open[range]);
-            field.attack(target, attack, &batch, plan, eps, stop)
+            field.attack(at, attack, &batch, plan, eps, stop)
         });
-        let spent = self.workers.spent().since(spent);
+        let now = self.workers.spent();
+        let spent = [now[0].since(spent[0]), now[1].since(spent[1])];
         self.tallies[t].spend(a, spent, since.elapsed().as_secs_f64());
         let mut successes = Vec::new();
         for (range, found) in found? {

@@ -51,7 +51,7 @@ impl<F: Field> Run<'_, '_, F> {
         } else {
             DONE
         };
-        let spent = self.workers.spent();
+        let [spent, _] = self.workers.spent();
         let finished = RunFinished {
             verdict: verdict(headline.as_ref(), &scored),
             headline,
@@ -107,7 +107,7 @@ impl<F: Field> Run<'_, '_, F> {
         let Some(white) = self.technique_of(TechniquePlan::is_white_box) else {
             return not_run(check, "needs a white-box attack");
         };
-        let alone = |t: &TechniquePlan| t.is_black_box() && !t.is_white_box();
+        let alone = |t: &TechniquePlan| t.is_black_box() && !t.is_white_box() && !t.is_transfer();
         if let Some(black) = self.technique_of(alone) {
             let (white, black) = (&self.tallies[white].rungs, &self.tallies[black].rungs);
             let difference = white.iter().zip(black).map(|(w, b)| b.rate() - w.rate());
@@ -121,8 +121,8 @@ impl<F: Field> Run<'_, '_, F> {
         let blind: Vec<&str> = self.plan.techniques[white]
             .attacks
             .iter()
-            .filter(|a| a.row.access < Access::Gradients)
-            .map(|a| a.row.name)
+            .filter(|a| a.access() < Access::Gradients)
+            .map(|a| &*a.name)
             .collect();
         if blind.is_empty() {
             return not_run(check, "needs a black-box attack");
@@ -214,6 +214,8 @@ fn budgets(technique: &TechniquePlan, tally: &Tally) -> Vec<AttackBudget> {
         broken: effort.broken,
         queries: effort.spent.queries,
         gradients: effort.spent.gradients,
+        surrogate_queries: effort.surrogate.queries,
+        surrogate_gradients: effort.surrogate.gradients,
         calls: effort.spent.calls,
         seconds: effort.seconds,
     };
@@ -230,8 +232,8 @@ fn check(finding: &Finding) -> EvidenceCheck {
         },
         detail: finding.detail.clone(),
         advice: match finding.outcome {
-            evidence::Outcome::Passed => String::new(),
-            _ => finding.check.advice().into(),
+            evidence::Outcome::Warned => finding.check.advice().into(),
+            _ => String::new(),
         },
     }
 }

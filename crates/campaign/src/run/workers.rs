@@ -8,9 +8,25 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use scoville_kernels::Device;
-use scoville_targets::{Metered, OnDevice, Spent};
+use scoville_runtime::Model;
+use scoville_targets::{Ensemble, Gradients, Metered, OnDevice, Spent};
 
 use crate::Error;
+
+/// The surrogates on a device, and the meter of what they are asked.
+type Surrogate = Metered<Ensemble>;
+
+/// What lies on one device.
+pub(crate) struct Place<'a, T> {
+    pub target: &'a Metered<T>,
+    surrogate: Option<&'a Surrogate>,
+}
+
+impl<'a, T> Place<'a, T> {
+    pub fn surrogate(&self) -> Option<&'a dyn Gradients> {
+        self.surrogate.map(|surrogate| surrogate as &dyn Gradients)
+    }
+}
 
 /// Most batches a device in a round: samples that the attacks leave over run together, and an interrupt throws away no
 /// more.
@@ -55,12 +71,15 @@ impl<'a, T: OnDevice + Sync> Lane<'a, T> {
     fn of(
         device: usize,
         target: &'a Metered<T>,
+        surrogate: Option<&Surrogate>,
         batch: usize,
         threads: usize,
     ) -> Result<Vec<Self>, Error> {
         // What a random model answers would depend on which thread came first.
+        let beside = surrogate.into_iter().flat_map(|s| s.inner().members());
         let model = target.inner().model();
-        if model.device().is_gpu() || model.is_random() || threads < 2 {
+        let mut models = beside.map(OnDevice::model).chain([model]);
+        if model.device().is_gpu() || models.any(Model::is_random) || threads < 2 {
             return Ok(vec![Lane::whole(device, target, batch)]);
         }
         let lane = |_| {
@@ -79,13 +98,10 @@ impl<'a, T: OnDevice + Sync> Lane<'a, T> {
         self.target.inner().model().device()
     }
 
-    fn run<R: Send>(
-        &self,
-        run: impl FnOnce(&Metered<T>) -> Result<R, Error> + Send,
-    ) -> Result<R, Error> {
+    fn run<R: Send>(&self, run: impl FnOnce() -> Result<R, Error> + Send) -> Result<R, Error> {
         match &self.thread {
-            Some(thread) => thread.install(|| run(self.target)),
-            None => run(self.target),
+            Some(thread) => thread.install(run),
+            None => run(),
         }
     }
 }
@@ -93,6 +109,8 @@ impl<'a, T: OnDevice + Sync> Lane<'a, T> {
 /// The devices, each with the model on it, and how many samples go to one at once: as planned, until memory runs out.
 pub(super) struct Workers<'a, T> {
     targets: &'a [Metered<T>],
+    /// One a target, or none.
+    surrogates: &'a [Surrogate],
     /// Set when one device fails, so that the others do not work on for nothing.
     stop: &'a AtomicBool,
     batch: usize,
@@ -107,6 +125,7 @@ pub(super) struct Workers<'a, T> {
 impl<'a, T: OnDevice + Sync> Workers<'a, T> {
     pub fn new(
         targets: &'a [Metered<T>],
+        surrogates: &'a [Surrogate],
         batch: usize,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
@@ -121,11 +140,18 @@ impl<'a, T: OnDevice + Sync> Workers<'a, T> {
         let threads = rayon::current_num_threads() / cpus.max(1);
         let mut fine = Vec::new();
         for (device, target) in targets.iter().enumerate() {
-            fine.append(&mut Lane::of(device, target, batch, threads)?);
+            fine.append(&mut Lane::of(
+                device,
+                target,
+                surrogates.get(device),
+                batch,
+                threads,
+            )?);
         }
         let whole = targets.iter().enumerate();
         Ok(Self {
             targets,
+            surrogates,
             stop,
             batch,
             rooms: targets
@@ -149,9 +175,12 @@ impl<'a, T: OnDevice + Sync> Workers<'a, T> {
         self.rooms[0].load(Ordering::Relaxed)
     }
 
-    /// What was spent on all devices so far.
-    pub fn spent(&self) -> Spent {
-        self.targets.iter().map(Metered::spent).sum()
+    /// What was spent on all devices so far: of the target, and of the surrogates.
+    pub fn spent(&self) -> [Spent; 2] {
+        [
+            self.targets.iter().map(Metered::spent).sum(),
+            self.surrogates.iter().map(Metered::spent).sum(),
+        ]
     }
 
     /// Samples of the round after `done`: as many as before it, so that the first results come soon, in whole batches.
@@ -167,7 +196,7 @@ impl<'a, T: OnDevice + Sync> Workers<'a, T> {
         &self,
         n: usize,
         split: Split,
-        run: impl Fn(&Metered<T>, Range<usize>) -> Result<R, Error> + Sync,
+        run: impl Fn(Place<'_, T>, Range<usize>) -> Result<R, Error> + Sync,
     ) -> Result<Vec<(Range<usize>, R)>, Error> {
         let lanes = match split {
             Split::Whole => &self.whole,
@@ -176,7 +205,11 @@ impl<'a, T: OnDevice + Sync> Workers<'a, T> {
         let queue = Queue::new(equal_parts(n, self.parts(n, lanes)));
         let work = |lane: &Lane<'_, T>| {
             let run = |range| {
-                let done = lane.run(|target| run(target, range));
+                let place = Place {
+                    target: lane.target,
+                    surrogate: self.surrogates.get(lane.device),
+                };
+                let done = lane.run(|| run(place, range));
                 match self.targets.len() {
                     1 => done,
                     _ => done.map_err(|e| e.on_device(lane.device, lane.device())),
@@ -405,21 +438,21 @@ mod tests {
     #[test]
     fn every_device_takes_its_part_and_one_that_fails_is_named() {
         let (targets, stop) = ([target(), target()], AtomicBool::new(false));
-        let workers = Workers::new(&targets, 100, &stop).unwrap();
+        let workers = Workers::new(&targets, &[], 100, &stop).unwrap();
         // Both must be at work for either to go on.
         let both = Barrier::new(2);
-        let parts = workers.each(5, Split::Whole, |target, range| {
+        let parts = workers.each(5, Split::Whole, |at, range| {
             both.wait();
-            Ok((std::ptr::eq(target, &targets[0]), range.len()))
+            Ok((std::ptr::eq(at.target, &targets[0]), range.len()))
         });
         let parts: Vec<_> = parts.unwrap().into_iter().map(|(_, part)| part).collect();
         assert_eq!(parts.iter().map(|(_, n)| n).sum::<usize>(), 5);
         assert_ne!(parts[0].0, parts[1].0);
         assert!(!stop.load(Ordering::Relaxed));
 
-        let failed = workers.each(2, Split::Whole, |target, _| {
+        let failed = workers.each(2, Split::Whole, |at, _| {
             both.wait();
-            match std::ptr::eq(target, &targets[1]) {
+            match std::ptr::eq(at.target, &targets[1]) {
                 true => Err(too_large()),
                 false => Ok(()),
             }
@@ -430,7 +463,7 @@ mod tests {
             "{message}"
         );
         assert!(stop.load(Ordering::Relaxed));
-        let none = Workers::<ModelTarget>::new(&[], 100, &stop);
+        let none = Workers::<ModelTarget>::new(&[], &[], 100, &stop);
         assert!(matches!(none.err(), Some(Error::NoDevice)));
     }
 
@@ -438,11 +471,11 @@ mod tests {
     fn each_thread_of_the_cpu_runs_samples_of_its_own() {
         let (targets, stop) = ([target()], AtomicBool::new(false));
         let three = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        let workers = three.install(|| Workers::new(&targets, 60, &stop).unwrap());
+        let workers = three.install(|| Workers::new(&targets, &[], 60, &stop).unwrap());
         let parts = |n, split, together: usize| {
             // All that run together must be at work for any to go on.
             let barrier = Barrier::new(together);
-            let run = |_: &Target, _| {
+            let run = |_: Place<'_, ModelTarget>, _| {
                 barrier.wait();
                 Ok(rayon::current_num_threads())
             };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Access, Algorithm, Budget, Goal, Measure, parse_all, rows};
+use scoville_attacks::{Access, Algorithm, Budget, Goal, Measure, PREFIX, parse_all, rows};
 use scoville_campaign::{Emit, Finished, Manifest, Plan};
 use scoville_kernels::Norm;
-use scoville_report::event::Event;
+use scoville_report::event::{Event, SurrogateInfo};
 use scoville_report::{
     Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
 };
@@ -17,8 +17,10 @@ use scoville_targets::text::Gradients;
 
 use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{About, Loaded, check_classifier, check_labels, load};
+use crate::load::{About, Loaded, check_classifier, check_labels, load, spec};
 use crate::output::Output;
+use crate::parse::Batch;
+use crate::surrogate::{self, Surrogates};
 use crate::terminal::{stderr_style, stdout_style};
 use crate::texts;
 
@@ -77,6 +79,8 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
     }
     let loaded = load(&args.target)?;
     check_classifier(&loaded)?;
+    let spec = spec(&args.target.model)?;
+    let Surrogates { ensembles, infos } = surrogate::load(&args.surrogate, &spec, &loaded)?;
     let Loaded {
         targets,
         data,
@@ -92,18 +96,27 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
         return Err(Failure::new(Exit::Usage, message));
     }
     plan.batch = batch;
+    if args.target.batch == Batch::Auto && !ensembles.is_empty() {
+        let batch = scoville_campaign::automatic_batch(&targets, &ensembles);
+        plan.batch = batch.or_fail(Exit::Internal, "")?;
+    }
     plan.check_goal(target.classes())
         .or_fail(Exit::Usage, "--target-class")?;
     plan.check_classes(target.classes())
         .or_fail(Exit::Usage, "--attacks")?;
     plan.check_shape(target.sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
-    conduct(args, about, reports, &mut |manifest, stop, emit| {
-        scoville_campaign::run(plan, &targets, &data, manifest, stop, emit)
+    conduct(args, about, infos, reports, &mut |manifest, stop, emit| {
+        let models = (targets.as_slice(), ensembles.as_slice());
+        scoville_campaign::run(plan, models, &data, manifest, stop, emit)
     })
 }
 
 fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {
+    if !args.surrogate.is_empty() {
+        let message = "attacks on texts run on the model itself; leave --surrogate out";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     if plan.goal != Goal::Any {
         let message = "attacks on texts lead to any class but the label; leave --target-class and --targets out";
         return Err(Failure::new(Exit::Usage, message));
@@ -129,9 +142,15 @@ fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit
     )?;
     plan.batch = loaded.batch;
     let (targets, texts) = (loaded.targets, (&loaded.data, &lexicon));
-    conduct(args, loaded.about, reports, &mut |manifest, stop, emit| {
-        scoville_campaign::run_texts(plan, &targets, texts, manifest, stop, emit)
-    })
+    conduct(
+        args,
+        loaded.about,
+        Vec::new(),
+        reports,
+        &mut |manifest, stop, emit| {
+            scoville_campaign::run_texts(plan, &targets, texts, manifest, stop, emit)
+        },
+    )
 }
 
 /// A run, given what is known before it, a flag that stops it, and where events go.
@@ -142,6 +161,7 @@ type Campaign<'a> = dyn FnMut(Manifest, &AtomicBool, &mut Emit<'_>) -> Result<Fi
 fn conduct(
     args: &AssessArgs,
     about: About,
+    surrogates: Vec<SurrogateInfo>,
     reports: Reports,
     campaign: &mut Campaign<'_>,
 ) -> Result<Exit, Failure> {
@@ -152,6 +172,7 @@ fn conduct(
             .map(|a| a.to_string_lossy().into_owned())
             .collect(),
         target: about.target,
+        surrogates,
         data: about.data,
         devices: about.devices,
     };
@@ -176,10 +197,11 @@ fn failure(error: scoville_campaign::Error) -> Failure {
 }
 
 fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
-    let attacks = match args.attacks.as_slice() {
-        [] if texts::are_named(&args.target) => parse_all(&TEXT_ATTACKS),
-        [] => parse_all(&ATTACKS),
-        given => parse_all(given),
+    let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
+        ([], []) if texts::are_named(&args.target) => parse_all(&TEXT_ATTACKS),
+        ([], []) => parse_all(&ATTACKS),
+        ([], _) => parse_all(&[&ATTACKS[..], &[PREFIX]].concat()),
+        (named, _) => parse_all(named),
     };
     let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
@@ -195,6 +217,8 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     plan.impact = args.impact;
     plan.fail_on.clone_from(&args.fail_on);
     plan.check().or_fail(Exit::Usage, "")?;
+    plan.check_surrogate(!args.surrogate.is_empty())
+        .or_fail(Exit::Usage, "")?;
     Ok(plan)
 }
 

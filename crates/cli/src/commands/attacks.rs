@@ -1,6 +1,6 @@
 //! `scoville attacks`
 
-use scoville_attacks::{Budget, Measure, Row, Suite, rows, suites};
+use scoville_attacks::{Budget, Measure, PREFIX, Row, Suite, TRANSFER, TRANSFERRED, rows, suites};
 use serde_json::json;
 
 use super::{columns, print};
@@ -32,7 +32,15 @@ fn table() -> String {
             row.paper.into(),
         ]
     }));
-    format!("{}\n{}", columns(&all), columns(&suite_table()))
+    let transfer = format!(
+        "{PREFIX}:ATTACK runs an attack that needs gradients on the models of --surrogate, and asks the target only about \
+         where it ends ({TRANSFER});\n{PREFIX} alone is {PREFIX}:{TRANSFERRED}."
+    );
+    format!(
+        "{}\n{}\n{transfer}\n",
+        columns(&all),
+        columns(&suite_table())
+    )
 }
 
 fn suite_table() -> Vec<Vec<String>> {
@@ -71,8 +79,13 @@ fn lines() -> String {
         let object = json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "paper": suite.paper});
         format!("{object}\n")
     };
+    let transfer = json!({"prefix": PREFIX, "technique": TRANSFER, "needs": "labels", "alone": format!("{PREFIX}:{TRANSFERRED}")});
     let attacks = rows().iter().map(line);
-    attacks.chain(suites().iter().map(suite)).collect()
+    let suites = suites().iter().map(suite);
+    attacks
+        .chain(suites)
+        .chain([format!("{transfer}\n")])
+        .collect()
 }
 
 fn norms(row: &Row) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! `scoville techniques`
 
 use scoville_atlas::catalogue::{self, Technique};
-use scoville_attacks::rows;
+use scoville_attacks::{PREFIX, TRANSFER, rows};
 use scoville_campaign::EVASION;
 use serde_json::json;
 
@@ -23,6 +23,9 @@ pub fn run(args: &TechniquesArgs) -> Result<Exit, Failure> {
 fn measured_by(id: &str) -> Vec<&'static str> {
     if id == EVASION {
         return vec!["the worst of all evasion attacks"];
+    }
+    if id == TRANSFER {
+        return vec![PREFIX];
     }
     rows()
         .iter()

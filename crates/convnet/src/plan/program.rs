@@ -4,6 +4,7 @@ use crate::correlate::Correlation;
 use crate::depthwise::Depthwise;
 use crate::end::End;
 use crate::map::{Halo, Map};
+use crate::planes::{FromPlanes, ToPlanes};
 use crate::pool::Pool;
 use crate::simd::Block;
 use crate::winograd::Winograd;
@@ -68,8 +69,12 @@ impl Core {
 pub(crate) struct Program {
     pub ops: Vec<Op>,
     pub maps: Vec<Map>,
+    /// The value that the caller gives, or that `first` makes of the images that it gives.
     pub input: Id,
+    pub first: Option<FromPlanes>,
+    /// The value that the caller gets, or of which `last` makes the images that it gets.
     pub output: Id,
+    pub last: Option<ToPlanes>,
     /// The buffer of each value, and how many there are.
     pub buffers: Vec<usize>,
     pub count: usize,
@@ -85,12 +90,18 @@ impl Program {
         sizes.iter().sum()
     }
 
+    /// Numbers that the images take at work.
+    pub fn planes(&self) -> usize {
+        let first = self.first.as_ref().map_or(0, FromPlanes::work);
+        first.max(self.last.as_ref().map_or(0, ToPlanes::work))
+    }
+
     /// How many samples run together: as many as stay in the second cache between two operations, more where
     /// that spares weights from being read again and again.
     pub fn group(&self) -> usize {
         let size = |id: Id| self.maps[id].size() * size_of::<Block>();
         let pairs = self.ops.iter().map(|op| size(op.source) + size(op.to));
-        let bytes = pairs.max().unwrap_or(1).max(1);
+        let bytes = pairs.chain([size(self.input), 1]).max().unwrap_or(1);
         let least = self.ops.iter().map(|op| op.core.least(&self.maps[op.to]));
         let least = least.max().unwrap_or(1).min(MAX_GROUP_BYTES / bytes);
         (GROUP_BYTES / bytes).max(least).clamp(1, MAX_GROUP)
@@ -130,7 +141,9 @@ pub(super) fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -
         ops,
         maps,
         input,
+        first: None,
         output,
+        last: None,
         buffers,
         count,
     }

@@ -123,7 +123,7 @@ pub(super) fn affordable(layers: &[Layer], shapes: &[[usize; 3]]) -> Result<(), 
         let (size, out) = ([from[1], from[2]], [to[1], to[2]]);
         let halos = match &layer.kind {
             Kind::Convolution(conv) => {
-                let back = Phase::backward(&one_tap(conv.window, size, out), size);
+                let back = Phase::gradient(&conv.window, size, out);
                 let back = back.iter().map(|phase| phase.halo(out));
                 let forward = Phase::forward(&conv.window, out).halo(size);
                 [forward, back.fold(Halo::default(), Halo::or)]
@@ -141,7 +141,7 @@ pub(super) fn affordable(layers: &[Layer], shapes: &[[usize; 3]]) -> Result<(), 
 }
 
 /// Of a single output pixel the stride does not matter: let every input pixel meet one tap on the way back.
-pub(super) fn one_tap(mut window: Window, size: [usize; 2], out: [usize; 2]) -> Window {
+pub(crate) fn one_tap(mut window: Window, size: [usize; 2], out: [usize; 2]) -> Window {
     if out == [1, 1] && size[0].saturating_mul(size[1]) <= MAX_PHASES {
         window.stride = size;
     }

@@ -4,9 +4,9 @@
 //! burn tensor and an [`Array`](crate::Array) can be one buffer.
 
 mod adapters;
+mod pipelines;
 mod spec;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,16 +15,16 @@ use burn_cubecl::cubecl::client::Client;
 use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::cubecl::wgpu::wgpu::{
-    Adapter, ComputePipeline, DeviceDescriptor, ExperimentalFeatures, Features, MemoryHints, Queue,
-    Trace,
+    Adapter, DeviceDescriptor, ExperimentalFeatures, Features, MemoryHints, Queue, Trace,
 };
 use burn_cubecl::cubecl::wgpu::{RuntimeOptions, WgpuSetup, try_init_device, wgpu};
 use burn_std::stream::{StreamPolicy, set_policy};
 
-use crate::Error;
 use crate::launch::WORKGROUP;
 use crate::memory;
+use crate::{Cache, Error};
 use adapters::{enumerate, instance, rank};
+use pipelines::Pipelines;
 
 pub use adapters::{AdapterInfo, AdapterLimits, adapters};
 pub use spec::{Api, DeviceSpec};
@@ -118,7 +118,7 @@ pub struct Gpu {
     pub(crate) queue: Queue,
     pub(crate) client: Client,
     pub(crate) burn: CubeDevice,
-    pub(crate) pipelines: Mutex<HashMap<&'static str, ComputePipeline>>,
+    pub(crate) pipelines: Pipelines,
 }
 
 impl Gpu {
@@ -132,7 +132,7 @@ impl Gpu {
         open_gpus().iter().find(|gpu| gpu.burn == *device).cloned()
     }
 
-    fn memory_limit(&self) -> u64 {
+    pub(crate) fn memory_limit(&self) -> u64 {
         let limits = &self.info.limits;
         limits
             .max_buffer_size
@@ -166,12 +166,12 @@ impl Gpu {
         let burn = CubeDevice::Wgpu(burn);
         let client = burn.client();
         Ok(Gpu {
+            pipelines: Pipelines::open(&device, info, &Cache::of_user()),
             info: info.clone(),
             device,
             queue,
             client,
             burn,
-            pipelines: Mutex::default(),
         })
     }
 }
@@ -218,6 +218,14 @@ fn open_named(spec: &DeviceSpec, api: Api, index: Option<usize>) -> Result<Devic
 fn open_gpus() -> MutexGuard<'static, Vec<Arc<Gpu>>> {
     static OPEN: Mutex<Vec<Arc<Gpu>>> = Mutex::new(Vec::new());
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leaves the shaders that were compiled on any device to the next run, which starts sooner with them.
+pub fn store_pipelines() {
+    let cache = Cache::of_user();
+    for gpu in open_gpus().iter() {
+        gpu.pipelines.store(&cache);
+    }
 }
 
 /// Opens an adapter, or gives the device that an earlier call opened on it.

@@ -36,7 +36,19 @@ fn row(technique: &str, b: &AttackBudget) -> String {
         full_count(b.samples as u64),
         full_count(b.broken as u64),
         short_count(b.queries),
-        short_count(b.gradients),
+        gradients(b),
         duration(b.seconds),
     )
+}
+
+/// Those of the target, and apart those of surrogates.
+fn gradients(b: &AttackBudget) -> String {
+    match b.surrogate_gradients {
+        0 => short_count(b.gradients),
+        of_surrogates => format!(
+            "{}<br><span>{} of surrogates</span>",
+            short_count(b.gradients),
+            short_count(of_surrogates)
+        ),
+    }
 }

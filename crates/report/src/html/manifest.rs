@@ -3,8 +3,8 @@
 use super::{Esc, titled};
 use crate::{
     Record,
-    event::{DeviceInfo, PlannedTechnique, RunFinished, RunStarted},
-    text::{budget_text, counted, duration, eps_text, shape},
+    event::{DeviceInfo, PlannedTechnique, RunFinished, RunStarted, SurrogateInfo},
+    text::{budget_text, counted, duration, eps_text, shape, training_text},
 };
 
 pub(super) fn section(record: &Record) -> String {
@@ -55,6 +55,7 @@ fn given(e: &RunStarted) -> Vec<Entry> {
             .iter()
             .map(|note| ("Model note", Esc(note).to_string())),
     );
+    rows.extend(e.surrogates.iter().map(|s| ("Surrogate", surrogate(s))));
     let data = format!(
         "{}, {}<br><code>sha256 {}</code>",
         Esc(&e.data.name),
@@ -75,6 +76,19 @@ fn given(e: &RunStarted) -> Vec<Entry> {
     );
     rows.extend(e.plan.techniques.iter().map(|t| ("Plan", plan(t))));
     rows
+}
+
+fn surrogate(s: &SurrogateInfo) -> String {
+    let training = s.training.as_ref().map_or(String::new(), |t| {
+        format!("<br>{}", Esc(&training_text(t).join("; ")))
+    });
+    format!(
+        "{}<br><code>sha256 {}</code><br>{}, input {}{training}",
+        Esc(&s.name),
+        Esc(&s.sha256),
+        counted(s.parameters, "parameter"),
+        Esc(&s.input),
+    )
 }
 
 fn device(d: &DeviceInfo) -> String {

@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     Record, TechniqueRecord,
-    event::RunStarted,
+    event::{RunStarted, SurrogateInfo},
     text::{
         budget_text, counted, duration, eps_text, percent, score_interval, score_text, shape,
-        short_count,
+        short_count, training_text,
     },
 };
 
@@ -60,13 +60,11 @@ fn header(e: &RunStarted) -> Vec<Line> {
         format!("input {}", shape(&e.target.input_shape)),
     ];
     let samples = counted(e.data.samples as u64, "sample");
-    let mut lines = vec![
-        line("target", target.join(" · ")),
-        line(
-            "data",
-            format!("{} · {samples} · seed {}", e.data.name, e.seed),
-        ),
-    ];
+    let data = format!("{} · {samples} · seed {}", e.data.name, e.seed);
+    let mut lines = vec![line("target", target.join(" · "))];
+    let surrogates = e.surrogates.iter().flat_map(surrogate);
+    lines.extend(surrogates.map(|text| line("proxy", text)));
+    lines.push(line("data", data));
     lines.extend(e.devices.iter().map(|d| {
         let software = if d.software { " (software)" } else { "" };
         line("device", format!("{} · {}{software}", d.backend, d.name))
@@ -75,6 +73,12 @@ fn header(e: &RunStarted) -> Vec<Line> {
     lines.extend(e.plan.goal.iter().map(|goal| line("goal", goal.clone())));
     lines.extend(e.target.notes.iter().map(|note| line("note", note.clone())));
     lines
+}
+
+fn surrogate(s: &SurrogateInfo) -> Vec<String> {
+    let name = format!("{} · {}", s.name, counted(s.parameters, "parameter"));
+    let training = s.training.iter().flat_map(training_text);
+    [name].into_iter().chain(training).collect()
 }
 
 /// The cells of one technique, as text.

@@ -208,7 +208,7 @@ impl<B: Backend> Program<B> {
                     return Ok(Vec::new());
                 };
                 let x = inputs.tensor(0).map_err(|fault| step.fault_of(fault))?;
-                let out = (segment.run)(&segment.net, x, fact.shape());
+                let out = segment.net.run(x, fact.shape());
                 let out = out.map_err(|fault| step.fault_of(fault))?;
                 vec![Value::new(fact.clone(), out)]
             }

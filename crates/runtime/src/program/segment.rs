@@ -1,20 +1,17 @@
-//! Parts of a graph that are convolutional networks: on the CPU they run as one step each, by kernels of our own.
+//! Parts of a graph that are convolutional networks: they run as one step each, by kernels of our own.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use burn_backend::Backend;
-use burn_backend::tensor::FloatTensor;
-use scoville_convnet::{Kind, Layer, Net};
+use scoville_convnet::{Kind, Layer};
 use scoville_onnx::Graph;
 
 use super::{Plan, Program};
-use crate::Fault;
-use crate::convnet;
+use crate::convnet::{Make, Run};
 use crate::ops::Context;
 use crate::ops::layer::{Inputs, Part};
-use crate::step::{Host, Slot};
+use crate::step::Slot;
 use crate::value::{Fact, read};
 
 /// Most steps among which a segment is looked for.
@@ -28,16 +25,12 @@ pub(crate) struct Segment<B: Backend> {
     pub steps: Vec<usize>,
     pub input: Slot,
     pub output: Slot,
-    pub net: Arc<Net>,
-    pub run: RunNet<B>,
+    pub net: Box<dyn Run<B>>,
     /// What no reader outside may want.
     inner: Vec<Slot>,
     /// The shapes of one sample.
     shapes: [Vec<usize>; 2],
 }
-
-/// Runs a network on a batch; the output gets the shape given.
-type RunNet<B> = fn(&Arc<Net>, FloatTensor<B>, &[usize]) -> Result<FloatTensor<B>, Fault>;
 
 impl<B: Backend> Segment<B> {
     /// Whether a plan can take it in the place of its steps.
@@ -67,10 +60,16 @@ struct Candidate {
     shape: Option<[usize; 3]>,
 }
 
-impl Program<Host> {
-    /// The parts of the plan that are convolutional networks, with packed weights.
+impl<B: Backend> Program<B> {
+    /// The parts of the plan that are convolutional networks, packed by `make`.
     /// `kept` are names of values that later plans may aim at.
-    pub fn find_segments(&self, graph: &Graph, plan: &Plan, kept: &[&str]) -> Vec<Segment<Host>> {
+    pub fn find_segments(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        kept: &[&str],
+        make: Make<B>,
+    ) -> Vec<Segment<B>> {
         let kept: BTreeSet<Slot> = (self.names.iter().enumerate())
             .filter(|(_, name)| kept.contains(&name.as_str()))
             .map(|(slot, _)| slot)
@@ -89,7 +88,7 @@ impl Program<Host> {
             if taken.contains(&start) {
                 continue;
             }
-            if let Some(segment) = search.segment(start, &taken) {
+            if let Some(segment) = search.segment(start, &taken, make) {
                 taken.extend(segment.steps.iter().copied());
                 segments.push(segment);
             }
@@ -98,8 +97,9 @@ impl Program<Host> {
     }
 
     /// Plans made from now on take `segments` where they can.
-    pub fn set_segments(&mut self, segments: Vec<Segment<Host>>) {
-        self.segments = segments;
+    /// Gives back those that were taken before.
+    pub fn set_segments(&mut self, segments: Vec<Segment<B>>) -> Vec<Segment<B>> {
+        std::mem::replace(&mut self.segments, segments)
     }
 
     fn candidates(&self, graph: &Graph, plan: &Plan) -> Vec<Option<Candidate>> {
@@ -113,7 +113,7 @@ impl Program<Host> {
                 let slot = (*step.inputs.get(input)?)?;
                 let value = self.constants.get(slot)?.as_ref()?;
                 match &value.tensor {
-                    Some(tensor) => read::<Host>(tensor.clone()).ok(),
+                    Some(tensor) => read::<B>(tensor.clone()).ok(),
                     None => value.fact.known_floats().map(<[f32]>::to_vec),
                 }
             };
@@ -177,7 +177,12 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The largest segment whose first step is `start`.
-    fn segment(&self, start: usize, taken: &BTreeSet<usize>) -> Option<Segment<Host>> {
+    fn segment<B: Backend>(
+        &self,
+        start: usize,
+        taken: &BTreeSet<usize>,
+        make: Make<B>,
+    ) -> Option<Segment<B>> {
         let &input = self.candidates.get(start)?.as_ref()?.reads.first()?;
         self.look(self.candidates.len())?;
         let fact = self.plan.facts.get(input)?.as_ref()?;
@@ -187,7 +192,7 @@ impl Search<'_> {
             let found = self.closed(end, input, &steps);
             found.filter(|(steps, _)| steps.first() == Some(&start))
         })?;
-        self.build(input, fact, steps, inner)
+        self.build(input, fact, steps, inner, make)
     }
 
     /// The steps from `start` on that depend on `input` alone, and on each other.
@@ -272,13 +277,14 @@ impl Search<'_> {
         self.candidates.get(step)?.as_ref()
     }
 
-    fn build(
+    fn build<B: Backend>(
         &self,
         input: Slot,
         fact: &Fact,
         steps: Vec<usize>,
         inner: Vec<Slot>,
-    ) -> Option<Segment<Host>> {
+        make: Make<B>,
+    ) -> Option<Segment<B>> {
         let mut values = BTreeMap::from([(input, 0)]);
         let mut layers = Vec::new();
         for &i in &steps {
@@ -297,16 +303,15 @@ impl Search<'_> {
         }
         let output = self.candidate(*steps.last()?)?.makes;
         // The network's output is what its last layer makes.
-        let net = (values.get(&output) == Some(&layers.len()))
-            .then(|| Net::new(sample(fact)?, layers).ok())??;
+        let net =
+            (values.get(&output) == Some(&layers.len())).then(|| make(sample(fact)?, layers))??;
         let shape = |slot: Slot| {
             let shape = self.plan.facts.get(slot)?.as_ref()?.shape();
             shape.get(1..).map(<[usize]>::to_vec)
         };
         Some(Segment {
             shapes: [shape(input)?, shape(output)?],
-            net: Arc::new(net),
-            run: convnet::run,
+            net,
             steps,
             input,
             output,

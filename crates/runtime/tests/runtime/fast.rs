@@ -1,9 +1,10 @@
-//! The CPU's convolutional networks against the same models with every node run by itself.
+//! The convolutional networks of both devices against the same models with every node run by itself on the CPU.
 
 use scoville_kernels::{Array, Device};
 use scoville_onnx::{Attribute, Graph};
 use scoville_runtime::{Model, ModelSpec};
 
+use crate::gpu::gpu;
 use crate::graphs::{Builder, random};
 use crate::shared::{self, relative_error};
 
@@ -15,19 +16,19 @@ struct Answers {
 }
 
 /// Outputs and gradients of `rows` samples of noise.
-fn answers(graph: Graph, plain: bool, rows: usize) -> Answers {
+fn answers(graph: Graph, plain: bool, device: &Device, rows: usize) -> Answers {
     let spec = ModelSpec {
         plain,
         ..ModelSpec::raw()
     };
-    let model = Model::load(graph, &spec, &Device::Cpu).expect("loads");
+    let model = Model::load(graph, &spec, device).expect("loads");
     let x = random(5, rows * model.sample_len());
     let output = shared::run(&model, &x, Model::output);
-    let x = Array::from_vec(&Device::Cpu, rows, model.sample_len(), x).expect("fits");
+    let x = Array::from_vec(device, rows, model.sample_len(), x).expect("fits");
     let mut head = |logits: &Array| {
         let weight = |i: usize| (1.0 + (i % logits.cols()) as f32).sin();
         let weights = (0..rows * logits.cols()).map(weight).collect();
-        Array::from_vec(&Device::Cpu, rows, logits.cols(), weights)
+        Array::from_vec(device, rows, logits.cols(), weights)
     };
     let (_, gradient) = model.gradient(&x, &mut head).expect("runs");
     Answers {
@@ -44,7 +45,28 @@ fn largest(row: &[f32]) -> usize {
 }
 
 /// Values to 1e-4 and the same class for every sample. Gradients too, but where a rounding moves an activation across
-/// its kink that sample's gradient is another; not more than one in eight.
+/// its kink that sample's gradient is another; not more than one in eight, and one.
+fn compare(name: &str, fast: &Answers, plain: &Answers, rows: usize) {
+    let off = relative_error(&fast.output, &plain.output);
+    assert!(off <= 1e-4, "{name}: values are off by {off}");
+    let classes = fast.output.chunks(fast.classes);
+    for (row, (a, b)) in classes.zip(plain.output.chunks(plain.classes)).enumerate() {
+        assert_eq!(largest(a), largest(b), "{name}: the class of sample {row}");
+    }
+    let len = fast.gradient.len() / rows;
+    let gradients = fast.gradient.chunks(len).zip(plain.gradient.chunks(len));
+    let off = gradients.filter(|(a, b)| relative_error(a, b) > 1e-4);
+    let off = off.count();
+    assert!(
+        off <= (rows / 8).max(1),
+        "{name}: the gradients of {off} samples are off"
+    );
+    println!(
+        "{name}: {} networks, {off} gradients across a kink",
+        fast.networks
+    );
+}
+
 #[test]
 fn fast_and_plain_agree() {
     const ROWS: usize = 16;
@@ -68,29 +90,34 @@ fn fast_and_plain_agree() {
     for (name, networks) in models {
         let path = data.join(name);
         let graph = || scoville_onnx::load(&path).expect("loads");
-        let [fast, plain] = [false, true].map(|plain| answers(graph(), plain, ROWS));
+        let [fast, plain] = [false, true].map(|plain| answers(graph(), plain, &Device::Cpu, ROWS));
         assert_eq!(plain.networks, 0, "{name}");
         assert!(fast.networks >= networks, "{name}: no network was found");
-        let off = relative_error(&fast.output, &plain.output);
-        assert!(off <= 1e-4, "{name}: values are off by {off}");
-        let rows = fast
-            .output
-            .chunks(fast.classes)
-            .zip(plain.output.chunks(plain.classes));
-        for (row, (a, b)) in rows.enumerate() {
-            assert_eq!(largest(a), largest(b), "{name}: the class of sample {row}");
-        }
-        let len = fast.gradient.len() / ROWS;
-        let rows = fast.gradient.chunks(len).zip(plain.gradient.chunks(len));
-        let off = rows.filter(|(a, b)| relative_error(a, b) > 1e-4).count();
-        assert!(
-            off <= ROWS / 8,
-            "{name}: the gradients of {off} samples are off"
-        );
-        println!(
-            "{name}: {} networks, {off} gradients across a kink",
-            fast.networks
-        );
+        compare(name, &fast, &plain, ROWS);
+    }
+}
+
+#[test]
+fn the_gpu_agrees() {
+    const ROWS: usize = 4;
+    let (Some(data), Some(gpu)) = (shared::data(), gpu()) else {
+        return;
+    };
+    let models = [
+        "onnx/cifar10_resnet20.onnx",
+        "onnx/mnist_cntk.onnx",
+        "onnx/gtsrb_cnn_32.onnx",
+        "vnncomp/vnncomp2021_cifar10_resnet/models/resnet_2b.onnx",
+        "vnncomp/vnncomp2022_oval21/models/cifar_deep_kw.onnx",
+        "vnncomp/vnncomp2022_mnist_fc/models/mnist-net_256x4.onnx",
+    ];
+    for name in models {
+        let path = data.join(name);
+        let graph = || scoville_onnx::load(&path).expect("loads");
+        let fast = answers(graph(), false, &gpu, ROWS);
+        assert!(fast.networks >= 1, "{name}: no network was found");
+        let plain = answers(graph(), true, &Device::Cpu, ROWS);
+        compare(name, &fast, &plain, ROWS);
     }
 }
 
@@ -110,12 +137,15 @@ fn block(builder: Builder, from: &str, name: &str, channels: [usize; 2]) -> Buil
 
 /// Both ways of `graph` agree, and so many networks are found.
 fn agrees(graph: Graph, networks: usize) {
-    let [fast, plain] = [false, true].map(|plain| answers(graph.clone(), plain, 3));
-    assert_eq!(fast.networks, networks);
-    let off = relative_error(&fast.output, &plain.output);
-    assert!(off <= 1e-5, "values are off by {off}");
-    let off = relative_error(&fast.gradient, &plain.gradient);
-    assert!(off <= 1e-5, "gradients are off by {off}");
+    let plain = answers(graph.clone(), true, &Device::Cpu, 3);
+    for device in std::iter::once(Device::Cpu).chain(gpu()) {
+        let fast = answers(graph.clone(), false, &device, 3);
+        assert_eq!(fast.networks, networks, "{device:?}");
+        let off = relative_error(&fast.output, &plain.output);
+        assert!(off <= 1e-5, "{device:?}: values are off by {off}");
+        let off = relative_error(&fast.gradient, &plain.gradient);
+        assert!(off <= 1e-5, "{device:?}: gradients are off by {off}");
+    }
 }
 
 #[test]

@@ -27,8 +27,8 @@ pub const ROW: Row = Row {
 };
 
 /// Two perturbations, each learnt from a random half of the batch, and each tried on those of the other half:
-/// none is tried on a sample that it was learnt from. The larger the batch, the better they carry over, so this is the one
-/// attack whose result depends on the batch.
+/// none is tried on a sample that it was learnt from. The larger the batch, the better they carry over, so the
+/// result depends on the batch. Towards a class, it is learnt from the samples that must reach it.
 ///
 /// Learning takes `steps` steps of `step` times eps up the margins of the samples that still stand, and costs as many
 /// gradient evaluations a sample; trying, one query.
@@ -38,7 +38,28 @@ pub struct Universal {
 }
 
 /// Perturbations, and the halves that they are learnt from.
-const HALVES: usize = 2;
+pub(super) const HALVES: usize = 2;
+
+/// A random half of the batch for each sample, n x 1, and the other one.
+pub(super) struct Halves {
+    pub own: Array<u32>,
+    pub other: Array<u32>,
+}
+
+impl Halves {
+    /// Drawn, for data are often in the order of their classes.
+    pub fn draw(ids: &[u32], search: &Search<'_>) -> Result<Self, Error> {
+        let draw = |&id: &u32| philox4x32([0, id, 0, 3], key(search.seed))[0];
+        let half = |shift: u32| {
+            let halves = ids.iter().map(|id| (draw(id) ^ shift) % HALVES as u32);
+            Array::from_vec(&search.device(), ids.len(), 1, halves.collect())
+        };
+        Ok(Self {
+            own: half(0)?,
+            other: half(1)?,
+        })
+    }
+}
 
 impl WhiteBox for Universal {
     fn is_universal(&self) -> bool {
@@ -46,14 +67,7 @@ impl WhiteBox for Universal {
     }
 
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
-        let ids = search.ids.to_vec()?;
-        let half = |shift: u32| {
-            // Drawn, for data are often in the order of their classes.
-            let draw = |&id: &u32| philox4x32([0, id, 0, 3], key(search.seed))[0];
-            let halves = ids.iter().map(|id| (draw(id) ^ shift) % HALVES as u32);
-            Array::from_vec(&search.device(), ids.len(), 1, halves.collect())
-        };
-        let (own, other) = (half(0)?, half(1)?);
+        let Halves { own, other } = Halves::draw(&search.ids.to_vec()?, search)?;
         let learnt = self.learn(&own, search, target)?;
         let x = perturbed(&learnt, &other, search)?;
         let answer = head(&target.scores(&x)?, &search.y, Loss::Margin)?;
@@ -90,7 +104,7 @@ impl Universal {
 }
 
 /// The half of each sample that the target still gets right; a number beyond the halves for the others.
-fn standing(
+pub(super) fn standing(
     own: &Array<u32>,
     predicted: &Array<u32>,
     search: &Search<'_>,

@@ -1,4 +1,4 @@
-//! A convolutional network as one step of the host's tape.
+//! A convolutional network on the CPU.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,36 +11,48 @@ use burn_backend::ops::FloatTensorOps;
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
-use scoville_convnet::{Net, Tape};
+use scoville_convnet::{Layer, Net, Tape};
 
+use super::Run;
 use crate::Fault;
 use crate::step::Host;
 use crate::value::read;
 
-/// Runs `net` on the batch `x`; the result has the shape `shape`.
-pub(crate) fn run(
-    net: &Arc<Net>,
-    x: FloatTensor<Host>,
-    shape: &[usize],
-) -> Result<FloatTensor<Host>, Fault> {
-    let from = x.shape().to_vec();
-    let prepared = Step.prepare::<NoCheckpointing>([x.node()]).compute_bound();
-    let values = read::<Flex>(x.into_primitive())?;
-    Ok(match prepared.stateful() {
-        OpsKind::Tracked(prepared) => {
-            let (out, tape) = net.forward(&values, true);
-            let state = State {
-                net: net.clone(),
-                tape: tape.map(Arc::new),
-                shape: from,
-            };
-            prepared.finish(state, tensor(out, shape))
-        }
-        OpsKind::UnTracked(prepared) => {
-            let (out, _) = net.forward(&values, false);
-            prepared.finish(tensor(out, shape))
-        }
-    })
+/// Packs `layers` for the CPU.
+pub(crate) fn make(input: [usize; 3], layers: Vec<Layer>) -> Option<Box<dyn Run<Host>>> {
+    let net = Net::new(input, layers).ok()?;
+    Some(Box::new(Arc::new(net)))
+}
+
+impl Run<Host> for Arc<Net> {
+    fn run(&self, x: FloatTensor<Host>, shape: &[usize]) -> Result<FloatTensor<Host>, Fault> {
+        let from = x.shape().to_vec();
+        let prepared = Step.prepare::<NoCheckpointing>([x.node()]).compute_bound();
+        let values = read::<Flex>(x.into_primitive())?;
+        Ok(match prepared.stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (out, tape) = self.forward(&values, true);
+                let state = State {
+                    net: self.clone(),
+                    tape: tape.map(Arc::new),
+                    shape: from,
+                };
+                prepared.finish(state, tensor(out, shape))
+            }
+            OpsKind::UnTracked(prepared) => {
+                let (out, _) = self.forward(&values, false);
+                prepared.finish(tensor(out, shape))
+            }
+        })
+    }
+
+    fn tape_bytes(&self) -> usize {
+        Net::tape_bytes(self)
+    }
+
+    fn work_bytes(&self, samples: usize) -> usize {
+        Net::work_bytes(self, samples)
+    }
 }
 
 fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {

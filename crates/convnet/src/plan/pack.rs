@@ -1,0 +1,304 @@
+//! From a schedule to the CPU's operations, with packed weights.
+
+use super::program::{Core, Op, Program, program};
+use super::schedule::{Act, Id, Schedule, Step, Work};
+use super::shape::{depthwise, one_tap};
+use crate::correlate::Correlation;
+use crate::depthwise::Depthwise;
+use crate::end::{self, End};
+use crate::layer::{Convolution, Kind, Window};
+use crate::map::Map;
+use crate::phase::{Phase, Tap};
+use crate::planes::{FromPlanes, ToPlanes, is_image};
+use crate::pool::Pool;
+use crate::simd::{BLOCK, Block};
+use crate::winograd::{self, Winograd};
+
+/// Where on the tape each of the network's values has its bits and its picks, in blocks of channels of a sample.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    bits: Vec<usize>,
+    picks: Vec<usize>,
+    /// How much there is in all.
+    pub all_bits: usize,
+    pub all_picks: usize,
+}
+
+impl Marks {
+    pub fn new(forward: &Schedule) -> Marks {
+        let mut marks = Marks {
+            bits: vec![0; forward.shapes.len()],
+            picks: vec![0; forward.shapes.len()],
+            ..Marks::default()
+        };
+        for step in &forward.steps {
+            let [channels, rows, cols] = forward.shapes[step.to];
+            let blocks = channels.div_ceil(BLOCK) * rows * cols;
+            if let Act::Forward { of, .. } = step.act {
+                marks.bits[of] = marks.all_bits;
+                marks.all_bits += blocks;
+            }
+            if let Work::Forward {
+                kind: Kind::MaxPool(_),
+                of,
+            } = step.work
+            {
+                marks.picks[of] = marks.all_picks;
+                marks.all_picks += blocks;
+            }
+        }
+        marks
+    }
+
+    fn act(&self, act: Act) -> end::Act {
+        let bits = |of: Id| self.bits[of];
+        match act {
+            Act::Linear => end::Act::Linear,
+            Act::Forward { activation, of } => end::Act::Forward {
+                activation,
+                bits: bits(of),
+            },
+            Act::Backward { slope, of } => end::Act::Backward {
+                slope,
+                bits: bits(of),
+            },
+        }
+    }
+}
+
+pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
+    let mut steps = schedule.steps.as_slice();
+    let (mut input, mut output) = (schedule.input, schedule.output);
+    let first = steps.split_first().and_then(|(step, rest)| {
+        let first = from_planes(step, schedule, marks)?;
+        (input, steps) = (step.to, rest);
+        Some(first)
+    });
+    let last = steps.split_last().and_then(|(step, rest)| {
+        let last = to_planes(step, schedule)?;
+        (output, steps) = (step.source, rest);
+        Some(last)
+    });
+    let op = |step: &Step| {
+        let (from, to) = (schedule.shapes[step.source], schedule.shapes[step.to]);
+        let end = |bias: &[f32]| end(step, marks, bias);
+        let core = match step.work {
+            Work::Pass => Core::Pointwise(end(&[])),
+            Work::Forward { kind, of } => forward(kind, marks.picks[of], [from, to], end),
+            Work::Backward { kind, of } => backward(kind, marks.picks[of], [to, from], end(&[])),
+        };
+        Op {
+            core,
+            source: step.source,
+            add: step.add,
+            to: step.to,
+        }
+    };
+    let ops = steps.iter().map(op).collect();
+    let maps = schedule.shapes.iter().map(|&shape| Map::new(shape));
+    Program {
+        first,
+        last,
+        ..program(ops, maps.collect(), input, output)
+    }
+}
+
+fn end(step: &Step, marks: &Marks, bias: &[f32]) -> End {
+    End {
+        bias: bias_blocks(bias),
+        act: marks.act(step.act),
+    }
+}
+
+/// The convolution that alone reads the input, if its channels are few.
+fn from_planes(step: &Step, schedule: &Schedule, marks: &Marks) -> Option<FromPlanes> {
+    let readers = schedule
+        .steps
+        .iter()
+        .flat_map(|step| [Some(step.source), step.add]);
+    let alone = readers.flatten().filter(|&id| id == schedule.input).count() == 1;
+    let ([channels, rows, cols], to) = (schedule.shapes[step.source], schedule.shapes[step.to]);
+    match step.work {
+        Work::Forward {
+            kind: Kind::Convolution(conv),
+            ..
+        } if alone && step.source == schedule.input && is_image(conv, channels) => {
+            let end = end(step, marks, &conv.bias);
+            Some(FromPlanes::new(
+                conv,
+                channels,
+                [[rows, cols], [to[1], to[2]]],
+                end,
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The way back through a convolution that alone makes the output, if its channels are few.
+fn to_planes(step: &Step, schedule: &Schedule) -> Option<ToPlanes> {
+    let ([channels, rows, cols], from) = (schedule.shapes[step.to], schedule.shapes[step.source]);
+    let alone = step.add.is_none() && step.act == Act::Linear;
+    let (size, out) = ([rows, cols], [from[1], from[2]]);
+    match step.work {
+        Work::Backward {
+            kind: Kind::Convolution(conv),
+            ..
+        } if alone && step.to == schedule.output && is_image(conv, channels) => {
+            let phases = Phase::backward(&one_tap(conv.window, size, out), size);
+            Some(ToPlanes::new(conv, channels, [size, out], phases))
+        }
+        _ => None,
+    }
+}
+
+fn forward(
+    kind: &Kind,
+    picks: usize,
+    [from, to]: [[usize; 3]; 2],
+    end: impl Fn(&[f32]) -> End,
+) -> Core {
+    let [channels, rows, cols] = from;
+    let [_, out_rows, out_cols] = to;
+    let (size, out) = ([rows, cols], [out_rows, out_cols]);
+    match kind {
+        Kind::Convolution(conv) => convolution(conv, channels, out, end(&conv.bias)),
+        Kind::Dense(dense) => Core::Correlation(Correlation::new(
+            vec![Phase::forward(&Window::whole(size), [1, 1])],
+            1,
+            channels,
+            dense.outputs,
+            |o, i, tap| dense.weights[element(channels, size, o, i, tap)],
+            end(&dense.bias),
+        )),
+        Kind::Add | Kind::Activation(_) => Core::Pointwise(end(&[])),
+        Kind::MaxPool(window) => Core::MaxPool(pool(window, size, out, false), picks),
+        Kind::AveragePool {
+            window,
+            count_padding,
+        } => Core::AveragePool(pool(window, size, out, *count_padding)),
+    }
+}
+
+/// From the derivative by what a layer makes of `input` to the one by `input`.
+fn backward(kind: &Kind, picks: usize, [input, output]: [[usize; 3]; 2], end: End) -> Core {
+    let [channels, rows, cols] = input;
+    let [_, out_rows, out_cols] = output;
+    let (size, out) = ([rows, cols], [out_rows, out_cols]);
+    match kind {
+        Kind::Convolution(conv) => convolution_back(conv, channels, [size, out], end),
+        Kind::Dense(dense) => Core::Correlation(Correlation::new(
+            Phase::backward(&Window::whole(size), size),
+            1,
+            dense.outputs,
+            channels,
+            |o, i, tap| dense.weights[element(channels, size, i, o, tap)],
+            end,
+        )),
+        Kind::Add | Kind::Activation(_) => Core::Pointwise(end),
+        Kind::MaxPool(window) => Core::MaxPoolBack(pool(window, size, out, false), picks),
+        Kind::AveragePool {
+            window,
+            count_padding,
+        } => Core::AveragePoolBack(pool(window, size, out, *count_padding)),
+    }
+}
+
+fn convolution(conv: &Convolution, channels: usize, out: [usize; 2], end: End) -> Core {
+    let [rows, cols] = conv.window.kernel;
+    let depth = channels / conv.groups;
+    let at = |o: usize, i: usize, y: usize, x: usize| {
+        conv.weights[((o * depth + i) * rows + y) * cols + x]
+    };
+    if depthwise(conv, channels) {
+        let phases = vec![Phase::forward(&conv.window, out)];
+        let weight = |c: usize, tap: &Tap| at(c, 0, tap.kernel[0], tap.kernel[1]);
+        return Core::Depthwise(Depthwise::new(phases, channels, weight, end));
+    }
+    if conv.groups == 1 && is_winograd(&conv.window) && winograd::pays(channels, conv.filters, out)
+    {
+        return Core::Winograd(Winograd::new(
+            channels,
+            conv.filters,
+            conv.window.begin,
+            at,
+            end,
+        ));
+    }
+    Core::Correlation(Correlation::new(
+        vec![Phase::forward(&conv.window, out)],
+        conv.groups,
+        depth,
+        conv.filters,
+        |o, i, tap| at(o, i, tap.kernel[0], tap.kernel[1]),
+        end,
+    ))
+}
+
+fn bias_blocks(bias: &[f32]) -> Vec<Block> {
+    let block = |part: &[f32]| {
+        let mut block = Block::ZERO;
+        block.0[..part.len()].copy_from_slice(part);
+        block
+    };
+    bias.chunks(BLOCK).map(block).collect()
+}
+
+fn is_winograd(window: &Window) -> bool {
+    window.kernel == [3, 3] && window.stride == [1, 1] && window.dilation == [1, 1]
+}
+
+/// Where a dense layer's weight lies for output `o`, channel `i` and the input's pixel `tap`.
+fn element(channels: usize, [rows, cols]: [usize; 2], o: usize, i: usize, tap: &Tap) -> usize {
+    let [y, x] = tap.kernel;
+    ((o * channels + i) * rows + y) * cols + x
+}
+
+fn pool(window: &Window, size: [usize; 2], out: [usize; 2], count_padding: bool) -> Pool {
+    Pool {
+        window: *window,
+        size,
+        out,
+        count_padding,
+    }
+}
+
+/// From the derivative by a convolution's output to the one by its input, of `size` pixels.
+fn convolution_back(
+    conv: &Convolution,
+    channels: usize,
+    [size, out]: [[usize; 2]; 2],
+    end: End,
+) -> Core {
+    let window = one_tap(conv.window, size, out);
+    let [rows, cols] = window.kernel;
+    let (depth, filters) = (channels / conv.groups, conv.filters / conv.groups);
+    // Output channel `o` of the backward pass is the convolution's input channel.
+    let at = |o: usize, i: usize, y: usize, x: usize| {
+        let filter = o / depth * filters + i;
+        conv.weights[((filter * depth + o % depth) * rows + y) * cols + x]
+    };
+    if depthwise(conv, channels) {
+        let phases = Phase::backward(&window, size);
+        let weight = |c: usize, tap: &Tap| at(c, 0, tap.kernel[0], tap.kernel[1]);
+        return Core::Depthwise(Depthwise::new(phases, channels, weight, end));
+    }
+    let padded_less = window.begin.iter().all(|&begin| begin <= 2);
+    if conv.groups == 1
+        && is_winograd(&window)
+        && padded_less
+        && winograd::pays(conv.filters, channels, size)
+    {
+        let begin = window.begin.map(|begin| 2 - begin);
+        let turned = |o, i, y, x| at(o, i, 2 - y, 2 - x);
+        return Core::Winograd(Winograd::new(conv.filters, channels, begin, turned, end));
+    }
+    Core::Correlation(Correlation::new(
+        Phase::backward(&window, size),
+        conv.groups,
+        filters,
+        channels,
+        |o, i, tap| at(o, i, tap.kernel[0], tap.kernel[1]),
+        end,
+    ))
+}

@@ -1,0 +1,123 @@
+//! The way back to the input: a value's derivative is the sum of what its readers give.
+
+use super::fuse::Fused;
+use super::schedule::{Act, Id, Schedule, Step, Work};
+use crate::layer::Kind;
+
+/// The backward schedule while it is built: its values are derivatives.
+struct Reverse<'a, 's> {
+    forward: &'s [[usize; 3]],
+    steps: Vec<Step<'a>>,
+    shapes: Vec<[usize; 3]>,
+    /// The derivative by each forward value, as far as it is summed up.
+    of: Vec<Option<Id>>,
+    /// Readers of each forward value that have given nothing yet.
+    left: Vec<usize>,
+    /// The derivative of the activation that makes a forward value.
+    acts: Vec<Act>,
+}
+
+impl<'a> Reverse<'a, '_> {
+    fn value(&mut self, forward: usize) -> Id {
+        self.shapes.push(self.forward[forward]);
+        self.shapes.len() - 1
+    }
+
+    /// Adds a step's result to the derivative by `value`.
+    fn give(&mut self, value: usize, source: Id, work: Work<'a>) {
+        self.left[value] -= 1;
+        let act = match self.left[value] {
+            0 => self.acts[value],
+            _ => Act::Linear,
+        };
+        let add = self.of[value];
+        let mut to = self.value(value);
+        if ends(work) || act == Act::Linear {
+            self.push(work, source, add, act, to);
+        } else {
+            self.push(work, source, add, Act::Linear, to);
+            let pooled = to;
+            to = self.value(value);
+            self.push(Work::Pass, pooled, None, act, to);
+        }
+        self.of[value] = Some(to);
+    }
+
+    /// Adds the derivative `source` itself to the one by `value`.
+    fn pass(&mut self, value: usize, source: Id) {
+        let last = self.left[value] == 1;
+        if self.of[value].is_none() && (!last || self.acts[value] == Act::Linear) {
+            self.left[value] -= 1;
+            self.of[value] = Some(source);
+        } else {
+            self.give(value, source, Work::Pass);
+        }
+    }
+
+    fn push(&mut self, work: Work<'a>, source: Id, add: Option<Id>, act: Act, to: Id) {
+        self.steps.push(Step {
+            work,
+            source,
+            add,
+            act,
+            to,
+        });
+    }
+}
+
+/// Pools have no activation of their own.
+fn ends(work: Work) -> bool {
+    !matches!(
+        work,
+        Work::Backward {
+            kind: Kind::MaxPool(_) | Kind::AveragePool { .. },
+            ..
+        }
+    )
+}
+
+pub(super) fn reverse<'a>(
+    fused: &[Fused<'a>],
+    shapes: &[[usize; 3]],
+    last: usize,
+) -> Option<Schedule<'a>> {
+    let mut left = vec![0; shapes.len()];
+    let mut acts = vec![Act::Linear; shapes.len()];
+    for f in fused {
+        left[f.source] += 1;
+        f.add.iter().for_each(|&add| left[add] += 1);
+        if let Some(activation) = f.activation {
+            let slope = activation.slope();
+            acts[f.out] = Act::Backward { slope, of: f.out };
+        }
+    }
+    // The caller gives the derivative by the last value.
+    left[last] += 1;
+    let mut r = Reverse {
+        forward: shapes,
+        steps: Vec::new(),
+        shapes: Vec::new(),
+        of: vec![None; shapes.len()],
+        left,
+        acts,
+    };
+    let input = r.value(last);
+    r.pass(last, input);
+    for f in fused.iter().rev() {
+        let Some(source) = r.of[f.out] else { continue };
+        if let Some(add) = f.add {
+            r.pass(add, source);
+        }
+        match f.kind {
+            Kind::Add | Kind::Activation(_) => r.pass(f.source, source),
+            kind => r.give(f.source, source, Work::Backward { kind, of: f.out }),
+        }
+    }
+    let output = r.of[0]?;
+    Some(Schedule {
+        steps: r.steps,
+        shapes: r.shapes,
+        input,
+        output,
+    })
+}

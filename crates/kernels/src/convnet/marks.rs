@@ -1,0 +1,66 @@
+//! Where on the tape each value's marks lie: a bit an element, 16 channels of two pixels in a word, or a word an element.
+
+use scoville_convnet::{Act, Kind, Schedule, Work};
+
+use super::params::word;
+
+#[derive(Debug)]
+pub(super) struct Marks(Vec<Mark>);
+
+#[derive(Debug)]
+struct Mark {
+    /// The network's value.
+    of: usize,
+    channels: usize,
+    pixels: usize,
+    kind: Marked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Marked {
+    Rectified,
+    Pooled,
+}
+
+impl Marks {
+    pub fn new(forward: &Schedule) -> Marks {
+        let marks = forward.steps.iter().filter_map(|step| {
+            let (of, kind) = match (step.act, step.work) {
+                (Act::Forward { of, .. }, _) => (of, Marked::Rectified),
+                (_, Work::Forward { kind, of }) if matches!(kind, Kind::MaxPool(_)) => {
+                    (of, Marked::Pooled)
+                }
+                _ => return None,
+            };
+            let [channels, rows, cols] = forward.shapes[of];
+            Some(Mark {
+                of,
+                channels,
+                pixels: rows * cols,
+                kind,
+            })
+        });
+        Marks(marks.collect())
+    }
+
+    /// Words that the tape of `samples` takes.
+    pub fn words(&self, samples: usize) -> usize {
+        self.0.iter().map(|mark| mark.words(samples)).sum()
+    }
+
+    /// Where the marks of value `of` begin.
+    pub fn at(&self, of: usize, samples: usize) -> u32 {
+        let before = self.0.iter().take_while(|mark| mark.of != of);
+        word(before.map(|mark| mark.words(samples)).sum())
+    }
+}
+
+impl Mark {
+    fn words(&self, samples: usize) -> usize {
+        let pixels = samples * self.pixels;
+        match self.kind {
+            Marked::Rectified => self.channels.div_ceil(16) * pixels.div_ceil(2),
+            Marked::Pooled => self.channels * pixels,
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Networks on the GPU against the CPU's, which are held against double precision in their own crate.
+
+use scoville_convnet::{Activation, Convolution, Dense, Kind, Layer, Net, Window};
+
+use super::ConvNet;
+use crate::testing::{self, Random};
+use crate::{Array, Device};
+
+fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> Window {
+    Window {
+        kernel,
+        stride,
+        dilation: [1, 1],
+        begin: pad,
+        end: pad,
+    }
+}
+
+const THREE: Window = Window {
+    kernel: [3, 3],
+    stride: [1, 1],
+    dilation: [1, 1],
+    begin: [1, 1],
+    end: [1, 1],
+};
+
+/// Layers, with random weights, and the shapes that they make.
+struct Builder {
+    random: Random,
+    shapes: Vec<[usize; 3]>,
+    layers: Vec<Layer>,
+}
+
+impl Builder {
+    fn new(input: [usize; 3]) -> Builder {
+        Builder {
+            random: Random::new(17),
+            shapes: vec![input],
+            layers: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, kind: Kind, inputs: &[usize]) -> usize {
+        let shapes: Vec<_> = inputs.iter().map(|&value| self.shapes[value]).collect();
+        self.shapes.push(kind.shape(&shapes).unwrap());
+        self.layers.push(Layer {
+            kind,
+            inputs: inputs.to_vec(),
+        });
+        self.layers.len()
+    }
+
+    fn conv(&mut self, from: usize, filters: usize, groups: usize, window: Window) -> usize {
+        let size =
+            filters * self.shapes[from][0] / groups * window.kernel.iter().product::<usize>();
+        let reach = (3.0 * filters as f32 / size as f32).sqrt();
+        let conv = Convolution {
+            weights: self.random.floats(size, -reach, reach),
+            bias: self.random.floats(filters, -0.5, 0.5),
+            filters,
+            groups,
+            window,
+        };
+        self.push(Kind::Convolution(conv), &[from])
+    }
+
+    fn dense(&mut self, from: usize, outputs: usize) -> usize {
+        let inputs = self.shapes[from].iter().product::<usize>();
+        let dense = Dense {
+            weights: self.random.floats(inputs * outputs, -0.2, 0.2),
+            bias: self.random.floats(outputs, -0.5, 0.5),
+            outputs,
+        };
+        self.push(Kind::Dense(dense), &[from])
+    }
+
+    fn act(&mut self, from: usize, activation: Activation) -> usize {
+        self.push(Kind::Activation(activation), &[from])
+    }
+
+    fn relu(&mut self, from: usize) -> usize {
+        self.act(from, Activation::Relu)
+    }
+
+    /// Values and gradients of a few batches agree with the CPU's, one workspace after the other.
+    fn agrees(mut self) {
+        let Some(device) = testing::gpu() else { return };
+        let input = self.shapes[0];
+        let ours = ConvNet::new(&device, input, &self.layers).unwrap();
+        let twin = Net::new(input, self.layers).unwrap();
+        for samples in [3, 1, 6] {
+            let x = self.random.floats(samples * twin.inputs(), -1.0, 1.0);
+            let by = self.random.floats(samples * twin.outputs(), -1.0, 1.0);
+            let (values, tape) = twin.forward(&x, true);
+            let gradient = twin.backward(&tape.unwrap(), &by);
+            let array = |data: &[f32]| {
+                Array::from_vec(&device, samples, data.len() / samples, data.to_vec()).unwrap()
+            };
+            let (out, tape) = ours.forward(&array(&x)).unwrap();
+            close("values", &out, &values);
+            let by_input = ours.backward(&tape, &array(&by)).unwrap();
+            close("gradient", &by_input, &gradient);
+        }
+    }
+}
+
+/// To 1e-4 of the largest value.
+fn close(what: &str, ours: &Array, twin: &[f32]) {
+    let ours = ours.to_vec().unwrap();
+    assert_eq!(ours.len(), twin.len());
+    let largest = twin.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    for (i, (a, b)) in ours.iter().zip(twin).enumerate() {
+        assert!((a - b).abs() <= 1e-4 * largest, "{what} {i}: {a} for {b}");
+    }
+}
+
+#[test]
+fn convolutions() {
+    let table = [
+        // Input, filters, kernel, stride, padding.
+        ([3, 9, 7], 5, [3, 3], [1, 1], [1, 1]),
+        ([3, 9, 7], 20, [3, 3], [2, 2], [1, 1]),
+        ([18, 8, 8], 33, [1, 1], [1, 1], [0, 0]),
+        ([16, 9, 9], 16, [1, 1], [2, 2], [0, 0]),
+        ([5, 11, 6], 7, [5, 2], [3, 2], [2, 1]),
+        ([4, 1, 40], 9, [1, 7], [1, 3], [0, 3]),
+        ([2, 4, 4], 3, [4, 4], [1, 1], [0, 0]),
+        ([20, 3, 4], 18, [5, 4], [2, 3], [1, 0]),
+        ([9, 7, 13], 70, [3, 3], [1, 1], [1, 1]),
+        ([8, 6, 6], 8, [3, 3], [1, 1], [2, 2]),
+    ];
+    for (input, filters, kernel, stride, pad) in table {
+        let mut b = Builder::new(input);
+        let c = b.conv(0, filters, 1, window(kernel, stride, pad));
+        b.relu(c);
+        b.agrees();
+    }
+}
+
+/// Enough pixels for the large tile of every number of filters.
+#[test]
+fn large_and_small_tiles() {
+    for filters in [16, 32, 64] {
+        let mut b = Builder::new([2, 128, 257]);
+        let c = b.conv(0, filters, 1, window([1, 1], [1, 1], [0, 0]));
+        let r = b.relu(c);
+        b.conv(r, 1, 1, window([1, 1], [1, 1], [0, 0]));
+        b.agrees();
+    }
+}
+
+#[test]
+fn dilation_uneven_padding_and_groups() {
+    let uneven = Window {
+        kernel: [3, 2],
+        stride: [2, 1],
+        dilation: [2, 3],
+        begin: [2, 0],
+        end: [1, 3],
+    };
+    for (channels, filters, groups) in [(6, 10, 1), (32, 64, 2), (48, 48, 3), (21, 21, 21)] {
+        let mut b = Builder::new([channels, 11, 10]);
+        let c = b.conv(0, filters, groups, uneven);
+        let r = b.act(c, Activation::Leaky(0.1));
+        b.conv(r, 4, 1, THREE);
+        b.agrees();
+    }
+}
+
+#[test]
+fn pools() {
+    let uneven = Window {
+        kernel: [3, 2],
+        stride: [2, 3],
+        dilation: [2, 1],
+        begin: [1, 0],
+        end: [2, 1],
+    };
+    for window in [
+        window([2, 2], [2, 2], [0, 0]),
+        window([3, 3], [2, 2], [1, 1]),
+        uneven,
+    ] {
+        let mean = |count_padding| Kind::AveragePool {
+            window,
+            count_padding,
+        };
+        for kind in [Kind::MaxPool(window), mean(true), mean(false)] {
+            let mut b = Builder::new([3, 9, 10]);
+            let c = b.conv(0, 18, 1, THREE);
+            let r = b.act(c, Activation::Clip(-0.5, 0.75));
+            let p = b.push(kind, &[r]);
+            b.dense(p, 5);
+            b.agrees();
+        }
+    }
+}
+
+#[test]
+fn dense_layers() {
+    let mut b = Builder::new([30, 1, 1]);
+    let d = b.dense(0, 37);
+    let r = b.relu(d);
+    let d = b.dense(r, 18);
+    let r = b.relu(d);
+    b.dense(r, 3);
+    b.agrees();
+}
+
+/// Values that are read twice, a shorter way with a stride, a mean over all, as in a residual network.
+#[test]
+fn a_residual_network() {
+    let mut b = Builder::new([3, 12, 12]);
+    let c = b.conv(0, 16, 1, THREE);
+    let stem = b.relu(c);
+    let c = b.conv(stem, 16, 1, THREE);
+    let r = b.relu(c);
+    let c = b.conv(r, 16, 1, THREE);
+    let sum = b.push(Kind::Add, &[c, stem]);
+    let block = b.relu(sum);
+    let c = b.conv(block, 32, 1, window([3, 3], [2, 2], [1, 1]));
+    let r = b.relu(c);
+    let c = b.conv(r, 32, 1, THREE);
+    let short = b.conv(block, 32, 1, window([1, 1], [2, 2], [0, 0]));
+    let sum = b.push(Kind::Add, &[c, short]);
+    let block = b.relu(sum);
+    let whole = Kind::AveragePool {
+        window: Window::whole([6, 6]),
+        count_padding: true,
+    };
+    let mean = b.push(whole, &[block]);
+    b.dense(mean, 10);
+    b.agrees();
+}
+
+/// The network's input is added, and its output is read inside.
+#[test]
+fn the_callers_arrays_are_read_and_written_in_the_middle() {
+    let mut b = Builder::new([4, 5, 5]);
+    let c = b.conv(0, 4, 1, THREE);
+    let sum = b.push(Kind::Add, &[c, 0]);
+    let r = b.relu(sum);
+    b.push(Kind::Add, &[r, r]);
+    b.agrees();
+}
+
+#[test]
+fn two_tapes_live_side_by_side() {
+    let Some(device) = testing::gpu() else { return };
+    let mut b = Builder::new([3, 4, 4]);
+    let c = b.conv(0, 5, 1, THREE);
+    b.relu(c);
+    let twin = Net::new([3, 4, 4], b.layers.clone()).unwrap();
+    let ours = ConvNet::new(&device, [3, 4, 4], &b.layers).unwrap();
+    let xs = [1, 2].map(|_| b.random.floats(2 * 48, -1.0, 1.0));
+    let by = b.random.floats(2 * 80, -1.0, 1.0);
+    let array = |data: &[f32]| Array::from_vec(&device, 2, data.len() / 2, data.to_vec()).unwrap();
+    let tapes = xs.each_ref().map(|x| ours.forward(&array(x)).unwrap().1);
+    for (x, tape) in xs.iter().zip(&tapes) {
+        let (_, twins) = twin.forward(x, true);
+        let expected = twin.backward(&twins.unwrap(), &by);
+        close(
+            "gradient",
+            &ours.backward(tape, &array(&by)).unwrap(),
+            &expected,
+        );
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    assert!(ConvNet::new(&Device::Cpu, [1, 1, 1], &[]).is_err());
+    let Some(device) = testing::gpu() else { return };
+    assert!(ConvNet::new(&device, [1, 1, 1], &[]).is_err());
+    let mut b = Builder::new([3, 4, 4]);
+    b.conv(0, 5, 1, THREE);
+    let ours = ConvNet::new(&device, [3, 4, 4], &b.layers).unwrap();
+    let short = Array::zeros(&device, 2, 47).unwrap();
+    assert!(ours.forward(&short).is_err());
+    let none = Array::zeros(&device, 0, 48).unwrap();
+    assert_eq!(ours.forward(&none).unwrap().0.rows(), 0);
+}

@@ -119,7 +119,7 @@ fn texts(scratch: &Scratch) -> String {
     let line = |i: usize| match i % 4 {
         0 => format!("praise\ta good film, number {i}\n"),
         1 => format!("blame\ta bad film, number {i}\n"),
-        2 => format!("praise\tgood and fine and good, {i}\n"),
+        2 => format!("praise\tgood and fine and good too, {i}\n"),
         _ => format!("blame\tdull and bad, {i}\n"),
     };
     let lines: String = (0..40).map(line).collect();

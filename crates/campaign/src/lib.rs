@@ -15,6 +15,7 @@ mod tally;
 
 pub use batch::automatic as automatic_batch;
 pub use gate::{FailOn, FailOnError};
+pub use order::set_aside;
 pub use plan::{EVASION, Plan, PlanError, TechniquePlan};
 pub use run::{Emit, Finished, Manifest, run, run_texts};
 

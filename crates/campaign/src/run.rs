@@ -160,6 +160,8 @@ struct Run<'a, 'e, F: Field> {
     /// The first correct samples, and the rung at which white-box attacks broke each.
     probe: Samples,
     probe_broken: Vec<Option<usize>>,
+    /// Correct samples so far that transfer broke at each rung and no attack with gradients did.
+    transfer_alone: Vec<usize>,
     strips: Vec<SampleStrip>,
     /// How many examples of each technique are shown.
     shown: Vec<usize>,
@@ -194,6 +196,7 @@ impl<'a, 'e, F: Field> Run<'a, 'e, F> {
             findings: Vec::new(),
             probe: Samples::default(),
             probe_broken: Vec::new(),
+            transfer_alone: vec![0; plan.ladder.len()],
             strips: Vec::new(),
             shown: vec![0; plan.techniques.len()],
         })
@@ -202,8 +205,10 @@ impl<'a, 'e, F: Field> Run<'a, 'e, F> {
     /// All rounds, until the data, the reader's patience or the asked-for width is reached.
     fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
-        let mut order = shuffled(self.field.labels().len(), self.plan.seed);
-        order.retain(|&id| self.plan.goal.concerns(self.field.labels()[id as usize]));
+        let labels = self.field.labels();
+        let mut order = shuffled(labels.len(), self.plan.seed);
+        order.truncate(labels.len().saturating_sub(self.plan.aside));
+        order.retain(|&id| self.plan.goal.concerns(labels[id as usize]));
         self.of = order.len();
         let mut left = order.as_slice();
         while !left.is_empty() {

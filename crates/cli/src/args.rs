@@ -199,8 +199,10 @@ pub struct AssessArgs {
     /// in the model's own embedding]
     #[arg(long, env = "SCOVILLE_SYNONYMS", value_name = "FILE")]
     pub synonyms: Option<PathBuf>,
-    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, or a target.toml;
-    /// several are an ensemble
+
+    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, a target.toml, or
+    /// trained[:queries=1000][:answers=labels|scores], a small network trained on what the model answers; several are an
+    /// ensemble
     #[arg(
         long,
         env = "SCOVILLE_SURROGATE",
@@ -208,6 +210,10 @@ pub struct AssessArgs {
         value_name = "MODEL,.."
     )]
     pub surrogate: Vec<Surrogate>,
+
+    /// What to train a surrogate on [default: up to half of --data, which is then not attacked]
+    #[arg(long, env = "SCOVILLE_SURROGATE_DATA", value_name = "SOURCE")]
+    pub surrogate_data: Option<Source>,
 
     /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
     #[arg(

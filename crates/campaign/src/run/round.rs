@@ -20,17 +20,26 @@ impl<F: Field> Run<'_, '_, F> {
         let (samples, answers) = self.correct(rows)?;
         let mut worst: Vec<Option<Broken>> = vec![None; samples.len()];
         let mut white_box: Vec<Option<usize>> = vec![None; samples.len()];
+        let mut transfer: Vec<Option<usize>> = vec![None; samples.len()];
         for t in 0..self.tallies.len() {
             let broken = self.technique(t, rows.len(), &samples)?;
-            let white = self.plan.techniques[t].is_white_box();
+            let technique = &self.plan.techniques[t];
             for (i, broken) in broken.into_iter().enumerate() {
-                if white {
-                    white_box[i] = broken.as_ref().map(|b| b.rung);
+                let rung_of = |broken: &Option<Broken>| broken.as_ref().map(|b| b.rung);
+                if technique.is_white_box() {
+                    white_box[i] = rung_of(&broken);
+                } else if technique.is_transfer() {
+                    transfer[i] = rung_of(&broken);
                 }
                 if rung(&broken) < rung(&worst[i]) {
                     worst[i] = broken;
                 }
             }
+        }
+        for (at, alone) in self.transfer_alone.iter_mut().enumerate() {
+            let reached = |rung: &Option<usize>| rung.is_some_and(|rung| rung <= at);
+            let pairs = transfer.iter().zip(&white_box);
+            *alone += pairs.filter(|(t, w)| reached(t) && !reached(w)).count();
         }
         self.unite(rows.len(), &worst)?;
         self.judged(rows, &answers, &worst)?;

@@ -82,6 +82,7 @@ impl<F: Field> Run<'_, '_, F> {
     fn late_checks(&mut self) -> Result<(), Error> {
         let late = [
             self.black_box_beats_white_box(),
+            self.transfer_beats_white_box(),
             self.no_rise(),
             self.clean.never_predicted(),
         ];
@@ -134,6 +135,23 @@ impl<F: Field> Run<'_, '_, F> {
             most * 100.0
         );
         finding(check, most > LEFT_BY_GRADIENTS, detail)
+    }
+
+    fn transfer_beats_white_box(&self) -> Finding {
+        let check = Check::TransferBeatsWhiteBox;
+        let white = self.technique_of(TechniquePlan::is_white_box);
+        let (Some(_), Some(_)) = (white, self.technique_of(TechniquePlan::is_transfer)) else {
+            return not_run(check, "needs a transfer attack and a white-box attack");
+        };
+        let most = self.transfer_alone.iter().copied().max().unwrap_or(0);
+        let correct = self.union.correct();
+        let detail =
+            format!("transfer alone breaks {most} of {correct} samples at most, at any one eps");
+        finding(
+            check,
+            most as f64 > LEFT_BY_GRADIENTS * correct as f64,
+            detail,
+        )
     }
 
     fn no_rise(&self) -> Finding {

@@ -20,7 +20,7 @@ use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{About, Loaded, check_classifier, check_labels, load, spec};
 use crate::output::Output;
 use crate::parse::Batch;
-use crate::surrogate::{self, Surrogates};
+use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
 use crate::terminal::{stderr_style, stdout_style};
 use crate::texts;
 
@@ -79,36 +79,46 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
     }
     let loaded = load(&args.target)?;
     check_classifier(&loaded)?;
-    let spec = spec(&args.target.model)?;
-    let Surrogates { ensembles, infos } = surrogate::load(&args.surrogate, &spec, &loaded)?;
-    let Loaded {
-        targets,
-        data,
-        batch,
-        about,
-        raw,
-    } = loaded;
-    let target = targets[0].inner();
-    check_labels(&data.name, &data.y, target.classes())?;
-    if raw {
+    let target = loaded.target();
+    check_labels(&loaded.data.name, &loaded.data.y, target.classes())?;
+    if loaded.raw {
         let message = "assess needs pixels in [0,1], because eps is measured in them: say what the model wants with \
                        --mean, --std and --pixel-range instead of raw input";
         return Err(Failure::new(Exit::Usage, message));
     }
-    plan.batch = batch;
-    if args.target.batch == Batch::Auto && !ensembles.is_empty() {
-        let batch = scoville_campaign::automatic_batch(&targets, &ensembles);
-        plan.batch = batch.or_fail(Exit::Internal, "")?;
-    }
+    plan.batch = loaded.batch;
     plan.check_goal(target.classes())
         .or_fail(Exit::Usage, "--target-class")?;
     plan.check_classes(target.classes())
         .or_fail(Exit::Usage, "--attacks")?;
     plan.check_shape(target.sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
-    conduct(args, about, infos, reports, &mut |manifest, stop, emit| {
+    let stop = stop_on_ctrl_c()?;
+    let wanted = Wanted {
+        words: &args.surrogate,
+        data: args.surrogate_data.as_ref(),
+        target: spec(&args.target.model)?,
+        seed: args.seed,
+    };
+    let Surrogates {
+        ensembles,
+        infos,
+        aside,
+    } = surrogate::load(&wanted, &loaded, &stop)?;
+    plan.aside = aside;
+    if args.target.batch == Batch::Auto && !ensembles.is_empty() {
+        let batch = scoville_campaign::automatic_batch(&loaded.targets, &ensembles);
+        plan.batch = batch.or_fail(Exit::Internal, "")?;
+    }
+    let Loaded {
+        targets,
+        data,
+        about,
+        ..
+    } = loaded;
+    conduct(args, (about, infos), reports, &mut |manifest, emit| {
         let models = (targets.as_slice(), ensembles.as_slice());
-        scoville_campaign::run(plan, models, &data, manifest, stop, emit)
+        scoville_campaign::run(plan, models, &data, manifest, &stop, emit)
     })
 }
 
@@ -142,30 +152,24 @@ fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit
     )?;
     plan.batch = loaded.batch;
     let (targets, texts) = (loaded.targets, (&loaded.data, &lexicon));
-    conduct(
-        args,
-        loaded.about,
-        Vec::new(),
-        reports,
-        &mut |manifest, stop, emit| {
-            scoville_campaign::run_texts(plan, &targets, texts, manifest, stop, emit)
-        },
-    )
+    let stop = stop_on_ctrl_c()?;
+    let about = (loaded.about, Vec::new());
+    conduct(args, about, reports, &mut |manifest, emit| {
+        scoville_campaign::run_texts(plan, &targets, texts, manifest, &stop, emit)
+    })
 }
 
-/// A run, given what is known before it, a flag that stops it, and where events go.
-type Campaign<'a> = dyn FnMut(Manifest, &AtomicBool, &mut Emit<'_>) -> Result<Finished, scoville_campaign::Error>
-    + 'a;
+/// A run, given what is known before it and where events go.
+type Campaign<'a> =
+    dyn FnMut(Manifest, &mut Emit<'_>) -> Result<Finished, scoville_campaign::Error> + 'a;
 
 /// Runs a campaign and writes its reports.
 fn conduct(
     args: &AssessArgs,
-    about: About,
-    surrogates: Vec<SurrogateInfo>,
+    (about, surrogates): (About, Vec<SurrogateInfo>),
     reports: Reports,
     campaign: &mut Campaign<'_>,
 ) -> Result<Exit, Failure> {
-    let stop = stop_on_ctrl_c()?;
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         command: std::env::args_os()
@@ -182,7 +186,7 @@ fn conduct(
     };
     let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = campaign(manifest, &stop, &mut emit).map_err(failure)?;
+    let finished = campaign(manifest, &mut emit).map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
 }
@@ -219,6 +223,11 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     plan.check().or_fail(Exit::Usage, "")?;
     plan.check_surrogate(!args.surrogate.is_empty())
         .or_fail(Exit::Usage, "")?;
+    let trained = |word: &Surrogate| matches!(word, Surrogate::Trained(_));
+    if args.surrogate_data.is_some() && !args.surrogate.iter().any(trained) {
+        let message = "--surrogate-data trains nothing: add --surrogate trained";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     Ok(plan)
 }
 

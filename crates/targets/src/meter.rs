@@ -68,6 +68,16 @@ impl<T> Metered<T> {
         &self.inner
     }
 
+    /// The same meter before what `change` makes of the target.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Metered<U> {
+        Metered {
+            inner: change(self.inner),
+            queries: self.queries,
+            gradients: self.gradients,
+            calls: self.calls,
+        }
+    }
+
     pub fn spent(&self) -> Spent {
         Spent {
             queries: self.queries.load(Ordering::Relaxed),

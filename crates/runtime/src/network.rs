@@ -10,7 +10,6 @@ use burn_backend::{AutodiffBackend, Shape, Slice, TensorMetadata};
 use scoville_kernels::{Array, Bridge, Device};
 use scoville_onnx::{DType, Graph, Node};
 
-use crate::Error;
 use crate::convnet::Make;
 use crate::inspect::{Inspection, inspect};
 use crate::ops::normalise::softmax::Normalised;
@@ -18,6 +17,7 @@ use crate::probe::{agree, noise};
 use crate::program::{Plan, Planned, Program, Segment};
 use crate::prologue::{Prologue, Scaling};
 use crate::value::{Fact, Value};
+use crate::{Bpda, Error};
 
 /// What every backend needs to know of a model.
 pub(crate) struct Recipe {
@@ -27,6 +27,8 @@ pub(crate) struct Recipe {
     pub output: String,
     pub prologue: Prologue,
     pub softmax: Option<FinalSoftmax>,
+    /// The name of the inner value that holds a sample's features.
+    pub features: Option<String>,
     /// The batch that the export fixed.
     pub baked: Option<usize>,
     /// The type of the graph's input.
@@ -76,6 +78,8 @@ impl FinalSoftmax {
 /// Where a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum End {
+    /// A sample's features, in an inner layer.
+    Features,
     Logits,
     Output,
 }
@@ -85,10 +89,10 @@ pub(crate) type Head<'a> = &'a mut dyn FnMut(&Array) -> Result<Array, scoville_k
 
 /// A network on whatever backend.
 pub(crate) trait Engine: Send + Sync {
-    /// Values at `end`, n x classes.
+    /// Values at `end`, one row a sample.
     fn run(&self, x: &Array, end: End) -> Result<Array, Error>;
-    /// Logits, and the derivative of the loss by `x`.
-    fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
+    /// Values at `end`, and the derivative by `x` of what `head` derives by them.
+    fn gradient(&self, x: &Array, end: End, head: Head) -> Result<(Array, Array), Error>;
     /// Bytes that a gradient of `n` samples holds.
     fn gradient_bytes(&self, n: usize) -> Result<u64, Error>;
     /// Whether it draws random numbers, anew at every run.
@@ -168,6 +172,24 @@ where
         self.classes
     }
 
+    /// Settles whether gradients are taken through what stands for operators that have none. Left to itself the network does so
+    /// where no gradient reaches the input otherwise.
+    pub fn stand_in(&mut self, bpda: Bpda) -> Result<bool, Error> {
+        let plan = self.plan(self.recipe.baked.unwrap_or(1), End::Logits)?;
+        let passes = |stand_ins| self.program.passes_gradient(&plan, stand_ins);
+        self.program.stand_ins = match bpda {
+            Bpda::On => true,
+            Bpda::Off => false,
+            Bpda::Auto => !passes(false) && passes(true),
+        };
+        Ok(self.program.stand_ins)
+    }
+
+    /// The same as another network of the model settled.
+    pub fn set_stand_ins(&mut self, stand_ins: bool) {
+        self.program.stand_ins = stand_ins;
+    }
+
     /// Elements of a sample.
     pub fn sample_len(&self) -> usize {
         self.recipe.prologue.sample().iter().product()
@@ -231,13 +253,18 @@ where
         if let Some(plan) = plans.get(&(n, end)) {
             return Ok(plan.clone());
         }
-        let target = match (end, &self.recipe.softmax) {
-            (End::Logits, Some(softmax)) if self.cut => &softmax.input,
+        let target = match (end, &self.recipe.softmax, &self.recipe.features) {
+            (End::Features, _, Some(features)) => features,
+            (End::Features, _, None) => return Err(no_features("no layer of weights reads one")),
+            (End::Logits, Some(softmax), _) if self.cut => &softmax.input,
             _ => self.recipe.output.as_str(),
         };
         let plan = contained("planning", || {
             self.program.plan(vec![self.recipe.feed(n)], &[target])
         })?;
+        if end == End::Features && plan.shape().first() != Some(&n) {
+            return Err(no_features("its first axis is not the batch"));
+        }
         let plan = Arc::new(plan);
         if plans.len() >= MAX_PLANS {
             plans.clear();
@@ -247,11 +274,16 @@ where
     }
 
     /// Runs one batch of the graph.
-    fn run_plan(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
+    fn run_plan(
+        &self,
+        x: FloatTensor<B>,
+        n: usize,
+        end: End,
+        tape: bool,
+    ) -> Result<FloatTensor<B>, Error> {
         let plan = self.plan(n, end)?;
-        let mut out = self
-            .program
-            .run(&plan, vec![Value::new(self.recipe.feed(n), x)])?;
+        let feed = Value::new(self.recipe.feed(n), x);
+        let mut out = self.program.run(&plan, vec![feed], tape)?;
         let tensor = out.pop().and_then(|value| value.tensor);
         tensor.ok_or_else(|| Error::Interface {
             port: "output".into(),
@@ -295,10 +327,16 @@ where
     }
 
     /// `x` is n x sample, scaled, on the tape or not; n x classes comes out.
-    fn forward(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
+    fn forward(
+        &self,
+        x: FloatTensor<B>,
+        n: usize,
+        end: End,
+        tape: bool,
+    ) -> Result<FloatTensor<B>, Error> {
         let x = self.recipe.prologue.apply::<B>(x);
         let out = if self.batched {
-            self.run_plan(x, n, end)?
+            self.run_plan(x, n, end, tape)?
         } else {
             // A batch that is fixed and cannot be lifted is filled with the one sample.
             let fixed = self.recipe.baked.unwrap_or(1);
@@ -308,13 +346,15 @@ where
                     1 => sample,
                     n => B::float_cat(vec![sample; n], 0),
                 };
-                let out = self.run_plan(batch, fixed, end)?;
-                let out = B::float_reshape(out, Shape::from([fixed, self.classes]));
-                Ok(B::float_slice(out, &row_of(&[fixed, self.classes], 0)))
+                let out = self.run_plan(batch, fixed, end, tape)?;
+                let shape = [fixed, out.shape().num_elements() / fixed];
+                let out = B::float_reshape(out, Shape::from(shape));
+                Ok(B::float_slice(out, &row_of(&shape, 0)))
             };
             B::float_cat((0..n).map(row).collect::<Result<_, Error>>()?, 0)
         };
-        Ok(B::float_reshape(out, Shape::from([n, self.classes])))
+        let cols = out.shape().num_elements() / n.max(1);
+        Ok(B::float_reshape(out, Shape::from([n, cols])))
     }
 
     /// Pixels as a tensor, scaled.
@@ -330,11 +370,9 @@ where
     }
 
     fn export(&self, tensor: FloatTensor<B>, rows: usize) -> Result<Array, Error> {
-        Ok(<B::InnerBackend as Bridge>::export(
-            B::inner(tensor),
-            rows,
-            self.classes,
-        )?)
+        let cols = tensor.shape().num_elements() / rows.max(1);
+        let tensor = B::inner(tensor);
+        Ok(<B::InnerBackend as Bridge>::export(tensor, rows, cols)?)
     }
 
     fn expect(
@@ -468,7 +506,7 @@ where
         let n = x.rows();
         self.check_memory(n, end, false)?;
         contained("the forward pass", || {
-            self.export(self.forward(self.import(x)?, n, end)?, n)
+            self.export(self.forward(self.import(x)?, n, end, false)?, n)
         })
     }
 
@@ -480,27 +518,23 @@ where
         self.program.is_random()
     }
 
-    fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error> {
+    fn gradient(&self, x: &Array, end: End, head: Head) -> Result<(Array, Array), Error> {
         let n = x.rows();
-        self.check_memory(n, End::Logits, true)?;
-        let (leaf, logits, exported) = contained("the forward pass", || {
+        self.check_memory(n, end, true)?;
+        let (leaf, values, exported) = contained("the forward pass", || {
             let leaf = B::float_set_require_grad(self.import(x)?, true);
-            let logits = self.forward(leaf.clone(), n, End::Logits)?;
-            let exported = self.export(logits.clone(), n)?;
-            Ok((leaf, logits, exported))
+            let values = self.forward(leaf.clone(), n, end, true)?;
+            let exported = self.export(values.clone(), n)?;
+            Ok((leaf, values, exported))
         })?;
-        let by_logits = head(&exported)?;
-        self.expect(
-            "the derivative of the loss by the logits",
-            &by_logits,
-            n,
-            self.classes,
-        )?;
+        let by_values = head(&exported)?;
+        let cols = exported.cols();
+        self.expect("the derivative that the head gives", &by_values, n, cols)?;
         let by_input = contained("the backward pass", || {
-            let by_logits = <B::InnerBackend as Bridge>::take(by_logits, &[n, self.classes])?;
-            // Backward seeds ones of the root's shape, so that this root's gradient by the logits
-            // is `by_logits`: a vector-Jacobian product without a sum.
-            let root = B::float_mul(logits, B::from_inner(by_logits));
+            let by_values = <B::InnerBackend as Bridge>::take(by_values, &[n, cols])?;
+            // Backward seeds ones of the root's shape, so that this root's gradient by the values
+            // is `by_values`: a vector-Jacobian product without a sum.
+            let root = B::float_mul(values, B::from_inner(by_values));
             let mut gradients = B::backward(root);
             // A graph through which no gradient passes is piecewise constant.
             let Some(gradient) = B::grad_remove(&leaf, &mut gradients) else {
@@ -560,6 +594,13 @@ fn sample_output(plan: &Plan, n: usize) -> Result<(Vec<usize>, usize), Error> {
         *first /= n;
     }
     Ok((shape, elements / n))
+}
+
+fn no_features(what: &str) -> Error {
+    Error::Interface {
+        port: "layer of features".into(),
+        what: what.into(),
+    }
 }
 
 /// Row `i` of a tensor of `shape`.

@@ -122,6 +122,18 @@ pub struct ModelArgs {
     #[arg(long, env = "SCOVILLE_OUTPUT", value_name = "NAME")]
     pub output: Option<String>,
 
+    /// The inner value that feature-adversary attacks, by its name in the graph [default: what the last layer of weights reads]
+    #[arg(long, env = "SCOVILLE_LAYER", value_name = "NAME")]
+    pub layer: Option<String>,
+
+    /// Take gradients through smooth stand-ins for steps such as Round, Sign or QuantizeLinear: auto, on or off
+    ///
+    /// Backward pass differentiable approximation (BPDA). The answers are always the model's own. By itself Scoville does so
+    /// where no gradient would reach the input otherwise; on: wherever a stand-in is known. A note in the report says through
+    /// which operators. [default: auto]
+    #[arg(long, env = "SCOVILLE_BPDA", value_name = "WHEN")]
+    pub bpda: Option<String>,
+
     /// Class names, in the order of the model's outputs
     #[arg(
         long,

@@ -182,6 +182,8 @@ pub fn spec(args: &ModelArgs) -> Result<TargetSpec, Failure> {
     spec.transpose = args.transpose.then_some(true).or(spec.transpose);
     spec.raw = args.raw.then_some(true).or(spec.raw);
     spec.output = args.output.clone().or(spec.output);
+    spec.layer = args.layer.clone().or(spec.layer);
+    spec.bpda = args.bpda.clone().or(spec.bpda);
     if !args.shape.is_empty() {
         spec.shape = Some(args.shape.clone());
     }

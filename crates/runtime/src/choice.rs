@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::convnet::gpu::{self, Gpu};
-use crate::network::{Engine, Fast, Network};
+use crate::network::{End, Engine, Fast, Network};
 use crate::probe::noise;
 
 /// Samples of the gradients that are timed, where memory holds them.
@@ -111,7 +111,7 @@ fn time(network: &Network<Gpu>, device: &Device, samples: usize) -> Result<Durat
     let mut head = |logits: &Array| Array::filled(device, samples, logits.cols(), 1.0);
     let mut once = || -> Result<Duration, Error> {
         let start = Instant::now();
-        let (_, gradient) = network.gradient(&x, &mut head)?;
+        let (_, gradient) = network.gradient(&x, End::Logits, &mut head)?;
         // Reading a number a sample waits for the device.
         reduce_rows(&gradient, Reduce::Linf)?.to_vec()?;
         Ok(start.elapsed())
@@ -210,6 +210,7 @@ mod tests {
             output: "y".into(),
             prologue: Prologue::new(&ModelSpec::raw(), Some(&sample)).unwrap(),
             softmax: None,
+            features: None,
             baked: Some(1),
             dtype: DType::F32,
             memory: None,

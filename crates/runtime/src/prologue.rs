@@ -160,6 +160,8 @@ fn check_raw(spec: &ModelSpec) -> Result<(), Error> {
         output: spec.output.clone(),
         memory: spec.memory,
         plain: spec.plain,
+        bpda: spec.bpda,
+        layer: spec.layer.clone(),
         ..ModelSpec::raw()
     };
     if spec.raw && *spec != plain {

@@ -182,7 +182,7 @@ fn run(
         if plan.shape().first() != Some(&texts.len()) {
             return Err(interface(numbers, "they are not one row a text"));
         }
-        let made = program.run(&plan, vec![Value::known(feed)])?;
+        let made = program.run(&plan, vec![Value::known(feed)], false)?;
         let value = made.into_iter().next();
         let (known, tensor) = value.map_or((None, None), |value| {
             (value.fact.elements().cloned(), value.tensor)

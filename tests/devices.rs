@@ -61,6 +61,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         bounds: (0.0, 1.0),
         seed: 5,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let target = target(device);
@@ -145,16 +146,8 @@ fn two_models_on_one_gpu_give_the_verdicts_of_one() {
         let (manifest, stop) = (manifest(targets, &data), AtomicBool::new(false));
         let surrogate = |_| Metered::new(Ensemble::new(target(&gpu), vec![target(&gpu)]));
         let surrogates: Vec<_> = targets.iter().map(surrogate).collect();
-        scoville_campaign::run(
-            &plan,
-            targets,
-            &surrogates,
-            &data,
-            manifest,
-            &stop,
-            &mut emit,
-        )
-        .unwrap();
+        let models = (targets, surrogates.as_slice());
+        scoville_campaign::run(&plan, models, &data, manifest, &stop, &mut emit).unwrap();
         curves
     };
     let metered = || Metered::new(target(&gpu));

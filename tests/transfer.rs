@@ -41,6 +41,7 @@ fn transfer(attack: &str, rows: std::ops::Range<usize>, goal: Goal) -> Outcome {
         bounds: (0.0, 1.0),
         seed: 1,
         goal,
+        constraints: None,
         stop: &stop,
     };
     let (judge, surrogate) = (Metered::new(target(&Device::Cpu)), ensemble(1));
@@ -117,6 +118,7 @@ fn a_gpu_transfers_what_the_cpu_does() {
         bounds: (0.0, 1.0),
         seed: 1,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let broken = |device: &Device| -> Vec<usize> {
@@ -142,6 +144,7 @@ fn without_a_surrogate_there_is_no_transfer() {
         bounds: (0.0, 1.0),
         seed: 1,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let error = parse("transfer")

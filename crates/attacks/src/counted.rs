@@ -4,20 +4,39 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use scoville_kernels::{Array, Device, Loss};
-use scoville_targets::{Error, Evaluation, Gradients, Labels, Scores};
+use scoville_targets::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores};
 
-/// A count that a search and the target that it asks share.
+use crate::constraints::Limits;
+
+/// What a search and the target that it asks share.
 #[derive(Default)]
 pub(crate) struct Count {
+    /// What a valid sample is, where not every point is one.
+    pub limits: Option<Limits>,
     /// Samples in the batch.
     pub running: Cell<usize>,
     asked: Cell<u32>,
 }
 
 impl Count {
+    pub fn new(limits: Option<Limits>) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// Times that the target was asked about a sample that is still in the batch.
     pub fn asked(&self) -> u32 {
         self.asked.get()
+    }
+
+    /// The valid samples for the points `x`, where those are not valid as they are.
+    pub fn valid(&self, x: &Array) -> Result<Option<Array>, scoville_kernels::Error> {
+        self.limits
+            .as_ref()
+            .map(|limits| limits.valid(x))
+            .transpose()
     }
 
     fn add(&self, rows: usize) {
@@ -27,7 +46,7 @@ impl Count {
     }
 }
 
-/// A target whose answers are counted.
+/// A target whose answers are counted, and that is asked about valid samples alone.
 pub(crate) struct Counted<'a, T: ?Sized> {
     pub target: &'a T,
     pub count: Rc<Count>,
@@ -48,20 +67,44 @@ impl<T: Labels + ?Sized> Labels for Counted<'_, T> {
 
     fn labels(&self, x: &Array) -> Result<Array<u32>, Error> {
         self.count.add(x.rows());
-        self.target.labels(x)
+        let valid = self.count.valid(x)?;
+        self.target.labels(valid.as_ref().unwrap_or(x))
     }
 }
 
 impl<T: Scores + ?Sized> Scores for Counted<'_, T> {
     fn scores(&self, x: &Array) -> Result<Array, Error> {
         self.count.add(x.rows());
-        self.target.scores(x)
+        let valid = self.count.valid(x)?;
+        self.target.scores(valid.as_ref().unwrap_or(x))
     }
 }
 
 impl<T: Gradients + ?Sized> Gradients for Counted<'_, T> {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         self.count.add(x.rows());
-        self.target.gradient(x, y, loss)
+        let valid = self.count.valid(x)?;
+        let mut seen = self.target.gradient(valid.as_ref().unwrap_or(x), y, loss)?;
+        if let Some(limits) = &self.count.limits {
+            limits.mask(&mut seen.gradient, x)?;
+        }
+        Ok(seen)
+    }
+
+    fn inside(&self) -> Option<&dyn Features> {
+        self.target.inside().map(|_| self as &dyn Features)
+    }
+}
+
+impl<T: Gradients + ?Sized> Features for Counted<'_, T> {
+    fn features(&self, x: &Array) -> Result<Array, Error> {
+        self.count.add(x.rows());
+        self.target.inside().ok_or(Error::Closed)?.features(x)
+    }
+
+    fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error> {
+        self.count.add(x.rows());
+        let inside = self.target.inside().ok_or(Error::Closed)?;
+        inside.features_gradient(x, by)
     }
 }

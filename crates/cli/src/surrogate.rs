@@ -124,7 +124,7 @@ fn from_file(path: &Path, target: &TargetSpec, loaded: &Loaded) -> Result<Member
         },
     };
     let (graph, name) = load::graph(&spec)?;
-    let input = spec.input(Some(loaded.data.shape.clone()));
+    let input = load::model_input(&spec, &loaded.data);
     Ok(Member {
         input: input.or_fail(Exit::Usage, &name)?,
         name,

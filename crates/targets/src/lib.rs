@@ -16,6 +16,7 @@ use scoville_runtime::Model;
 pub use ensemble::Ensemble;
 pub use meter::{Metered, Spent};
 pub use model::ModelTarget;
+pub use scoville_runtime::{TreeNode, Trees};
 pub use spec::{SpecError, TargetSpec, TextSpec};
 pub use text::TextTarget;
 
@@ -35,6 +36,9 @@ pub enum Error {
         "the tokenizer gives ids up to {most}, the model's embedding has {rows} rows; check [text] in target.toml"
     )]
     Ids { most: u32, rows: usize },
+    /// The target shows nothing of its inside.
+    #[error("the target has no inner layer to attack")]
+    Closed,
 }
 
 impl Error {
@@ -43,7 +47,7 @@ impl Error {
         match self {
             Error::Runtime(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
-            Error::NoEmbedding | Error::Ids { .. } => false,
+            Error::NoEmbedding | Error::Ids { .. } | Error::Closed => false,
         }
     }
 }
@@ -76,6 +80,29 @@ pub trait Gradients: Scores {
     /// `loss` at the labels `y` (`n x 1`; for a targeted loss `n x 2`, label and target) and its gradient with respect to
     /// each row of `x`.
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error>;
+
+    /// The decision trees that the target consists of, if it does: whoever reaches gradients reaches the model, and
+    /// through trees there are none.
+    fn trees(&self) -> Option<&Trees> {
+        None
+    }
+
+    /// The target's inside, if it shows one.
+    fn inside(&self) -> Option<&dyn Features> {
+        None
+    }
+}
+
+/// What makes the derivative by features (n x features) of features.
+pub type ByFeatures<'a> = &'a mut dyn FnMut(&Array) -> Result<Array, scoville_kernels::Error>;
+
+/// An inner layer of a target.
+pub trait Features {
+    /// The features of each row of `x`, as `n x features`.
+    fn features(&self, x: &Array) -> Result<Array, Error>;
+
+    /// The derivative by each row of `x`, as `n x sample_len`, of what `by` derives by the features.
+    fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error>;
 }
 
 /// One evaluation of a loss and its gradient on a batch.

@@ -13,7 +13,7 @@ use scoville_targets::{Gradients, text};
 use crate::measure::Budget;
 use crate::parts::{Eot, Traced};
 use crate::text::{TextAlgorithm, TextProblem};
-use crate::{BlackBox, Error, Goal, LabelsOnly, Problem, Success, WhiteBox, driver};
+use crate::{BlackBox, Error, Goal, LabelsOnly, Problem, Success, TreeAttack, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know every ball that is convex.
@@ -47,6 +47,8 @@ pub enum Access {
     Scores,
     /// Input gradients.
     Gradients,
+    /// The decision trees that the model consists of.
+    Trees,
 }
 
 impl fmt::Display for Access {
@@ -55,6 +57,7 @@ impl fmt::Display for Access {
             Access::Labels => "labels",
             Access::Scores => "scores",
             Access::Gradients => "gradients",
+            Access::Trees => "trees",
         })
     }
 }
@@ -65,6 +68,7 @@ pub enum Algorithm {
     BlackBox(Box<dyn BlackBox>),
     LabelsOnly(Box<dyn LabelsOnly>),
     Text(TextAlgorithm),
+    Trees(Box<dyn TreeAttack>),
 }
 
 impl Algorithm {
@@ -75,6 +79,7 @@ impl Algorithm {
             Algorithm::BlackBox(attack) => attack.is_minimal(),
             Algorithm::LabelsOnly(attack) => attack.is_minimal(),
             Algorithm::Text(_) => true,
+            Algorithm::Trees(_) => true,
         }
     }
 
@@ -210,6 +215,14 @@ impl Attack {
         match &self.algorithm {
             Algorithm::Text(attack) => crate::text::run(attack, target, problem),
             _ => Err(Error::Kind),
+        }
+    }
+
+    /// The most trees of an ensemble that it takes; `None` where it reads no trees.
+    pub fn most_trees(&self) -> Option<usize> {
+        match &self.algorithm {
+            Algorithm::Trees(attack) => Some(attack.most_trees()),
+            _ => None,
         }
     }
 
@@ -498,6 +511,7 @@ mod tests {
                     TextAlgorithm::BlackBox(_) => Access::Scores,
                     TextAlgorithm::LabelsOnly(_) => Access::Labels,
                 },
+                Algorithm::Trees(_) => Access::Trees,
             };
             let on_text = matches!(attack.algorithm, Algorithm::Text(_));
             assert_eq!(on_text, row.budget == Budget::Edits, "{}", row.name);

@@ -11,6 +11,7 @@ use scoville_report::{score_interval, score_text};
 
 use super::{Ended, Finished, Run, is_warning};
 use crate::evidence::{finding, not_run};
+use crate::field::Field;
 use crate::tally::{Effort, Size, Tally};
 use crate::{EVASION, Error, FailOn, Plan, TechniquePlan};
 
@@ -23,7 +24,7 @@ const BREACHED: u8 = 100;
 /// AutoAttack warns above it, too.
 const LEFT_BY_GRADIENTS: f64 = 0.002;
 
-impl Run<'_, '_> {
+impl<F: Field> Run<'_, '_, F> {
     pub(super) fn finish(mut self, ended: Ended) -> Result<Finished, Error> {
         self.late_checks()?;
         let mut scored = Vec::new();
@@ -95,7 +96,7 @@ impl Run<'_, '_> {
             if self.findings.iter().all(|f| f.check != check) {
                 self.findings.push(not_run(
                     check,
-                    "needs a white-box attack and a finished batch",
+                    "needs an attack with gradients and a finished batch",
                 ));
             }
         }

@@ -107,6 +107,8 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
                 // They learn from 16 samples here.
                 "universal" => SAMPLES / 8,
                 "robust-patch" => SAMPLES / 4,
+                // Five pixels.
+                "one-pixel" => SAMPLES / 8,
                 _ => SAMPLES - 2,
             };
             let found = run(&attack, norm, large, false).unwrap().found.len();
@@ -159,6 +161,8 @@ fn budgets_are_kept_to_the_last_sample() {
         ("spsa:queries=15:directions=3", 14 * n, 0),
         ("bandits:queries=14", 12 * n, 0),
         ("zoo:queries=20:coordinates=4", 18 * n, 0),
+        // The clean samples' features and scores, and then a query a step.
+        ("feature-adversary:steps=3:guides=2", 8 * n, 6 * n),
         // The first 25 look for a start; a sample that has none leaves after them.
         ("hop-skip-jump:queries=75", 75 * n, 0),
         ("boundary:queries=75", 75 * n, 0),
@@ -190,7 +194,11 @@ fn a_sample_fares_alone_as_in_a_batch() {
     let (x, y) = correct_samples(&target);
     let stop = AtomicBool::new(false);
     let (linf, l0) = ((Norm::Linf, 10.0 / 255.0), (Norm::L0, 9.0));
-    let in_l0 = ["patch:steps=20:restarts=2"].map(|attack| (attack, l0));
+    let in_l0 = [
+        "patch:steps=20:restarts=2",
+        "one-pixel:queries=400:population=30",
+    ]
+    .map(|attack| (attack, l0));
     let in_linf = [
         "mi-fgsm",
         "si-ni-fgsm:steps=4",
@@ -323,6 +331,9 @@ fn the_spatial_attack_is_the_worst_of_its_grid() {
     let one = at("corrupt-rotation", 5.0).found.len().max(1);
     assert!(gentle.found.len() < hard.found.len());
     assert!(hard.found.len() > one, "{} {one}", hard.found.len());
+    let few = at("spatial-random", 5.0);
+    assert!(few.found.len() > 1 && few.found.len() <= hard.found.len());
+    assert!(few.queries < 11 * SAMPLES as u64 && few.queries > 2 * SAMPLES as u64);
     let left = (SAMPLES - gentle.found.len()) as u64;
     assert!(gentle.queries >= 775 * left && gentle.queries < 776 * SAMPLES as u64);
 }

@@ -8,5 +8,6 @@ mod errors;
 mod falsify;
 mod support;
 mod tabular;
+mod texts;
 mod transfer;
 mod truth;

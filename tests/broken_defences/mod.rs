@@ -1,6 +1,7 @@
 //! Defences that are known not to defend: a run must break each, or say that its figures are no more than a lower bound.
 
 mod defences;
+mod indicators;
 mod wrap;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,15 @@ struct Verdict {
 }
 
 fn assess(scratch: &Scratch, attacks: &str, defend: impl FnOnce(&mut Graph)) -> Verdict {
+    assess_with(scratch, attacks, "auto", defend)
+}
+
+fn assess_with(
+    scratch: &Scratch,
+    attacks: &str,
+    bpda: &str,
+    defend: impl FnOnce(&mut Graph),
+) -> Verdict {
     let mut graph = parse(MODEL.into(), None).unwrap();
     defend(&mut graph);
     let model = scratch.file("model.onnx", encode::to_bytes(&graph));
@@ -41,6 +51,8 @@ fn assess(scratch: &Scratch, attacks: &str, defend: impl FnOnce(&mut Graph)) -> 
         "4/255,16/255",
         "--attacks",
         attacks,
+        "--bpda",
+        bpda,
     ]);
     assert!(
         matches!(output.status.code(), Some(0 | 5)),
@@ -103,7 +115,6 @@ fn no_broken_defence_deceives_the_attacks_by_default() {
         "softmax-outputs",
         "flat-scores",
         "non-finite-outputs",
-        "zero-gradients",
         "gradient-mismatch",
         "ascent-fails",
         "black-box-beats-white-box",
@@ -124,4 +135,33 @@ fn no_broken_defence_deceives_white_box_attacks_alone() {
 fn no_broken_defence_deceives_black_box_attacks_alone() {
     let warned = none_deceives("square:queries=500");
     assert_all(&warned, &["flat-scores", "softmax-outputs"]);
+}
+
+/// What hides its gradient behind steps falls to gradients through stand-ins; without them the same attack is blind.
+#[test]
+fn steps_fall_to_gradients_through_stand_ins() {
+    let scratch = Scratch::new("stand-ins");
+    let undefended = assess(&scratch, "apgd-ce", |_| ());
+    for (name, bpda, share) in [
+        ("rounded logits", "auto", BROKEN),
+        ("labels alone", "auto", BROKEN),
+        ("quantised activations", "auto", BROKEN),
+        ("input rounding", "auto", BROKEN),
+        ("thermometer code", "auto", BROKEN),
+        // It helps: pixels far from the threshold cannot be moved across it.
+        ("input by its sign", "auto", 0.3),
+        ("rounded logits, reversed slope", "on", BROKEN),
+    ] {
+        let defence = DEFENCES.iter().find(|d| d.name == name).unwrap();
+        let [with, without] =
+            [bpda, "off"].map(|bpda| assess_with(&scratch, "apgd-ce", bpda, defence.build));
+        println!("{name}: {:.1}, without {:.1}", with.score, without.score);
+        assert!(
+            with.score >= share * undefended.score && without.score < 0.5 * with.score,
+            "{name}: {with:?} {without:?}"
+        );
+        if bpda == "auto" {
+            assert!(without.warned.iter().any(|code| code == "zero-gradients"));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use scoville_kernels::{Array, Device, Loss};
-use scoville_targets::{Error, Evaluation, Gradients, Labels, Scores};
+use scoville_targets::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores};
 
 use crate::constraints::Limits;
 
@@ -89,5 +89,22 @@ impl<T: Gradients + ?Sized> Gradients for Counted<'_, T> {
             limits.mask(&mut seen.gradient, x)?;
         }
         Ok(seen)
+    }
+
+    fn inside(&self) -> Option<&dyn Features> {
+        self.target.inside().map(|_| self as &dyn Features)
+    }
+}
+
+impl<T: Gradients + ?Sized> Features for Counted<'_, T> {
+    fn features(&self, x: &Array) -> Result<Array, Error> {
+        self.count.add(x.rows());
+        self.target.inside().ok_or(Error::Closed)?.features(x)
+    }
+
+    fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error> {
+        self.count.add(x.rows());
+        let inside = self.target.inside().ok_or(Error::Closed)?;
+        inside.features_gradient(x, by)
     }
 }

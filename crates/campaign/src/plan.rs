@@ -128,6 +128,8 @@ pub struct Plan {
     /// Techniques that run attacks, in the order of the first attack of each.
     pub techniques: Vec<TechniquePlan>,
     pub seed: u64,
+    /// Samples of the data that are not attacked: see [`set_aside`](crate::set_aside).
+    pub aside: usize,
     /// What a sample must be taken for.
     pub goal: Goal,
     /// What may become of a sample, where the data are a table.
@@ -173,6 +175,7 @@ impl Plan {
             ladder,
             techniques,
             seed: 0,
+            aside: 0,
             goal: Goal::Any,
             constraints: None,
             batch: 128,

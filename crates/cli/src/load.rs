@@ -21,10 +21,7 @@ pub struct Loaded {
     pub data: Dataset,
     /// Samples that go to the device at once.
     pub batch: usize,
-    pub target_info: TargetInfo,
-    pub data_info: DataInfo,
-    /// One a target.
-    pub devices: Vec<DeviceInfo>,
+    pub about: About,
     /// The data are the model's input as they stand, not pixels.
     pub raw: bool,
 }
@@ -51,7 +48,7 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let Some(target) = targets.first() else {
         return Err(Failure::new(Exit::Usage, "--device names no device"));
     };
-    let class_names = class_names(&spec, &data, target.classes())?;
+    let class_names = class_names(&spec, &data.class_names, target.classes())?;
     let batch = match args.batch {
         Batch::Of(n) => n,
         Batch::Auto => {
@@ -64,9 +61,8 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         .weights_digest()
         .or_fail(Exit::Internal, &name)?;
     let model = target.inner().model();
-    Ok(Loaded {
-        raw,
-        target_info: TargetInfo {
+    let about = About {
+        target: TargetInfo {
             name,
             sha256,
             weights_sha256,
@@ -77,12 +73,16 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
             parameters: model.parameters(),
             notes: [model.notes(), features.map_or(&[], |f| &f.notes)].concat(),
         },
-        data_info: DataInfo {
+        data: DataInfo {
             name: data.name.clone(),
             sha256: data_sha256,
             samples: data.len(),
         },
         devices: targets.iter().map(|t| device_info(t.device())).collect(),
+    };
+    Ok(Loaded {
+        raw,
+        about,
         targets,
         data,
         batch,
@@ -118,7 +118,15 @@ fn targets(
     devices.iter().map(load).collect()
 }
 
-fn device_info(device: &Device) -> DeviceInfo {
+/// What reports say of a target, its data and its devices.
+pub struct About {
+    pub target: TargetInfo,
+    pub data: DataInfo,
+    /// One a target.
+    pub devices: Vec<DeviceInfo>,
+}
+
+pub fn device_info(device: &Device) -> DeviceInfo {
     DeviceInfo {
         backend: device.backend().into(),
         name: device.name(),
@@ -174,6 +182,8 @@ pub fn spec(args: &ModelArgs) -> Result<TargetSpec, Failure> {
     spec.transpose = args.transpose.then_some(true).or(spec.transpose);
     spec.raw = args.raw.then_some(true).or(spec.raw);
     spec.output = args.output.clone().or(spec.output);
+    spec.layer = args.layer.clone().or(spec.layer);
+    spec.bpda = args.bpda.clone().or(spec.bpda);
     if !args.shape.is_empty() {
         spec.shape = Some(args.shape.clone());
     }
@@ -304,7 +314,11 @@ pub fn in_words(input: &ModelSpec) -> String {
 
 /// Refuses what is no classifier of two or more classes.
 pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
-    let (model, name) = (loaded.target().inner().model(), &loaded.target_info.name);
+    check_model(loaded.target().inner().model(), &loaded.about.target.name)
+}
+
+/// The same, of a model by its name.
+pub fn check_model(model: &Model, name: &str) -> Result<(), Failure> {
     model.check_classifier().or_fail(Exit::BadInput, name)?;
     let classes = model.classes();
     if classes >= 2 {
@@ -318,26 +332,29 @@ pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
 }
 
 /// Refuses labels that the model has no class for.
-pub fn check_labels(loaded: &Loaded) -> Result<(), Failure> {
-    let (data, classes) = (&loaded.data, loaded.target().inner().model().classes());
-    match data.y.iter().position(|&label| label as usize >= classes) {
+pub fn check_labels(name: &str, labels: &[u32], classes: usize) -> Result<(), Failure> {
+    match labels.iter().position(|&label| label as usize >= classes) {
         None => Ok(()),
         Some(at) => Err(Failure::new(
             Exit::BadInput,
             format!(
-                "{}: label {} of sample {at} is beyond the model's {classes} classes (labels count from 0); check that \
+                "{name}: label {} of sample {at} is beyond the model's {classes} classes (labels count from 0); check that \
                  the labels belong to this model",
-                data.name, data.y[at]
+                labels[at]
             ),
         )),
     }
 }
 
-fn class_names(spec: &TargetSpec, data: &Dataset, classes: usize) -> Result<Vec<String>, Failure> {
-    let names = if spec.classes.is_empty() {
-        &data.class_names
-    } else {
-        &spec.classes
+/// The names of the model's classes: as given, or the data's where there are as many.
+pub fn class_names(
+    spec: &TargetSpec,
+    of_data: &[String],
+    classes: usize,
+) -> Result<Vec<String>, Failure> {
+    let names = match spec.classes.as_slice() {
+        [] => of_data,
+        given => given,
     };
     if !spec.classes.is_empty() && names.len() != classes {
         let message = format!(
@@ -347,7 +364,7 @@ fn class_names(spec: &TargetSpec, data: &Dataset, classes: usize) -> Result<Vec<
         return Err(Failure::new(Exit::Usage, message));
     }
     Ok(if names.len() == classes {
-        names.clone()
+        names.to_vec()
     } else {
         Vec::new()
     })

@@ -4,8 +4,8 @@
 //! box by f64 arithmetic and whose outputs, as exported and run alone in float32, satisfy the property without any tolerance;
 //! or nothing, which says nothing about the model.
 //!
-//! First gradient descent on the margin from many starts at once (`descent`), then random search (`random`). Where a model
-//! has `Sign`, through which no gradient passes, `straight` makes a copy that has one.
+//! First gradient descent on the margin from many starts at once (`descent`), then random search (`random`). Gradients are
+//! taken through what stands for steps such as `Sign`, through which none passes ([`Bpda::On`]).
 
 #![forbid(unsafe_code)]
 
@@ -15,13 +15,12 @@ mod random;
 mod rng;
 mod search;
 mod space;
-mod straight;
 
 use std::time::Duration;
 
 use scoville_kernels::Device;
 use scoville_onnx::Graph;
-use scoville_runtime::{Model, ModelSpec};
+use scoville_runtime::{Bpda, Model, ModelSpec};
 use scoville_vnnlib::Property;
 
 use search::Search;
@@ -90,27 +89,21 @@ pub struct Counterexample {
 /// A model, ready to be searched.
 pub struct Falsifier {
     model: Model,
-    /// The same function, with a gradient where the model has none.
-    guide: Option<Model>,
 }
 
 impl Falsifier {
     /// Compiles the graph for `device`. Inputs are the model's own, as they stand.
     pub fn load(graph: Graph, device: &Device) -> Result<Falsifier, Error> {
-        let guide = straight::through_signs(&graph)
-            .map(|graph| Model::load(graph, &ModelSpec::raw(), device))
-            .transpose()?;
-        let model = Model::load(graph, &ModelSpec::raw(), device)?;
-        Ok(Falsifier { model, guide })
+        let spec = ModelSpec {
+            bpda: Bpda::On,
+            ..ModelSpec::raw()
+        };
+        let model = Model::load(graph, &spec, device)?;
+        Ok(Falsifier { model })
     }
 
     pub fn model(&self) -> &Model {
         &self.model
-    }
-
-    /// What gradients are taken of.
-    fn guide(&self) -> &Model {
-        self.guide.as_ref().unwrap_or(&self.model)
     }
 
     /// Looks for a counter-example. The same seed on the same device finds the same, unless the timeout cuts it off.

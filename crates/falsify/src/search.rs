@@ -78,18 +78,18 @@ impl<'a> Search<'a> {
         clear || self.patience == 0 || late()
     }
 
-    /// The gradient of what `head` derives by the guide's logits, `rows x sample`; and the logits.
+    /// The gradient of what `head` derives by the logits, `rows x sample`; and the logits.
     pub fn gradient(
         &mut self,
         x: &[f32],
         head: &mut dyn FnMut(&[f32]) -> Vec<f32>,
     ) -> Result<(Vec<f32>, Vec<f32>), Error> {
-        let guide = self.falsifier.guide();
-        let x = rows(guide, x)?;
+        let model = self.model();
+        let x = rows(model, x)?;
         self.gradients += x.rows() as u64;
-        let (logits, gradient) = guide.gradient(&x, &mut |logits| {
+        let (logits, gradient) = model.gradient(&x, &mut |logits| {
             let by = head(&logits.to_vec()?);
-            Array::from_vec(guide.device(), logits.rows(), logits.cols(), by)
+            Array::from_vec(model.device(), logits.rows(), logits.cols(), by)
         })?;
         Ok((logits.to_vec()?, gradient.to_vec()?))
     }

@@ -19,6 +19,8 @@ pub enum Event {
     TechniqueStarted(TechniqueStarted),
     #[serde(rename = "technique.progress")]
     TechniqueProgress(TechniqueProgress),
+    #[serde(rename = "text.broken")]
+    TextBroken(TextBroken),
     #[serde(rename = "samples.judged")]
     SamplesJudged(SamplesJudged),
     #[serde(rename = "sample.changed")]
@@ -129,9 +131,9 @@ pub struct DeviceInfo {
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlanInfo {
-    /// `linf` or `l2`.
+    /// What budgets count: radii in `linf`, `l2`, `l1` or `l0`, `severity`, or `edits` (words of a text that are changed).
     pub norm: String,
-    /// The budgets, ascending, in `[0,1]` pixel units.
+    /// The budgets, ascending; radii in `[0,1]` pixel units.
     pub eps_ladder: Vec<f64>,
     /// Samples a batch.
     pub batch: usize,
@@ -188,6 +190,23 @@ pub struct TechniqueProgress {
     pub queries: u64,
     pub gradients: u64,
     pub seconds: f64,
+}
+
+/// An example of a text that an attack changed until the model was wrong. The first few of each technique are sent, also from a
+/// round that an interrupt cuts short.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TextBroken {
+    pub technique: String,
+    pub attack: String,
+    /// Row of the data, from 0.
+    pub sample: u32,
+    pub label: u32,
+    /// The class that the model takes the changed text for.
+    pub predicted: u32,
+    /// Words that differ.
+    pub edits: u32,
+    pub text: String,
+    pub edited: String,
 }
 
 /// What became of the samples of one round: columns of equal length, one entry a sample. Sent once a round; a round that

@@ -6,7 +6,7 @@ use crate::{
     Sink,
     event::{
         Event, RunFinished, RunStarted, SampleChanged, SamplesJudged, TechniqueProgress,
-        TechniqueScored, Warning,
+        TechniqueScored, TextBroken, Warning,
     },
 };
 
@@ -17,6 +17,8 @@ pub struct Record {
     /// In the order of the plan; one that was not planned comes last.
     pub techniques: Vec<TechniqueRecord>,
     pub warnings: Vec<Warning>,
+    /// Examples of broken texts.
+    pub texts: Vec<TextBroken>,
     /// The verdict on every sample so far, where it is kept.
     pub samples: Option<SamplesJudged>,
     /// What was changed in rows of a table.
@@ -86,6 +88,7 @@ impl Record {
                 technique.attacks.clone_from(&e.attacks);
             }
             Event::TechniqueProgress(e) => self.technique(&e.technique).progress(e),
+            Event::TextBroken(e) => self.texts.push(e.clone()),
             Event::SamplesJudged(e) => {
                 if let Some(samples) = &mut self.samples {
                     samples.append(e);

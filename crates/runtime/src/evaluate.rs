@@ -129,7 +129,7 @@ impl Run {
     }
 
     fn outputs(&self, values: Vec<Value<Host>>) -> Result<Vec<Value<Host>>, Error> {
-        self.program.run(&self.plan, values)
+        self.program.run(&self.plan, values, false)
     }
 }
 

@@ -37,6 +37,8 @@ pub struct NodeReport {
     pub bytes: u64,
     /// Whether a gradient passes.
     pub differentiable: bool,
+    /// Whether something smooth stands for it where gradients are taken.
+    pub stand_in: bool,
     /// The number of the convolutional network that it is run in, if not by itself.
     pub network: Option<usize>,
 }
@@ -60,8 +62,17 @@ impl Inspection {
 
     /// The operators through which no gradient passes, with how many nodes each.
     pub fn not_differentiable(&self) -> BTreeMap<&str, usize> {
+        self.count(|node| !node.differentiable && !node.stand_in)
+    }
+
+    /// The operators for which something smooth stands where gradients are taken, with how many nodes each.
+    pub fn stand_ins(&self) -> BTreeMap<&str, usize> {
+        self.count(|node| node.stand_in)
+    }
+
+    fn count(&self, which: impl Fn(&NodeReport) -> bool) -> BTreeMap<&str, usize> {
         let mut ops = BTreeMap::new();
-        for node in self.nodes.iter().filter(|node| !node.differentiable) {
+        for node in self.nodes.iter().filter(|node| which(node)) {
             *ops.entry(node.op.as_str()).or_default() += 1;
         }
         ops
@@ -100,6 +111,7 @@ pub(crate) fn inspect<B: Backend>(program: &Program<B>, plan: &Plan, samples: us
                 .sum::<u64>()
                 / samples,
             differentiable: step.gradient == Gradient::Exact,
+            stand_in: step.gradient == Gradient::Stepped && program.stand_ins,
             network: program.segment_of(plan, step.index),
         });
     }

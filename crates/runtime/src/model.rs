@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use burn_autodiff::Autodiff;
@@ -13,7 +13,7 @@ use crate::probe::{agree, noise};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;
 use crate::value::{Fact, is_float};
-use crate::{Error, Inspection, ModelSpec, Trees, choice, convnet, fold, output, prune};
+use crate::{Error, Inspection, ModelSpec, Trees, choice, convnet, features, fold, output, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -66,6 +66,7 @@ impl Model {
         let trees = Trees::of(&graph, &prologue).map(Arc::new);
         let recipe = Arc::new(Recipe {
             softmax: FinalSoftmax::of(&graph)?,
+            features: features::choose(&graph, input.layer.as_deref())?,
             name: graph.name.clone(),
             output: graph
                 .outputs
@@ -86,11 +87,12 @@ impl Model {
             notes.extend(fast.refusal());
         }
         notes.extend(settle_batch(&mut cpu, &recipe)?);
+        let stand_ins = cpu.stand_in(input.bpda)?;
         notes.extend(
             cpu.cut()
                 .map(|op| format!("the final {op} is cut: logits are its input")),
         );
-        notes.extend(gradient_note(&cpu.inspect()?));
+        notes.extend(gradient_notes(&cpu.inspect()?));
         let (batched, classes) = (cpu.batched, cpu.classes());
         let output = cpu.shape().to_vec();
         let engine: Box<dyn Engine> = match for_gpu {
@@ -100,6 +102,7 @@ impl Model {
                 drop(cpu);
                 let mut gpu = Network::<Gpu>::load(recipe.clone(), graph, device)?;
                 gpu.batched = batched;
+                gpu.set_stand_ins(stand_ins);
                 if let Some(expected) = expected {
                     notes.extend(choice::choose(&mut gpu, device, expected)?);
                 }
@@ -214,7 +217,21 @@ impl Model {
         x: &Array,
         head: &mut dyn FnMut(&Array) -> Result<Array, scoville_kernels::Error>,
     ) -> Result<(Array, Array), Error> {
-        self.engine.gradient(x, head)
+        self.engine.gradient(x, End::Logits, head)
+    }
+
+    /// A sample's features in an inner layer ([`ModelSpec::layer`]), n x features.
+    pub fn features(&self, x: &Array) -> Result<Array, Error> {
+        self.engine.run(x, End::Features)
+    }
+
+    /// As [`gradient`](Self::gradient), with features in place of logits.
+    pub fn features_gradient(
+        &self,
+        x: &Array,
+        head: &mut dyn FnMut(&Array) -> Result<Array, scoville_kernels::Error>,
+    ) -> Result<(Array, Array), Error> {
+        self.engine.gradient(x, End::Features, head)
     }
 
     /// Bytes that a gradient of `n` samples holds on the device, besides the weights.
@@ -266,14 +283,24 @@ fn baked_batch(port: &Port) -> Result<Option<usize>, Error> {
     })
 }
 
-/// Where no gradient passes, the attacks must know.
-fn gradient_note(inspection: &Inspection) -> Option<String> {
-    let ops = inspection.not_differentiable();
-    let list: Vec<String> = ops
-        .iter()
-        .map(|(op, count)| format!("{op} ({count})"))
-        .collect();
-    (!list.is_empty()).then(|| format!("no gradient passes through {}", list.join(", ")))
+/// Where no gradient passes, or another than the derivative, the user must know.
+fn gradient_notes(inspection: &Inspection) -> impl Iterator<Item = String> {
+    let list = |ops: BTreeMap<&str, usize>| {
+        let words = ops.iter().map(|(op, count)| format!("{op} ({count})"));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let notes = [
+        (
+            "gradients pass through smooth stand-ins (BPDA) for",
+            list(inspection.stand_ins()),
+        ),
+        (
+            "no gradient passes through",
+            list(inspection.not_differentiable()),
+        ),
+    ];
+    let said = notes.into_iter().filter(|(_, list)| !list.is_empty());
+    said.map(|(what, list)| format!("{what} {list}"))
 }
 
 /// Other precisions are computed in float32.

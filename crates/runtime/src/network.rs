@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{AutodiffBackend, Shape, Slice, TensorMetadata};
-use scoville_kernels::{Array, Bridge, Device};
+use scoville_kernels::{Array, Bridge, ConvNet, Device};
 use scoville_onnx::{DType, Graph, Node};
 
-use crate::Error;
-use crate::convnet::Make;
+use crate::convnet::{Make, Run};
 use crate::inspect::{Inspection, inspect};
 use crate::ops::normalise::softmax::Normalised;
 use crate::probe::{agree, noise};
 use crate::program::{Plan, Planned, Program, Segment};
 use crate::prologue::{Prologue, Scaling};
 use crate::value::{Fact, Value};
+use crate::{Bpda, Error};
 
 /// What every backend needs to know of a model.
 pub(crate) struct Recipe {
@@ -27,6 +27,8 @@ pub(crate) struct Recipe {
     pub output: String,
     pub prologue: Prologue,
     pub softmax: Option<FinalSoftmax>,
+    /// The name of the inner value that holds a sample's features.
+    pub features: Option<String>,
     /// The batch that the export fixed.
     pub baked: Option<usize>,
     /// The type of the graph's input.
@@ -76,6 +78,8 @@ impl FinalSoftmax {
 /// Where a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum End {
+    /// A sample's features, in an inner layer.
+    Features,
     Logits,
     Output,
 }
@@ -83,12 +87,15 @@ pub(crate) enum End {
 /// The head of a gradient: logits in, the derivative of the loss by them out.
 pub(crate) type Head<'a> = &'a mut dyn FnMut(&Array) -> Result<Array, scoville_kernels::Error>;
 
+/// What the head gives, in messages.
+const BY_VALUES: &str = "the derivative that the head gives";
+
 /// A network on whatever backend.
 pub(crate) trait Engine: Send + Sync {
-    /// Values at `end`, n x classes.
+    /// Values at `end`, one row a sample.
     fn run(&self, x: &Array, end: End) -> Result<Array, Error>;
-    /// Logits, and the derivative of the loss by `x`.
-    fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error>;
+    /// Values at `end`, and the derivative by `x` of what `head` derives by them.
+    fn gradient(&self, x: &Array, end: End, head: Head) -> Result<(Array, Array), Error>;
     /// Bytes that a gradient of `n` samples holds.
     fn gradient_bytes(&self, n: usize) -> Result<u64, Error>;
     /// Whether it draws random numbers, anew at every run.
@@ -168,6 +175,24 @@ where
         self.classes
     }
 
+    /// Settles whether gradients are taken through what stands for operators that have none. Left to itself the network does so
+    /// where no gradient reaches the input otherwise.
+    pub fn stand_in(&mut self, bpda: Bpda) -> Result<bool, Error> {
+        let plan = self.plan(self.recipe.baked.unwrap_or(1), End::Logits)?;
+        let passes = |stand_ins| self.program.passes_gradient(&plan, stand_ins);
+        self.program.stand_ins = match bpda {
+            Bpda::On => true,
+            Bpda::Off => false,
+            Bpda::Auto => !passes(false) && passes(true),
+        };
+        Ok(self.program.stand_ins)
+    }
+
+    /// The same as another network of the model settled.
+    pub fn set_stand_ins(&mut self, stand_ins: bool) {
+        self.program.stand_ins = stand_ins;
+    }
+
     /// Elements of a sample.
     pub fn sample_len(&self) -> usize {
         self.recipe.prologue.sample().iter().product()
@@ -231,13 +256,18 @@ where
         if let Some(plan) = plans.get(&(n, end)) {
             return Ok(plan.clone());
         }
-        let target = match (end, &self.recipe.softmax) {
-            (End::Logits, Some(softmax)) if self.cut => &softmax.input,
+        let target = match (end, &self.recipe.softmax, &self.recipe.features) {
+            (End::Features, _, Some(features)) => features,
+            (End::Features, _, None) => return Err(no_features("no layer of weights reads one")),
+            (End::Logits, Some(softmax), _) if self.cut => &softmax.input,
             _ => self.recipe.output.as_str(),
         };
         let plan = contained("planning", || {
             self.program.plan(vec![self.recipe.feed(n)], &[target])
         })?;
+        if end == End::Features && plan.shape().first() != Some(&n) {
+            return Err(no_features("its first axis is not the batch"));
+        }
         let plan = Arc::new(plan);
         if plans.len() >= MAX_PLANS {
             plans.clear();
@@ -247,16 +277,52 @@ where
     }
 
     /// Runs one batch of the graph.
-    fn run_plan(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
+    fn run_plan(
+        &self,
+        x: FloatTensor<B>,
+        n: usize,
+        end: End,
+        tape: bool,
+    ) -> Result<FloatTensor<B>, Error> {
         let plan = self.plan(n, end)?;
-        let mut out = self
-            .program
-            .run(&plan, vec![Value::new(self.recipe.feed(n), x)])?;
+        let feed = Value::new(self.recipe.feed(n), x);
+        let mut out = self.program.run(&plan, vec![feed], tape)?;
         let tensor = out.pop().and_then(|value| value.tensor);
         tensor.ok_or_else(|| Error::Interface {
             port: "output".into(),
             what: "it does not depend on the input".into(),
         })
+    }
+
+    /// The network that all of a run of `n` samples is, if it takes arrays as they are: then burn has no part in it.
+    fn sole(&self, n: usize, end: End) -> Result<Option<&ConvNet>, Error> {
+        if !self.batched || !self.recipe.prologue.keeps_order() {
+            return Ok(None);
+        }
+        let plan = self.plan(n, end)?;
+        let network = self.program.sole_network(&plan);
+        Ok(network.and_then(Run::on_arrays))
+    }
+
+    /// The gradient by the one network that the model is.
+    fn direct_gradient(
+        &self,
+        net: &ConvNet,
+        x: &Array,
+        head: Head,
+    ) -> Result<(Array, Array), Error> {
+        let (values, tape) = match &self.scaling {
+            Some(scaling) => net.forward(&scaling.apply(x)?)?,
+            None => net.forward(x)?,
+        };
+        let by_values = head(&values)?;
+        self.expect(BY_VALUES, &by_values, x.rows(), values.cols())?;
+        let gradient = net.backward(&tape, &by_values)?;
+        let by_input = match &self.scaling {
+            Some(scaling) => scaling.back(&gradient)?,
+            None => gradient,
+        };
+        Ok((values, by_input))
     }
 
     /// Bytes that a run of `n` samples holds: with a `tape`, all that it makes.
@@ -295,10 +361,16 @@ where
     }
 
     /// `x` is n x sample, scaled, on the tape or not; n x classes comes out.
-    fn forward(&self, x: FloatTensor<B>, n: usize, end: End) -> Result<FloatTensor<B>, Error> {
+    fn forward(
+        &self,
+        x: FloatTensor<B>,
+        n: usize,
+        end: End,
+        tape: bool,
+    ) -> Result<FloatTensor<B>, Error> {
         let x = self.recipe.prologue.apply::<B>(x);
         let out = if self.batched {
-            self.run_plan(x, n, end)?
+            self.run_plan(x, n, end, tape)?
         } else {
             // A batch that is fixed and cannot be lifted is filled with the one sample.
             let fixed = self.recipe.baked.unwrap_or(1);
@@ -308,20 +380,20 @@ where
                     1 => sample,
                     n => B::float_cat(vec![sample; n], 0),
                 };
-                let out = self.run_plan(batch, fixed, end)?;
-                let out = B::float_reshape(out, Shape::from([fixed, self.classes]));
-                Ok(B::float_slice(out, &row_of(&[fixed, self.classes], 0)))
+                let out = self.run_plan(batch, fixed, end, tape)?;
+                let shape = [fixed, out.shape().num_elements() / fixed];
+                let out = B::float_reshape(out, Shape::from(shape));
+                Ok(B::float_slice(out, &row_of(&shape, 0)))
             };
             B::float_cat((0..n).map(row).collect::<Result<_, Error>>()?, 0)
         };
-        Ok(B::float_reshape(out, Shape::from([n, self.classes])))
+        let cols = out.shape().num_elements() / n.max(1);
+        Ok(B::float_reshape(out, Shape::from([n, cols])))
     }
 
     /// Pixels as a tensor, scaled.
     fn import(&self, x: &Array) -> Result<FloatTensor<B>, Error> {
-        let sample = self.recipe.prologue.sample().iter().product();
-        self.expect("the input", x, x.rows().max(1), sample)?;
-        let shape = [x.rows(), sample];
+        let shape = [x.rows(), self.sample_len()];
         let tensor = match &self.scaling {
             Some(scaling) => <B::InnerBackend as Bridge>::take(scaling.apply(x)?, &shape)?,
             None => <B::InnerBackend as Bridge>::import(x, &shape)?,
@@ -329,12 +401,14 @@ where
         Ok(B::from_inner(tensor))
     }
 
+    fn expect_input(&self, x: &Array) -> Result<(), Error> {
+        self.expect("the input", x, x.rows().max(1), self.sample_len())
+    }
+
     fn export(&self, tensor: FloatTensor<B>, rows: usize) -> Result<Array, Error> {
-        Ok(<B::InnerBackend as Bridge>::export(
-            B::inner(tensor),
-            rows,
-            self.classes,
-        )?)
+        let cols = tensor.shape().num_elements() / rows.max(1);
+        let tensor = B::inner(tensor);
+        Ok(<B::InnerBackend as Bridge>::export(tensor, rows, cols)?)
     }
 
     fn expect(
@@ -467,8 +541,16 @@ where
     fn run(&self, x: &Array, end: End) -> Result<Array, Error> {
         let n = x.rows();
         self.check_memory(n, end, false)?;
+        self.expect_input(x)?;
+        if let Some(net) = self.sole(n, end)? {
+            let (out, _) = match &self.scaling {
+                Some(scaling) => net.forward(&scaling.apply(x)?)?,
+                None => net.forward(x)?,
+            };
+            return Ok(out);
+        }
         contained("the forward pass", || {
-            self.export(self.forward(self.import(x)?, n, end)?, n)
+            self.export(self.forward(self.import(x)?, n, end, false)?, n)
         })
     }
 
@@ -480,27 +562,27 @@ where
         self.program.is_random()
     }
 
-    fn gradient(&self, x: &Array, head: Head) -> Result<(Array, Array), Error> {
+    fn gradient(&self, x: &Array, end: End, head: Head) -> Result<(Array, Array), Error> {
         let n = x.rows();
-        self.check_memory(n, End::Logits, true)?;
-        let (leaf, logits, exported) = contained("the forward pass", || {
+        self.check_memory(n, end, true)?;
+        self.expect_input(x)?;
+        if let Some(net) = self.sole(n, end)? {
+            return self.direct_gradient(net, x, head);
+        }
+        let (leaf, values, exported) = contained("the forward pass", || {
             let leaf = B::float_set_require_grad(self.import(x)?, true);
-            let logits = self.forward(leaf.clone(), n, End::Logits)?;
-            let exported = self.export(logits.clone(), n)?;
-            Ok((leaf, logits, exported))
+            let values = self.forward(leaf.clone(), n, end, true)?;
+            let exported = self.export(values.clone(), n)?;
+            Ok((leaf, values, exported))
         })?;
-        let by_logits = head(&exported)?;
-        self.expect(
-            "the derivative of the loss by the logits",
-            &by_logits,
-            n,
-            self.classes,
-        )?;
+        let by_values = head(&exported)?;
+        let cols = exported.cols();
+        self.expect(BY_VALUES, &by_values, n, cols)?;
         let by_input = contained("the backward pass", || {
-            let by_logits = <B::InnerBackend as Bridge>::take(by_logits, &[n, self.classes])?;
-            // Backward seeds ones of the root's shape, so that this root's gradient by the logits
-            // is `by_logits`: a vector-Jacobian product without a sum.
-            let root = B::float_mul(logits, B::from_inner(by_logits));
+            let by_values = <B::InnerBackend as Bridge>::take(by_values, &[n, cols])?;
+            // Backward seeds ones of the root's shape, so that this root's gradient by the values
+            // is `by_values`: a vector-Jacobian product without a sum.
+            let root = B::float_mul(values, B::from_inner(by_values));
             let mut gradients = B::backward(root);
             // A graph through which no gradient passes is piecewise constant.
             let Some(gradient) = B::grad_remove(&leaf, &mut gradients) else {
@@ -560,6 +642,13 @@ fn sample_output(plan: &Plan, n: usize) -> Result<(Vec<usize>, usize), Error> {
         *first /= n;
     }
     Ok((shape, elements / n))
+}
+
+fn no_features(what: &str) -> Error {
+    Error::Interface {
+        port: "layer of features".into(),
+        what: what.into(),
+    }
 }
 
 /// Row `i` of a tensor of `shape`.

@@ -83,6 +83,11 @@ impl Prologue {
         }))
     }
 
+    /// Whether [`apply`](Self::apply) leaves the elements in their order.
+    pub fn keeps_order(&self) -> bool {
+        self.axes.is_none()
+    }
+
     /// `x` is n x (elements of a sample), scaled; the result has [`model_shape`](Self::model_shape).
     pub fn apply<B: Backend>(&self, x: FloatTensor<B>) -> FloatTensor<B> {
         let n = x.shape().first().copied().unwrap_or(0);
@@ -155,6 +160,8 @@ fn check_raw(spec: &ModelSpec) -> Result<(), Error> {
         output: spec.output.clone(),
         memory: spec.memory,
         plain: spec.plain,
+        bpda: spec.bpda,
+        layer: spec.layer.clone(),
         ..ModelSpec::raw()
     };
     if spec.raw && *spec != plain {

@@ -32,6 +32,19 @@ impl FeatureScale {
     }
 }
 
+/// Whether gradients are taken through stand-ins where operators have none: backward pass differentiable approximation
+/// (Athalye et al. 2018). Answers are the model's own in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bpda {
+    /// Where no gradient would reach the input otherwise.
+    #[default]
+    Auto,
+    /// Wherever a stand-in is known.
+    On,
+    /// Nowhere: the derivative as it is.
+    Off,
+}
+
 /// What a model wants, and which of its outputs is meant: from pixels as the attacks see them, `[0, 1]` in `[C, H, W]`, to what the model wants.
 ///
 /// Pixel `p` of channel `c` reaches the model as `((lo + p * (hi - lo)) - mean[c]) / std[c]`.
@@ -51,13 +64,16 @@ pub struct ModelSpec {
     pub layout: Layout,
     /// Swap height and width (models trained on column-major images).
     pub transpose: bool,
-    /// The data are the model's input as they stand; `shape`, `output`, `plain` and `memory` may
+    /// The data are the model's input as they stand; `shape`, `output`, `layer`, `plain`, `bpda` and `memory` may
     /// be set beside it.
     pub raw: bool,
     /// Most bytes that a run may hold; `None`: what the device has.
     pub memory: Option<u64>,
     /// Run every node by itself: without the faster convolutions, for comparisons.
     pub plain: bool,
+    pub bpda: Bpda,
+    /// The inner value that holds a sample's features; `None` takes what the last layer of weights reads.
+    pub layer: Option<String>,
     /// The name of the output to use; `None` takes the first that holds floats.
     pub output: Option<String>,
 }
@@ -74,6 +90,8 @@ impl Default for ModelSpec {
             transpose: false,
             raw: false,
             plain: false,
+            bpda: Bpda::default(),
+            layer: None,
             output: None,
             memory: None,
         }

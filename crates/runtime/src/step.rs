@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use burn_autodiff::Autodiff;
-use burn_backend::{Backend, Shape};
+use burn_backend::{Backend, Shape, TensorMetadata};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{DType, Node};
 
 use crate::ops::layer::AsLayer;
 use crate::ops::random::Noise;
 use crate::ops::samples::Samples;
-use crate::ops::{self, Context, Gradient, Operator, Registry};
+use crate::ops::{self, Context, FAR, Gradient, Operator, Registry};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, on_device, read};
 use crate::{Error, Fault};
 
@@ -49,7 +49,7 @@ pub(crate) struct Step<B: Backend> {
     pub op: String,
     operator: Box<dyn Operator<B>>,
     host: Box<dyn Operator<Host>>,
-    pub gradient: Gradient,
+    gradient: Gradient,
     /// What it is to a convolutional network.
     pub layer: Option<AsLayer>,
     /// The node's place in the graph.
@@ -151,6 +151,39 @@ impl<B: Backend> Step<B> {
     /// The outputs; what was known at inference stays on the host.
     pub fn run(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<Value<B>>, Error> {
         run(self.operator.as_ref(), inputs, outputs).map_err(|fault| self.fault_of(fault))
+    }
+
+    /// The outputs, of which the first moves as the operator's stand-in does, if there is one.
+    pub fn run_moved(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<Value<B>>, Error> {
+        let same = Values {
+            inputs: inputs.inputs.clone(),
+            device: inputs.device,
+        };
+        let stand_in = self.operator.stand_in(same, outputs);
+        let stand_in = stand_in.map_err(|fault| self.fault_of(fault))?;
+        let mut values = self.run(inputs, outputs)?;
+        let first = values.first_mut().map(|value| &mut value.tensor);
+        if let (Some(near), Some(tensor)) = (stand_in, first)
+            && let Some(stepped) = tensor.take()
+        {
+            let near = B::float_reshape(near, stepped.shape());
+            let near = B::float_clamp(near, (-FAR).into(), FAR.into());
+            let moves = B::float_sub(near.clone(), B::float_detach(near));
+            *tensor = Some(B::float_add(stepped, moves));
+        }
+        Ok(values)
+    }
+
+    /// What it does to the gradient, where it makes `outputs` of `inputs`.
+    pub fn gradient(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Gradient {
+        let (Some(Some(x)), Some(y)) = (inputs.first(), outputs.first()) else {
+            return self.gradient;
+        };
+        match self.op.as_str() {
+            "Cast" | "CastLike" if x.is_float() && y.dtype == DType::Bool => Gradient::Zero,
+            "Cast" | "CastLike" if x.is_float() && !y.is_float() => Gradient::Stepped,
+            _ => self.gradient,
+        }
     }
 
     /// What went wrong in a run.

@@ -36,6 +36,9 @@ pub enum Error {
         "the tokenizer gives ids up to {most}, the model's embedding has {rows} rows; check [text] in target.toml"
     )]
     Ids { most: u32, rows: usize },
+    /// The target shows nothing of its inside.
+    #[error("the target has no inner layer to attack")]
+    Closed,
 }
 
 impl Error {
@@ -44,7 +47,7 @@ impl Error {
         match self {
             Error::Runtime(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
-            Error::NoEmbedding | Error::Ids { .. } => false,
+            Error::NoEmbedding | Error::Ids { .. } | Error::Closed => false,
         }
     }
 }
@@ -83,6 +86,23 @@ pub trait Gradients: Scores {
     fn trees(&self) -> Option<&Trees> {
         None
     }
+
+    /// The target's inside, if it shows one.
+    fn inside(&self) -> Option<&dyn Features> {
+        None
+    }
+}
+
+/// What makes the derivative by features (n x features) of features.
+pub type ByFeatures<'a> = &'a mut dyn FnMut(&Array) -> Result<Array, scoville_kernels::Error>;
+
+/// An inner layer of a target.
+pub trait Features {
+    /// The features of each row of `x`, as `n x features`.
+    fn features(&self, x: &Array) -> Result<Array, Error>;
+
+    /// The derivative by each row of `x`, as `n x sample_len`, of what `by` derives by the features.
+    fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error>;
 }
 
 /// One evaluation of a loss and its gradient on a batch.

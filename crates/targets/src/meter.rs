@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scoville_kernels::{Array, Device, Loss};
 
-use crate::{Error, Evaluation, Gradients, Labels, Scores, Trees};
+use crate::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores, Trees};
 
 /// What was spent on a target so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,6 +68,16 @@ impl<T> Metered<T> {
         &self.inner
     }
 
+    /// The same meter before what `change` makes of the target.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Metered<U> {
+        Metered {
+            inner: change(self.inner),
+            queries: self.queries,
+            gradients: self.gradients,
+            calls: self.calls,
+        }
+    }
+
     pub fn spent(&self) -> Spent {
         Spent {
             queries: self.queries.load(Ordering::Relaxed),
@@ -126,6 +136,23 @@ impl<T: Gradients> Gradients for Metered<T> {
 
     fn trees(&self) -> Option<&Trees> {
         self.inner.trees()
+    }
+
+    fn inside(&self) -> Option<&dyn Features> {
+        self.inner.inside().map(|_| self as &dyn Features)
+    }
+}
+
+impl<T: Gradients> Features for Metered<T> {
+    fn features(&self, x: &Array) -> Result<Array, Error> {
+        self.count(&self.queries, x.rows(), 1);
+        self.inner.inside().ok_or(Error::Closed)?.features(x)
+    }
+
+    fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error> {
+        self.count(&self.gradients, x.rows(), 1);
+        let inside = self.inner.inside().ok_or(Error::Closed)?;
+        inside.features_gradient(x, by)
     }
 }
 

@@ -3,7 +3,7 @@
 use scoville_kernels::{Array, Device, Head, Loss, head};
 use scoville_runtime::Model;
 
-use crate::{Error, Evaluation, Gradients, Labels, OnDevice, Scores, Trees};
+use crate::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, OnDevice, Scores, Trees};
 
 /// A loaded model as a target that gives labels, scores and gradients.
 pub struct ModelTarget {
@@ -84,5 +84,19 @@ impl Gradients for ModelTarget {
             predicted,
             gradient,
         })
+    }
+
+    fn inside(&self) -> Option<&dyn Features> {
+        Some(self)
+    }
+}
+
+impl Features for ModelTarget {
+    fn features(&self, x: &Array) -> Result<Array, Error> {
+        Ok(self.model.features(x)?)
+    }
+
+    fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error> {
+        Ok(self.model.features_gradient(x, by)?.1)
     }
 }

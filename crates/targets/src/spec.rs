@@ -10,6 +10,8 @@
 //! transpose = false                # swap height and width
 //! shape = [3, 224, 224]            # of one sample, where the model leaves it open
 //! output = "logits"                # where there are several
+//! layer = "relu3"                  # the inner value that feature-adversary attacks
+//! bpda = "auto"                    # or "on", "off": gradients through stand-ins
 //! classes = ["airplane", "automobile"]
 //!
 //! [text]                           # for a model that reads token ids
@@ -26,7 +28,7 @@
 
 use std::path::{Path, PathBuf};
 
-use scoville_runtime::{Layout, ModelSpec};
+use scoville_runtime::{Bpda, Layout, ModelSpec};
 use scoville_text::{Rule, Tokenizer, TokenizerError, Vocabulary};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -45,6 +47,8 @@ pub enum SpecError {
     PixelRange(String),
     #[error("layout `{0}`: the layouts are nchw and nhwc")]
     Layout(String),
+    #[error("bpda `{0}`: write auto, on or off")]
+    Bpda(String),
     #[error("std contains {0}: every value must be a positive number")]
     Std(f32),
     #[error("mean contains {0}: every value must be a finite number")]
@@ -77,6 +81,10 @@ pub struct TargetSpec {
     pub raw: Option<bool>,
     /// The output to use, where there are several.
     pub output: Option<String>,
+    /// The inner value that holds a sample's features.
+    pub layer: Option<String>,
+    /// `auto`, `on` or `off`: whether gradients are taken through what stands for operators that have none.
+    pub bpda: Option<String>,
     /// Shape of one sample, where the model leaves it open.
     pub shape: Option<Vec<usize>>,
     /// Class names, in the order of the outputs.
@@ -192,6 +200,8 @@ impl TargetSpec {
             transpose: self.transpose.unwrap_or(false),
             raw: self.raw.unwrap_or(false),
             output: self.output.clone(),
+            layer: self.layer.clone(),
+            bpda: self.bpda.as_deref().map_or(Ok(Bpda::Auto), bpda)?,
             ..ModelSpec::default()
         })
     }
@@ -213,6 +223,15 @@ fn layout(text: &str) -> Result<Layout, SpecError> {
         "nchw" => Ok(Layout::Nchw),
         "nhwc" => Ok(Layout::Nhwc),
         _ => Err(SpecError::Layout(text.into())),
+    }
+}
+
+fn bpda(text: &str) -> Result<Bpda, SpecError> {
+    match text {
+        "auto" => Ok(Bpda::Auto),
+        "on" => Ok(Bpda::On),
+        "off" => Ok(Bpda::Off),
+        _ => Err(SpecError::Bpda(text.into())),
     }
 }
 
@@ -258,5 +277,10 @@ mod tests {
             ..Default::default()
         };
         assert!(matches!(spec.input(None), Err(SpecError::Layout(_))));
+        let spec = TargetSpec {
+            bpda: Some("yes".into()),
+            ..Default::default()
+        };
+        assert!(matches!(spec.input(None), Err(SpecError::Bpda(_))));
     }
 }

@@ -3,7 +3,7 @@
 //! Athalye et al. 2018, <https://arxiv.org/abs/1802.00420>.
 
 use scoville_kernels::{Array, Device, Loss, combine};
-use scoville_targets::{Error, Evaluation, Gradients, Labels, Scores};
+use scoville_targets::{Error, Evaluation, Features, Gradients, Labels, Scores};
 
 /// A target whose every gradient is the mean of `samples` evaluations, and whose answers are those of `target`.
 pub struct Eot<'a> {
@@ -46,6 +46,10 @@ impl Gradients for Eot<'_> {
             combine(&mut mean.gradient, 1.0 - share, &another.gradient, share)?;
         }
         Ok(mean)
+    }
+
+    fn inside(&self) -> Option<&dyn Features> {
+        self.target.inside()
     }
 }
 

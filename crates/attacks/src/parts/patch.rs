@@ -63,10 +63,24 @@ impl Lies {
         patch: Image,
         search: &Search<'_>,
     ) -> Result<Array, Error> {
-        let Search {
-            x0, image, ball, ..
-        } = search;
-        Ok(paste((patches, patch), (x0, *image), &self.lie(), ball.lo)?)
+        self.paste_on(&search.x0, patches, patch, search)
+    }
+
+    /// The samples `x` under `patches`.
+    pub fn paste_on(
+        &self,
+        x: &Array,
+        patches: &Array,
+        patch: Image,
+        search: &Search<'_>,
+    ) -> Result<Array, Error> {
+        let images = (x, search.image);
+        Ok(paste(
+            (patches, patch),
+            images,
+            &self.lie(),
+            search.ball.lo,
+        )?)
     }
 
     /// The derivative by the patches of what has the derivative `by_x` by the samples under them.

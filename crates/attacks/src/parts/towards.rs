@@ -1,7 +1,7 @@
 //! Targeted attacks: a target seen as one class against the rest, which any attack takes on as it is.
 
 use scoville_kernels::{Array, Device, Loss, Map, against_rest, claim, is_class, map, select};
-use scoville_targets::{Error, Evaluation, Gradients, Labels, Scores};
+use scoville_targets::{Error, Evaluation, Features, Gradients, Labels, Scores};
 
 /// `target` as a classifier of two classes: 1 is `class`, 0 all the others together. Who makes it answer 1 to a sample
 /// labelled 0 has reached `class`.
@@ -67,6 +67,10 @@ impl<T: Gradients + ?Sized> Gradients for Towards<'_, T> {
             predicted,
             gradient: seen.gradient,
         })
+    }
+
+    fn inside(&self) -> Option<&dyn Features> {
+        self.target.inside()
     }
 }
 

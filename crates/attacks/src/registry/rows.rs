@@ -1,7 +1,7 @@
 //! The attacks, in the order in which they are listed.
 
 use super::Row;
-use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise};
+use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise, weather};
 use crate::evasion::{gradients, labels, nearest, scores, trees};
 use crate::text::{char_noise, deepwordbug, hotflip, textfooler};
 
@@ -20,6 +20,7 @@ pub(super) const ROWS: &[Row] = &[
     gradients::apgd::APGD_DLR,
     gradients::apgd::APGD_T,
     gradients::acg::ROW,
+    gradients::feature_adversary::ROW,
     gradients::universal::ROW,
     gradients::patch::ROW,
     gradients::robust_patch::ROW,
@@ -44,13 +45,15 @@ pub(super) const ROWS: &[Row] = &[
     scores::spsa::ROW,
     scores::bandits::ROW,
     scores::zoo::ROW,
+    scores::one_pixel::ROW,
     labels::hop_skip_jump::ROW,
     labels::boundary::ROW,
     labels::sign_opt::ROW,
     labels::geoda::ROW,
     labels::rays::ROW,
     labels::pointwise::ROW,
-    labels::spatial::ROW,
+    labels::spatial::GRID,
+    labels::spatial::RANDOM,
     noise::GAUSSIAN,
     noise::SHOT,
     noise::IMPULSE,
@@ -59,14 +62,18 @@ pub(super) const ROWS: &[Row] = &[
     blur::DEFOCUS,
     blur::MOTION,
     blur::ZOOM,
+    blur::GLASS,
     light::BRIGHTNESS,
     light::CONTRAST,
     light::SATURATE,
     light::FOG,
+    weather::SNOW,
+    weather::FROST,
     digital::PIXELATE,
     jpeg::ROW,
     geometry::ROTATION,
     geometry::TRANSLATION,
+    geometry::ELASTIC,
     geometry::OCCLUSION,
     hotflip::ROW,
     deepwordbug::ROW,

@@ -21,6 +21,7 @@ impl Probe<'_> {
             .collect();
         Ok(vec![
             self.single_step(standing.clone(), eps)?,
+            self.loss_curve(standing.clone(), eps)?,
             self.more_iterations(standing.clone(), eps)?,
             self.other_attacks(standing, eps)?,
             self.unbounded_eps(broken)?,
@@ -142,7 +143,7 @@ impl Probe<'_> {
         Ok(rows.filter_map(|(row, left)| left.then_some(row)).collect())
     }
 
-    fn attacks(&self) -> impl Iterator<Item = &Attack> {
+    pub(super) fn attacks(&self) -> impl Iterator<Item = &Attack> {
         let attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
         attacks.filter(|a| a.access() == Access::Gradients)
     }

@@ -2,6 +2,7 @@
 //! samples. What a check costs goes on the meter like any other query.
 
 mod answers;
+mod curve;
 mod gains;
 
 use std::sync::atomic::AtomicBool;

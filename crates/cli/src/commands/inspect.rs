@@ -111,7 +111,12 @@ fn table(inspection: &Inspection) -> String {
             format!("{:.3}", node.flops as f64 / 1e6),
             format!("{:.1}", node.bytes as f64 / 1024.0),
             node.network.map_or(String::new(), letters),
-            if node.differentiable { "" } else { "none" }.into(),
+            match (node.differentiable, node.stand_in) {
+                (true, _) => "",
+                (false, true) => "stand-in",
+                (false, false) => "none",
+            }
+            .into(),
         ]
     }));
     columns(&rows)
@@ -178,6 +183,7 @@ fn lines(model: &Model, inspection: &Inspection) -> String {
         "flops": inspection.flops(),
         "bytes": inspection.bytes(),
         "not_differentiable": inspection.not_differentiable(),
+        "stand_ins": inspection.stand_ins(),
         "notes": model.notes(),
     });
     text += &format!("{total}\n");
@@ -194,6 +200,7 @@ fn line(node: &NodeReport) -> String {
         "flops": node.flops,
         "bytes": node.bytes,
         "differentiable": node.differentiable,
+        "stand_in": node.stand_in,
         "network": node.network,
     });
     format!("{object}\n")

@@ -12,6 +12,7 @@ mod manifest;
 mod queries;
 mod strips;
 mod techniques;
+mod texts;
 mod verdict;
 
 use crate::Record;
@@ -32,6 +33,7 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
         queries::section(record),
         strips::section(record, strips),
         changes::section(record),
+        texts::section(record),
         evidence::section(record),
         evidence::warnings(record),
         manifest::section(record),

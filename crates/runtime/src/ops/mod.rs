@@ -65,6 +65,16 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
         None
     }
 
+    /// Something smooth near the first output, whose gradient stands for the one that it has not (BPDA, Athalye et al.
+    /// 2018): for [`Gradient::Stepped`].
+    fn stand_in(
+        &self,
+        _inputs: Values<B>,
+        _outputs: &[Fact],
+    ) -> Result<Option<FloatTensor<B>>, Fault> {
+        Ok(None)
+    }
+
     /// Where its random numbers come from, if it draws any: then it never runs before the run.
     fn noise(&self) -> Option<&Noise> {
         None
@@ -83,6 +93,9 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
     }
 }
 
+/// A stand-in is cut to this magnitude: what is infinite does not move.
+pub(crate) const FAR: f32 = 1e30;
+
 /// What an operator does to the gradient by its float inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gradient {
@@ -90,6 +103,8 @@ pub(crate) enum Gradient {
     Exact,
     /// Its derivative is zero or undefined: no gradient passes.
     Zero,
+    /// The same, but a smooth function near it can stand for it: see [`Operator::stand_in`].
+    Stepped,
 }
 
 /// What an operator may look at beside its node while it is parsed.
@@ -138,6 +153,14 @@ impl<B: Backend> Row<B> {
     fn with_layer(mut self, layer: AsLayer) -> Row<B> {
         self.layer = Some(layer);
         self
+    }
+
+    /// An operator through which no gradient passes but that of its stand-in.
+    fn stepped(name: &'static str, parse: Parse<B>) -> Row<B> {
+        Row {
+            gradient: Gradient::Stepped,
+            ..Row::zero(name, parse)
+        }
     }
 
     /// An operator through which no gradient passes.

@@ -14,6 +14,7 @@ struct Unary<B: Backend> {
     on_tensor: OnTensor<B>,
     /// What it makes of integers; `None` for an operator of floats alone.
     on_int: Option<fn(i64) -> Option<i64>>,
+    stand_in: Option<fn(FloatTensor<B>) -> FloatTensor<B>>,
 }
 
 /// An operator of floats of any shape.
@@ -23,6 +24,19 @@ pub(crate) fn unary<B: Backend>(
     Ok(Box::new(Unary {
         on_tensor: Box::new(on_tensor),
         on_int: None,
+        stand_in: None,
+    }))
+}
+
+/// An operator of floats by steps, which go as `stand_in` does.
+pub(crate) fn unary_by_steps<B: Backend>(
+    on_tensor: impl Fn(FloatTensor<B>) -> FloatTensor<B> + Send + Sync + 'static,
+    stand_in: fn(FloatTensor<B>) -> FloatTensor<B>,
+) -> Parsed<B> {
+    Ok(Box::new(Unary {
+        on_tensor: Box::new(on_tensor),
+        on_int: None,
+        stand_in: Some(stand_in),
     }))
 }
 
@@ -34,6 +48,20 @@ pub(crate) fn unary_with_ints<B: Backend>(
     Ok(Box::new(Unary {
         on_tensor: Box::new(on_tensor),
         on_int: Some(on_int),
+        stand_in: None,
+    }))
+}
+
+/// The same, of floats by steps, which go as `stand_in` does.
+pub(crate) fn unary_by_steps_with_ints<B: Backend>(
+    on_tensor: impl Fn(FloatTensor<B>) -> FloatTensor<B> + Send + Sync + 'static,
+    on_int: fn(i64) -> Option<i64>,
+    stand_in: fn(FloatTensor<B>) -> FloatTensor<B>,
+) -> Parsed<B> {
+    Ok(Box::new(Unary {
+        on_tensor: Box::new(on_tensor),
+        on_int: Some(on_int),
+        stand_in: Some(stand_in),
     }))
 }
 
@@ -73,6 +101,12 @@ impl<B: Backend> Operator<B> for Unary<B> {
             Some(fact) => wrapped::<B>(fact.dtype, out),
             None => out,
         }])
+    }
+
+    fn stand_in(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Option<FloatTensor<B>>, Fault> {
+        self.stand_in
+            .map(|stand_in| Ok(stand_in(inputs.tensor(0)?)))
+            .transpose()
     }
 
     fn samples(

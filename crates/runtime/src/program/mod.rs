@@ -39,6 +39,8 @@ pub(crate) struct Program<B: Backend> {
     limit: u64,
     /// Steps that kernels of our own run, many as one.
     segments: Vec<Segment<B>>,
+    /// Whether gradients are taken through what stands for operators that have none.
+    pub stand_ins: bool,
 }
 
 impl<B: Backend> Program<B> {
@@ -56,6 +58,7 @@ impl<B: Backend> Program<B> {
             folded: 0,
             limit,
             segments: Vec::new(),
+            stand_ins: false,
         };
         let constants = graph.constants.iter().map(|(name, tensor)| {
             program.check_size(name, &tensor.shape, 1)?;
@@ -154,8 +157,14 @@ impl<B: Backend> Program<B> {
         }
     }
 
-    /// Runs a plan of this program on inputs of the planned shapes; the targets come out.
-    pub fn run(&self, plan: &Plan, feeds: Vec<Value<B>>) -> Result<Vec<Value<B>>, Error> {
+    /// Runs a plan of this program on inputs of the planned shapes; the targets come out. `tape` says whether gradients will
+    /// be taken.
+    pub fn run(
+        &self,
+        plan: &Plan,
+        feeds: Vec<Value<B>>,
+        tape: bool,
+    ) -> Result<Vec<Value<B>>, Error> {
         let mut values = self.constants.clone();
         for (&slot, feed) in self.inputs.iter().zip(feeds) {
             set(&mut values, slot, feed);
@@ -176,7 +185,7 @@ impl<B: Backend> Program<B> {
                 inputs,
                 device: &self.device,
             };
-            for (slot, value) in self.run_step(i, *run, plan, inputs)? {
+            for (slot, value) in self.run_step(i, *run, plan, inputs, tape)? {
                 set(&mut values, slot, value);
             }
         }
@@ -196,12 +205,16 @@ impl<B: Backend> Program<B> {
         run: Run,
         plan: &Plan,
         mut inputs: Values<B>,
+        tape: bool,
     ) -> Result<Vec<(Slot, Value<B>)>, Error> {
         let Some(step) = self.steps.get(i) else {
             return Ok(Vec::new());
         };
         let outputs = match (run, plan.outputs.get(i)) {
             (Run::Skip, _) | (_, None | Some(None)) => return Ok(Vec::new()),
+            (Run::Step, Some(Some(facts))) if tape && self.stand_ins => {
+                step.run_moved(inputs, facts)?
+            }
             (Run::Step, Some(Some(facts))) => step.run(inputs, facts)?,
             (Run::Segment(index), Some(Some(facts))) => {
                 let (Some(segment), Some(fact)) = (self.segments.get(index), facts.first()) else {

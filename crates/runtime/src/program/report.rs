@@ -43,16 +43,49 @@ impl<B: Backend> Program<B> {
                     constant: self.constants.get(slot).is_some_and(Option::is_some),
                 })
             };
+            let outputs = outputs.as_deref()?;
+            let inputs: Vec<_> = step.inputs.iter().map(input).collect();
+            let facts: Vec<_> = inputs.iter().map(|i| i.as_ref().map(|i| i.fact)).collect();
             Some(Planned {
                 index,
                 node: &step.node,
                 op: &step.op,
-                gradient: step.gradient,
+                gradient: step.gradient(&facts, outputs),
                 moves: step.moves(),
-                inputs: step.inputs.iter().map(input).collect(),
-                outputs: outputs.as_deref()?,
+                inputs,
+                outputs,
             })
         })
+    }
+
+    /// Whether a gradient gets from the plan's first target to the input, by operators that have one or, with `stand_ins`,
+    /// something that stands for it.
+    pub fn passes_gradient(&self, plan: &Plan, stand_ins: bool) -> bool {
+        let mut reached = vec![false; self.names.len()];
+        let mark = |reached: &mut Vec<bool>, slots: &mut dyn Iterator<Item = Slot>| {
+            slots.for_each(|slot| {
+                if let Some(place) = reached.get_mut(slot) {
+                    *place = true;
+                }
+            });
+        };
+        mark(&mut reached, &mut self.inputs.iter().copied());
+        for step in self.planned(plan) {
+            let passes = match step.gradient {
+                Gradient::Exact => true,
+                Gradient::Stepped => stand_ins,
+                Gradient::Zero => false,
+            };
+            let mut read = step.inputs.iter().flatten().map(|input| input.slot);
+            if passes && read.any(|slot| reached.get(slot) == Some(&true)) {
+                let made = self.steps.get(step.index).map(|step| &step.outputs);
+                mark(
+                    &mut reached,
+                    &mut made.into_iter().flatten().flatten().copied(),
+                );
+            }
+        }
+        reached.get(plan.target_slot()) == Some(&true)
     }
 
     /// The number of the segment that runs the step in this plan, if one does.

@@ -13,5 +13,6 @@ mod node_gradients;
 mod node_suite;
 mod random;
 mod shared;
+mod stand_ins;
 mod text;
 mod truth;

@@ -9,12 +9,18 @@ pub const GAUSSIAN: Row = row("corrupt-gaussian-blur", HENDRYCKS, |_| corruption
 pub const DEFOCUS: Row = row("corrupt-defocus-blur", HENDRYCKS, |_| corruption(defocus));
 pub const MOTION: Row = row("corrupt-motion-blur", HENDRYCKS, |_| corruption(motion));
 pub const ZOOM: Row = row("corrupt-zoom-blur", HENDRYCKS, |_| corruption(zoom));
+pub const GLASS: Row = row("corrupt-glass-blur", HENDRYCKS, |_| corruption(glass));
 
 /// A weight at an offset (rows, columns).
 type Tap = (isize, isize, f32);
 
 pub fn gaussian(picture: &mut Picture, level: Level, _: &mut Draws) {
     let sigma = level.of([0.4, 0.6, 0.7, 0.8, 1.0], [1.0, 2.0, 3.0, 4.0, 6.0]);
+    smooth(picture, sigma);
+}
+
+/// A Gaussian blur.
+pub(super) fn smooth(picture: &mut Picture, sigma: f32) {
     let line = bell(sigma, (4.0_f32 * sigma).round() as isize);
     let [down, across] = [|at| (at, 0), |at| (0, at)];
     for place in [down as fn(isize) -> (isize, isize), across] {
@@ -62,6 +68,11 @@ pub fn motion(picture: &mut Picture, level: Level, draws: &mut Draws) {
         [(10, 3.0), (15, 5.0), (15, 8.0), (15, 12.0), (20, 15.0)],
     );
     let angle = draws.between(-FRAC_PI_4, FRAC_PI_4);
+    trail(picture, radius, sigma, angle);
+}
+
+/// A trail along `angle` that fades as a Gaussian does.
+pub(super) fn trail(picture: &mut Picture, radius: usize, sigma: f32, angle: f32) {
     let trail: Vec<(f32, f32)> = (0..=2 * radius)
         .map(|at| at as f32)
         .map(|at| (at, (-at * at / (2.0 * sigma * sigma)).exp()))
@@ -107,6 +118,45 @@ pub fn zoom(picture: &mut Picture, level: Level, _: &mut Draws) {
             .map(|f| plane.between(middle + down / f, centre + right / f));
         (plane.at(row as isize, column as isize) + larger.sum::<f32>()) / (count + 1) as f32
     });
+}
+
+/// Frosted glass: pixels take the place of others nearby, between two Gaussian blurs. As in the authors' code, the one that
+/// is taken stays where it was, too.
+pub fn glass(picture: &mut Picture, level: Level, draws: &mut Draws) {
+    let (sigma, reach, rounds): (f32, usize, usize) = level.of(
+        [
+            (0.05, 1, 1),
+            (0.25, 1, 1),
+            (0.4, 1, 1),
+            (0.25, 1, 2),
+            (0.4, 1, 2),
+        ],
+        [
+            (0.7, 1, 2),
+            (0.9, 2, 1),
+            (1.0, 2, 3),
+            (1.1, 3, 2),
+            (1.5, 4, 2),
+        ],
+    );
+    smooth(picture, sigma);
+    let (height, width) = (picture.image.height, picture.image.width);
+    let (rows, columns) = (
+        reach + 1..(height + 1).saturating_sub(reach),
+        reach + 1..(width + 1).saturating_sub(reach),
+    );
+    for _ in 0..rounds {
+        for row in rows.clone().rev() {
+            for column in columns.clone().rev() {
+                let mut near =
+                    |at: usize| at - reach + (draws.unit() * (2 * reach) as f32) as usize;
+                let from = near(row) * width + near(column);
+                let to = row * width + column;
+                picture.planes().for_each(|plane| plane[to] = plane[from]);
+            }
+        }
+    }
+    smooth(picture, sigma);
 }
 
 /// A Gaussian line of weights at -reach..=reach, that sum to 1.

@@ -80,7 +80,7 @@ fn brightest(colour: [f32; 3]) -> f32 {
 
 /// Clouds in [0, 1] on a torus of `side` x `side`, a power of two, by the diamond-square algorithm (Fournier, Fussell & Carpenter
 /// 1982): at each halving the roughness falls by `decay`.
-fn plasma(side: usize, decay: f32, draws: &mut Draws) -> Vec<f32> {
+pub(super) fn plasma(side: usize, decay: f32, draws: &mut Draws) -> Vec<f32> {
     let mut map = vec![0.0_f32; side * side];
     let place = |row: usize, column: usize| row % side * side + column % side;
     let (mut step, mut rough) = (side, 100.0_f32);

@@ -11,6 +11,7 @@ pub mod jpeg;
 pub mod light;
 pub mod noise;
 mod picture;
+pub mod weather;
 
 use rayon::prelude::*;
 use scoville_kernels::Array;
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_corruption_changes_an_image_and_more_so_when_severe() {
-        let all: [(&str, Change); 16] = [
+        let all: [(&str, Change); 20] = [
             ("gaussian noise", noise::gaussian),
             ("shot noise", noise::shot),
             ("impulse noise", noise::impulse),
@@ -161,6 +162,10 @@ mod tests {
             ("defocus blur", blur::defocus),
             ("motion blur", blur::motion),
             ("zoom blur", blur::zoom),
+            ("glass blur", blur::glass),
+            ("snow", weather::snow),
+            ("frost", weather::frost),
+            ("elastic", geometry::elastic),
             ("brightness", light::brightness),
             ("contrast", light::contrast),
             ("saturate", light::saturate),
@@ -173,7 +178,10 @@ mod tests {
         for (name, change) in all {
             for channels in [1, 3] {
                 let [least, most] = [1, 5].map(|severity| run(change, channels, severity));
-                if name == "saturate" {
+                if matches!(name, "elastic" | "frost") {
+                    // One turns from stretching the whole to moving pixels, the other dims what it makes lighter.
+                    assert!(0.01 < least.min(most) && most < 0.6, "{least} {most}");
+                } else if name == "saturate" {
                     // It turns from paler to richer, and grey has no colours.
                     assert_eq!(least > 0.0 && most > 0.0, channels == 3, "{least} {most}");
                 } else {

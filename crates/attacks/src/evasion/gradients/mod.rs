@@ -5,6 +5,7 @@ pub mod apgd;
 pub mod apgd_l1;
 pub mod bim;
 pub mod di_fgsm;
+pub mod feature_adversary;
 pub mod fgsm;
 pub mod mi_fgsm;
 pub mod ni_fgsm;

@@ -2,6 +2,7 @@
 
 pub mod bandits;
 pub mod nes;
+pub mod one_pixel;
 pub mod simba;
 pub mod spsa;
 pub mod square;

@@ -1,10 +1,11 @@
 //! Equal, Less, LessOrEqual, Greater, GreaterOrEqual: with NumPy broadcasting, to booleans. Text may be
-//! compared for equality where it is known.
+//! compared for equality where it is known. Those of order are steps of the difference, which go as half its softsign does.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::mask::{self, as_floats};
+use super::softsign::softsign;
 use crate::Fault;
 use crate::ops::broadcast::{Rule, binary, broadcast, fits_host, stretched};
 use crate::ops::samples::Samples;
@@ -13,30 +14,43 @@ use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values};
 
 struct Compare<B: Backend> {
     operator: Box<dyn Operator<B>>,
+    /// How it goes with the difference: `None` for equality.
+    stand_in: Option<Box<dyn Operator<B>>>,
     /// Whether text may be compared.
     text: bool,
 }
 
 macro_rules! comparisons {
-    ($($name:ident: $symbol:tt;)*) => {
+    ($($name:ident: $symbol:tt, $slope:expr;)*) => {
         $(pub(super) fn $name<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
             let rule = Rule {
                 on_tensors: |left, right, _| as_floats::<B>(mask::$name::<B>(left, right)),
                 on_ints: |left, right| Some((left $symbol right).into()),
                 result: Some(DType::Bool),
             };
+            let slope: f32 = $slope;
+            let near = Rule {
+                on_tensors: |left, right, _| near::<B>(left, right, $slope),
+                on_ints: |_, _| None,
+                result: Some(DType::F32),
+            };
+            let stand_in = (slope != 0.0).then(|| binary(node, context, near)).transpose()?;
             let operator = binary(node, context, rule)?;
-            Ok(Box::new(Compare { operator, text: stringify!($symbol) == "==" }))
+            Ok(Box::new(Compare { operator, stand_in, text: stringify!($symbol) == "==" }))
         })*
     };
 }
 
 comparisons! {
-    equal: ==;
-    less: <;
-    less_equal: <=;
-    greater: >;
-    greater_equal: >=;
+    equal: ==, 0.0;
+    less: <, -0.5;
+    less_equal: <=, -0.5;
+    greater: >, 0.5;
+    greater_equal: >=, 0.5;
+}
+
+fn near<B: Backend>(left: FloatTensor<B>, right: FloatTensor<B>, slope: f32) -> FloatTensor<B> {
+    B::float_mul_scalar(softsign::<B>(B::float_sub(left, right)), slope.into())
 }
 
 impl<B: Backend> Operator<B> for Compare<B> {
@@ -66,6 +80,17 @@ impl<B: Backend> Operator<B> for Compare<B> {
             }
         }
         self.operator.forward(inputs, outputs)
+    }
+
+    fn stand_in(
+        &self,
+        inputs: Values<B>,
+        outputs: &[Fact],
+    ) -> Result<Option<FloatTensor<B>>, Fault> {
+        let Some(stand_in) = &self.stand_in else {
+            return Ok(None);
+        };
+        Ok(stand_in.forward(inputs, outputs)?.pop())
     }
 
     fn samples(

@@ -1,5 +1,5 @@
 //! Hardmax: 1 at the first largest element along `axis`, 0 elsewhere. Before opset 13 the axes from `axis`
-//! (1 unless named) on count as one.
+//! (1 unless named) on count as one. By steps, which go as softmax does.
 
 use burn_backend::{Backend, FloatDType, IntDType, Shape, TensorMetadata, tensor::FloatTensor};
 use scoville_onnx::Node;
@@ -33,6 +33,16 @@ impl Hardmax {
             false => crate::ops::axis(self.axis, rank),
         }
     }
+
+    /// The places before the axis, along it, and after it.
+    fn parts(&self, shape: &[usize]) -> Result<[usize; 3], Fault> {
+        let (before, rest) = shape.split_at(self.axis(shape.len())?);
+        let (size, after) = match rest.split_first() {
+            Some((&size, after)) if !self.flattens => (size, after.iter().product()),
+            _ => (rest.iter().product::<usize>(), 1),
+        };
+        Ok([before.iter().product(), size, after])
+    }
 }
 
 impl<B: Backend> Operator<B> for Hardmax {
@@ -45,19 +55,19 @@ impl<B: Backend> Operator<B> for Hardmax {
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         let x = inputs.tensor(0)?;
         let shape = x.shape().to_vec();
-        let axis = self.axis(shape.len())?;
-        let (before, rest) = shape.split_at(axis);
-        // As one axis between those before it and those after it.
-        let (size, after) = match rest.split_first() {
-            Some((&size, after)) if !self.flattens => (size, after.iter().product()),
-            _ => (rest.iter().product::<usize>(), 1),
-        };
-        let x = B::float_reshape(x, Shape::from([before.iter().product(), size, after]));
+        let [before, size, after] = self.parts(&shape)?;
+        let x = B::float_reshape(x, Shape::from([before, size, after]));
         let first = B::float_argmax(x, 1, IntDType::I32);
         let first = B::int_into_float(first, FloatDType::F32);
         let positions = inputs.upload(&[1, size, 1], (0..size).map(|i| i as f32).collect());
         let y = as_floats::<B>(equal::<B>(first, positions));
         Ok(vec![B::float_reshape(y, Shape::from(shape))])
+    }
+
+    fn stand_in(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Option<FloatTensor<B>>, Fault> {
+        let x = inputs.tensor(0)?;
+        let parts = self.parts(&x.shape())?;
+        Ok(Some(B::softmax(B::float_reshape(x, Shape::from(parts)), 1)))
     }
 
     fn samples(

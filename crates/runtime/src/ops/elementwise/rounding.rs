@@ -1,21 +1,21 @@
-//! Floor, Ceil, Round (halves to even): of floats of any shape, without gradient.
+//! Floor, Ceil, Round (halves to even): of floats of any shape, by steps, which go as the input does.
 
 use burn_backend::Backend;
 use scoville_onnx::Node;
 
-use crate::ops::unary::unary;
+use crate::ops::unary::unary_by_steps;
 use crate::ops::{Context, Parsed};
 
 pub(super) fn floor<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
-    unary(|x| B::float_floor(x))
+    unary_by_steps(|x| B::float_floor(x), |x| x)
 }
 
 pub(super) fn ceil<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
-    unary(|x| B::float_ceil(x))
+    unary_by_steps(|x| B::float_ceil(x), |x| x)
 }
 
 pub(super) fn round<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
-    unary(|x| B::float_round(x))
+    unary_by_steps(|x| B::float_round(x), |x| x)
 }
 
 #[cfg(test)]

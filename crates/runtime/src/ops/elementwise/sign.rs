@@ -1,9 +1,10 @@
-//! Abs, Neg, Sign: of numbers of any type and shape. The derivative of `|x|` at 0 is taken as 0.
+//! Abs, Neg, Sign: of numbers of any type and shape; Sign by a step, which goes as softsign does. The derivative of `|x|` at 0 is taken as 0.
 
 use burn_backend::Backend;
 use scoville_onnx::Node;
 
-use crate::ops::unary::unary_with_ints;
+use super::softsign::softsign;
+use crate::ops::unary::{unary_by_steps_with_ints, unary_with_ints};
 use crate::ops::{Context, Parsed};
 
 pub(super) fn abs<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
@@ -15,7 +16,11 @@ pub(super) fn neg<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
 }
 
 pub(super) fn sign<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
-    unary_with_ints(|x| B::float_sign(x), |value| Some(value.signum()))
+    unary_by_steps_with_ints(
+        |x| B::float_sign(x),
+        |value| Some(value.signum()),
+        softsign::<B>,
+    )
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use crate::ops::unary::unary;
 use crate::ops::{Context, Parsed};
 
 pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
-    unary(|x: FloatTensor<B>| {
-        let size = B::float_add_scalar(B::float_abs(x.clone()), 1.0f32.into());
-        B::float_div(x, size)
-    })
+    unary(softsign::<B>)
+}
+
+pub(super) fn softsign<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let size = B::float_add_scalar(B::float_abs(x.clone()), 1.0f32.into());
+    B::float_div(x, size)
 }
 
 #[cfg(test)]

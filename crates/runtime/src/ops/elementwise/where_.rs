@@ -1,5 +1,5 @@
 //! Where: the elements of `x` where a condition holds, those of `y` elsewhere; all three broadcast. Any
-//! type.
+//! type. The condition is a step from `y` to `x`, which goes as the condition's own stand-in does.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
@@ -8,7 +8,7 @@ use super::mask::{choose, is};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, stretch};
 use crate::ops::samples::{Samples, broadcast_samples};
-use crate::ops::{Context, Operator, Parsed};
+use crate::ops::{Context, FAR, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
 struct Where;
@@ -44,6 +44,22 @@ impl<B: Backend> Operator<B> for Where {
         let x = stretch::<B>(inputs.tensor(1)?, shape);
         let y = stretch::<B>(inputs.tensor(2)?, shape);
         Ok(vec![choose::<B>(is::<B>(condition, 0.0), y, x)])
+    }
+
+    fn stand_in(
+        &self,
+        mut inputs: Values<B>,
+        outputs: &[Fact],
+    ) -> Result<Option<FloatTensor<B>>, Fault> {
+        if inputs.fact(0).is_some_and(Fact::is_known) {
+            return Ok(None);
+        }
+        let shape = outputs.first().map(Fact::shape).unwrap_or_default();
+        let condition = stretch::<B>(inputs.tensor(0)?, shape);
+        let x = stretch::<B>(B::float_detach(inputs.tensor(1)?), shape);
+        let y = stretch::<B>(B::float_detach(inputs.tensor(2)?), shape);
+        let step = B::float_clamp(B::float_sub(x, y), (-FAR).into(), FAR.into());
+        Ok(Some(B::float_mul(condition, step)))
     }
 
     fn moves(&self, index: usize) -> bool {

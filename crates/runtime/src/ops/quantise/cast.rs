@@ -1,6 +1,6 @@
 //! Cast, CastLike: to another type.
 //!
-//! - Floats to integers are truncated; what leaves int32 and a narrower type is undefined, and becomes the
+//! - Floats to integers are truncated, by steps that go as the input does; what leaves int32 and a narrower type is undefined, and becomes the
 //!   nearest bound of int32 before it wraps, as onnxruntime has it on most machines. NaN becomes 0.
 //! - Integers to narrower ones wrap; numbers to booleans are whether they are not 0.
 //! - Negative numbers that a run computes are refused as uint32 and uint64: float32 does not hold what
@@ -87,6 +87,18 @@ impl<B: Backend> Operator<B> for Cast {
             (true, false) => unsigned::<B>(to, truncated::<B>(x, to))?,
             (false, false) => unsigned::<B>(to, wrapped::<B>(to, x))?,
         }])
+    }
+
+    fn stand_in(
+        &self,
+        mut inputs: Values<B>,
+        outputs: &[Fact],
+    ) -> Result<Option<FloatTensor<B>>, Fault> {
+        let from_float = inputs.fact(0).is_some_and(Fact::is_float);
+        let to_int = |fact: &Fact| !fact.is_float() && fact.dtype != DType::Bool;
+        (from_float && outputs.first().is_some_and(to_int))
+            .then(|| inputs.tensor(0))
+            .transpose()
     }
 
     fn samples(

@@ -29,7 +29,7 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::zero("MatMulInteger", matmul_integer::parse),
         Row::zero("QLinearConv", conv_integer::parse_linear),
         Row::zero("QLinearMatMul", matmul_integer::parse_linear),
-        Row::zero("QuantizeLinear", quantize_linear::parse),
+        Row::stepped("QuantizeLinear", quantize_linear::parse),
         Row::zero("com.microsoft.QGemm", qgemm::parse),
         Row::zero("com.microsoft.QLinearAdd", qlinear::add),
         Row::zero("com.microsoft.QLinearAveragePool", qlinear::average_pool),

@@ -1,11 +1,11 @@
 //! QuantizeLinear: `saturate(round(x / scale) + zero point)`, halves to even; per tensor, per axis, or in
-//! blocks along an axis. To integers of 4, 8 or 16 bits, without gradient.
+//! blocks along an axis. To integers of 4, 8 or 16 bits, by steps, which go as the input does where it is not saturated.
 
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, fit, result_type, saturated};
+use super::scale::{Layout, fit, range, result_type, saturated, unshifted};
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
@@ -50,6 +50,18 @@ impl<B: Backend> Operator<B> for QuantizeLinear {
         let (scale, zero) = self.layout.spread(&mut inputs)?;
         let steps = B::float_div(inputs.tensor(0)?, scale);
         Ok(vec![saturated::<B>(steps, zero, dtype)])
+    }
+
+    fn stand_in(
+        &self,
+        mut inputs: Values<B>,
+        outputs: &[Fact],
+    ) -> Result<Option<FloatTensor<B>>, Fault> {
+        let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
+        let (scale, zero) = self.layout.spread(&mut inputs)?;
+        let steps = unshifted::<B>(B::float_div(inputs.tensor(0)?, scale), zero);
+        let (low, high) = range(dtype).unwrap_or((0.0, 255.0));
+        Ok(Some(B::float_clamp(steps, low.into(), high.into())))
     }
 
     fn samples(

@@ -209,15 +209,25 @@ pub(super) fn saturated<B: Backend>(
     zero: Option<FloatTensor<B>>,
     dtype: DType,
 ) -> FloatTensor<B> {
-    let mut y = B::float_round(steps);
-    if let Some(zero) = zero {
-        let (steps, zero) = same_rank::<B>(y, zero);
-        y = B::float_add(steps, zero);
-    }
+    let y = unshifted::<B>(B::float_round(steps), zero);
     let (low, high) = range(dtype).unwrap_or((0.0, 255.0));
     let low_or_nan = B::bool_not(is_above::<B>(y.clone(), low));
     let y = B::float_mask_fill(y, low_or_nan, low.into());
     B::float_clamp_max(y, high.into())
+}
+
+/// Steps counted from the zero point, where there is one.
+pub(super) fn unshifted<B: Backend>(
+    steps: FloatTensor<B>,
+    zero: Option<FloatTensor<B>>,
+) -> FloatTensor<B> {
+    match zero {
+        Some(zero) => {
+            let (steps, zero) = same_rank::<B>(steps, zero);
+            B::float_add(steps, zero)
+        }
+        None => steps,
+    }
 }
 
 /// Input `index` moved by its zero point, where it has one. Both have the ranks to broadcast.

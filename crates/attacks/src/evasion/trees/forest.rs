@@ -90,11 +90,7 @@ impl<'a> Forest<'a> {
 
     /// Whether a sample of that label with these scores is where an attack wants it, by more than rounding.
     pub fn is_wrong(&self, scores: &[f64], label: u32) -> bool {
-        let lead = match self.reach {
-            Some(class) => lead(scores, class),
-            None => -lead(scores, label),
-        };
-        lead > ROUNDING * scores.iter().map(|s| s.abs()).fold(1.0, f64::max)
+        self.gain(scores, label) > ROUNDING * scores.iter().map(|s| s.abs()).fold(1.0, f64::max)
     }
 
     /// The ranges between two thresholds, from the one that `from` lies in to the one that `to` lies in, the latter left out.
@@ -113,6 +109,18 @@ impl<'a> Forest<'a> {
         let up = (first..last).map(range);
         let down = (last + 1..=first).rev().map(range);
         up.chain(down)
+    }
+
+    /// How far the scores are on the way that an attack wants.
+    fn gain(&self, scores: &[f64], label: u32) -> f64 {
+        match self.reach {
+            Some(class) => lead(scores, class),
+            None => -lead(scores, label),
+        }
+    }
+
+    pub fn gain_at(&self, x: &[f32], label: u32) -> f64 {
+        self.gain(&self.scores(&self.tuple(x)), label)
     }
 
     pub fn is_wrong_at(&self, x: &[f32], label: u32) -> bool {

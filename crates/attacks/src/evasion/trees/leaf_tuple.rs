@@ -11,6 +11,7 @@ use super::forest::{Leaf, Limit};
 use super::space::{limit_of, number};
 use super::{Sample, each};
 use crate::driver::Structure;
+use crate::projection::distance;
 use crate::registry::{ALL, Access, Algorithm, Row, WHITE_BOX, whole};
 use crate::{Error, Search, TreeAttack};
 
@@ -62,7 +63,10 @@ impl LeafTuple {
     fn nearest(&self, seed: u64, sample: &Sample<'_>) -> Option<Vec<f32>> {
         let walks = (0..self.starts as u32).filter_map(|number| {
             let mut draws = Draws::new(seed, sample.id, number);
-            let start = sample.start(&mut draws)?;
+            let start = match number {
+                0 => sample.climbed().or_else(|| sample.start(&mut draws))?,
+                _ => sample.start(&mut draws)?,
+            };
             // Every other one first goes back along the straight line, on which all elements change together.
             let start = match number % 2 {
                 0 => start,
@@ -145,6 +149,55 @@ impl Sample<'_> {
         let high = if element.may_rise { 1.0 } else { clean };
         let value = low + u * (high - low);
         x[unit.start] = element.nearest(value);
+    }
+
+    /// From the clean sample, one unit after the other goes where most is gained for what it costs, until the sample is
+    /// misclassified; each unit once.
+    fn climbed(&self) -> Option<Vec<f32>> {
+        let mut x = self.clean.to_vec();
+        let mut open: Vec<usize> = (0..self.space.units.len()).collect();
+        while !self.forest.is_wrong_at(&x, self.label) {
+            let here = self.forest.gain_at(&x, self.label);
+            let moves = open.iter().flat_map(|&unit| self.moves(unit, &x));
+            let worth = moves.filter_map(|(unit, point)| {
+                let gain = self.forest.gain_at(&point, self.label) - here;
+                let far = distance(self.space.norm, &x, &point);
+                (gain > 0.0).then_some((gain / far.max(1e-9), unit, point))
+            });
+            let (_, unit, point) = worth.max_by(|a, b| a.0.total_cmp(&b.0))?;
+            open.retain(|&other| other != unit);
+            x = point;
+        }
+        Some(x)
+    }
+
+    /// `x` with another value of a unit: just into each range between thresholds, or each category.
+    fn moves(&self, unit: usize, x: &[f32]) -> Vec<(usize, Vec<f32>)> {
+        let place = self.space.units[unit].clone();
+        let (j, element) = (place.start, self.space.elements[place.start]);
+        let with = |values: &[f32]| {
+            let mut point = x.to_vec();
+            point[place.clone()].copy_from_slice(values);
+            (unit, point)
+        };
+        if place.len() > 1 {
+            let free = element.may_rise || element.may_fall;
+            let hot = |k| {
+                (0..place.len())
+                    .map(|i| f32::from(u8::from(i == k)))
+                    .collect::<Vec<_>>()
+            };
+            return (0..place.len())
+                .filter(|_| free)
+                .map(|k| with(&hot(k)))
+                .collect();
+        }
+        let clean = self.clean[j];
+        let ranges = [-1.0, 2.0]
+            .into_iter()
+            .flat_map(|end| self.forest.ranges(j, clean, end));
+        let values = ranges.filter_map(|range| number(element, clean, range));
+        values.map(|value| with(&[value])).collect()
     }
 
     /// The nearest of the points half, a quarter, ... of the way to the clean sample that is still misclassified; categories stay.
@@ -337,27 +390,31 @@ impl Meet {
     ) -> Option<f64> {
         let space = sample.space;
         let mut touched = Vec::with_capacity(leaf.limits.len());
+        let mut both = (0.0f64, 0.0);
+        let mut add = |cost: f64| {
+            both = (both.0.max(cost), both.1 + cost);
+            space.joined(both)
+        };
         let mut total = 0.0;
-        let add = |total: f64, cost: f64| space.total([total, cost].into_iter());
         for limit in &leaf.limits {
             let unit = space.unit(limit.element)?;
             if touched.contains(&unit) {
                 continue;
             }
             touched.push(unit);
-            let both = |j| {
+            let limit = |j| {
                 let (low, high) = self.limit(j, Some(tree));
                 let own = limit_of(&leaf.limits, j);
                 (low.max(own.0), high.min(own.1))
             };
-            total = add(total, space.cost(unit, sample.clean, both)?);
+            total = add(space.cost(unit, sample.clean, limit)?);
             if total >= most {
                 return None;
             }
         }
         for &(cost, unit) in costs {
             if !touched.contains(&unit) {
-                total = add(total, cost);
+                total = add(cost);
                 if total >= most {
                     return None;
                 }

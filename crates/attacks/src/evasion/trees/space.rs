@@ -11,6 +11,9 @@ use crate::{Constraints, Search};
 /// Numbers are put this far beyond a threshold where the box has room: devices may round a model's input apart.
 const BEYOND: f32 = 1e-6;
 
+/// What the sum counts beside the largest.
+const TIE: f64 = 1e-7;
+
 pub(super) struct Space {
     pub elements: Vec<Element>,
     /// Numbers and one-hot groups.
@@ -79,11 +82,18 @@ impl Space {
         })
     }
 
-    /// Costs of units put together; of which the order is that of the distances.
+    /// Costs of units put together; of which the order is that of the distances. In Linf the largest, and of equally large
+    /// ones the smaller sum.
     pub fn total(&self, costs: impl Iterator<Item = f64>) -> f64 {
+        let both = costs.fold((0.0, 0.0), |(most, sum), cost| (cost.max(most), sum + cost));
+        self.joined(both)
+    }
+
+    /// The total of costs whose largest and sum are these.
+    pub fn joined(&self, (most, sum): (f64, f64)) -> f64 {
         match self.norm {
-            Norm::Linf => costs.fold(0.0, f64::max),
-            _ => costs.sum(),
+            Norm::Linf => most + TIE * sum,
+            _ => sum,
         }
     }
 

@@ -5,8 +5,8 @@ struct Params {
     cols: u32,
 }
 
-const BETWEEN = 1e-3;
-const ROUNDING = 1.2e-7;
+const BETWEEN = 1e-6;
+const ROUNDING = 2e-7;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;

@@ -34,6 +34,7 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         bounds: (0.0, 1.0),
         seed: 1,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let found = launch(attack, &target, &problem)?;
@@ -83,7 +84,7 @@ fn check(found: &[Success], x: &[f32], y: &[u32], norm: Norm, eps: f64, target: 
 
 #[test]
 fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
-    for row in rows() {
+    for row in rows().iter().filter(|row| row.access != Access::Trees) {
         // Nine targets, or nine searches of many steps, would take minutes and find no more here.
         let targeted = row.parameters.iter().any(|p| p.name == "targets");
         let short = match row.name {
@@ -233,6 +234,7 @@ fn a_sample_fares_alone_as_in_a_batch() {
                 bounds: (0.0, 1.0),
                 seed: 1,
                 goal: Goal::Any,
+                constraints: None,
                 stop: &stop,
             };
             let found = launch(attack, &target, &problem);
@@ -296,6 +298,7 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             bounds: (0.0, 1.0),
             seed: 1,
             goal: Goal::Any,
+            constraints: None,
             stop: &AtomicBool::new(false),
         };
         // The distance falls with the queries.
@@ -371,6 +374,7 @@ fn attacks_reach_the_class_that_they_aim_at() {
             bounds: (0.0, 1.0),
             seed: 1,
             goal,
+            constraints: None,
             stop: &AtomicBool::new(false),
         };
         let found = launch(attack, &target, &problem).unwrap();
@@ -425,6 +429,7 @@ fn every_attack_in_every_norm_can_aim_at_a_class() {
                 bounds: (0.0, 1.0),
                 seed: 1,
                 goal: Goal::Every,
+                constraints: None,
                 stop: &AtomicBool::new(false),
             };
             match launch(&attack, &target, &problem) {
@@ -454,6 +459,7 @@ fn what_all_samples_share_can_aim_at_a_class() {
             bounds: (0.0, 1.0),
             seed: 1,
             goal: Goal::Class(3),
+            constraints: None,
             stop: &AtomicBool::new(false),
         };
         let found = launch(attack, &target, &problem).unwrap();

@@ -61,6 +61,7 @@ fn broken(device: &Device, norm: Norm, eps: f64, attack: &Attack) -> Vec<usize> 
         bounds: (0.0, 1.0),
         seed: 5,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let target = target(device);
@@ -142,7 +143,7 @@ fn two_models_on_one_gpu_give_the_verdicts_of_one() {
             Ok(())
         };
         let (manifest, stop) = (manifest(targets, &data), AtomicBool::new(false));
-        scoville_campaign::run(&plan, targets, &[], &data, manifest, &stop, &mut emit).unwrap();
+        scoville_campaign::run(&plan, (targets, &[]), &data, manifest, &stop, &mut emit).unwrap();
         curves
     };
     let metered = || Metered::new(target(&gpu));

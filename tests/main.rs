@@ -7,5 +7,7 @@ mod devices;
 mod errors;
 mod falsify;
 mod support;
+mod tabular;
+mod texts;
 mod transfer;
 mod truth;

@@ -41,6 +41,7 @@ fn transfer(attack: &str, rows: std::ops::Range<usize>, goal: Goal) -> Outcome {
         bounds: (0.0, 1.0),
         seed: 1,
         goal,
+        constraints: None,
         stop: &stop,
     };
     let (judge, surrogate) = (Metered::new(target(&Device::Cpu)), ensemble(1));
@@ -115,6 +116,7 @@ fn without_a_surrogate_there_is_no_transfer() {
         bounds: (0.0, 1.0),
         seed: 1,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     let error = parse("transfer")
@@ -249,6 +251,51 @@ fn a_run_books_transfer_apart() {
 }
 
 #[test]
+fn a_surrogate_is_trained_on_samples_that_are_not_attacked() {
+    let output = scoville(&[
+        "assess",
+        "--device",
+        "cpu",
+        "--limit",
+        "100",
+        "--eps-ladder",
+        "32/255",
+        "--surrogate",
+        "trained:queries=120",
+        "--attacks",
+        "fgsm,transfer:mi-fgsm",
+    ]);
+    let events = events(&output);
+    let training = &of_kind(&events, "run.started")[0]["surrogates"][0]["training"];
+    let count = |key: &str| training[key].as_u64().unwrap();
+    assert_eq!(
+        (
+            count("queries"),
+            count("samples"),
+            count("held_out"),
+            count("synthetic")
+        ),
+        (120, 40, 10, 70)
+    );
+    assert!(count("agreed") > 2, "chance is a tenth: {training}");
+    let finished = of_kind(&events, "run.finished")[0];
+    // The other half is attacked, and what training asked is on the meter.
+    assert_eq!(finished["clean"]["samples"], 50);
+    let asked: u64 = ["AML.T0043.000", "AML.T0043.002"]
+        .iter()
+        .map(|id| scored(&events, id)["queries"].as_u64().unwrap())
+        .sum();
+    assert!(finished["totals"]["queries"].as_u64().unwrap() >= 120 + 50 + asked);
+    assert!(
+        scored(&events, "AML.T0043.002")["curve"][0]["successes"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
+    assert!(stderr(&output).contains("training a surrogate on 120 labels"));
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let scratch = Scratch::new("no-transfer");
     let linear = scratch.file("linear.onnx", linear_model(|_| ()));
@@ -269,6 +316,27 @@ fn what_cannot_be_is_refused() {
             vec!["--attacks", "transfer:square", "--surrogate", &linear],
             2,
             "needs gradients",
+        ),
+        (vec!["--surrogate", "trained:epochs=3"], 2, "queries=N"),
+        (
+            vec!["--surrogate", "trained,trained"],
+            2,
+            "one surrogate can be trained",
+        ),
+        (
+            vec!["--surrogate", &linear, "--surrogate-data", "glyphs:train:9"],
+            2,
+            "trains nothing",
+        ),
+        (
+            vec![
+                "--surrogate",
+                "trained",
+                "--surrogate-data",
+                "glyphs:test:40",
+            ],
+            2,
+            "is --data",
         ),
         (vec!["--surrogate", "nowhere.onnx"], 3, "nowhere.onnx"),
         (vec!["--surrogate", &linear], 3, "linear.onnx"),

@@ -1,6 +1,7 @@
 //! Defences that are known not to defend: a run must break each, or say that its figures are no more than a lower bound.
 
 mod defences;
+mod indicators;
 mod wrap;
 
 use std::collections::BTreeSet;

@@ -109,6 +109,7 @@ fn measure(attack: &Attack, target: &Timed, data: &Dataset, eps: f64) -> Result<
         bounds: (0.0, 1.0),
         seed: 0,
         goal: Goal::Any,
+        constraints: None,
         stop: &AtomicBool::new(false),
     };
     let start = Instant::now();

@@ -6,18 +6,37 @@ use std::rc::Rc;
 use scoville_kernels::{Array, Device, Loss};
 use scoville_targets::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores};
 
-/// A count that a search and the target that it asks share.
+use crate::constraints::Limits;
+
+/// What a search and the target that it asks share.
 #[derive(Default)]
 pub(crate) struct Count {
+    /// What a valid sample is, where not every point is one.
+    pub limits: Option<Limits>,
     /// Samples in the batch.
     pub running: Cell<usize>,
     asked: Cell<u32>,
 }
 
 impl Count {
+    pub fn new(limits: Option<Limits>) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// Times that the target was asked about a sample that is still in the batch.
     pub fn asked(&self) -> u32 {
         self.asked.get()
+    }
+
+    /// The valid samples for the points `x`, where those are not valid as they are.
+    pub fn valid(&self, x: &Array) -> Result<Option<Array>, scoville_kernels::Error> {
+        self.limits
+            .as_ref()
+            .map(|limits| limits.valid(x))
+            .transpose()
     }
 
     fn add(&self, rows: usize) {
@@ -27,7 +46,7 @@ impl Count {
     }
 }
 
-/// A target whose answers are counted.
+/// A target whose answers are counted, and that is asked about valid samples alone.
 pub(crate) struct Counted<'a, T: ?Sized> {
     pub target: &'a T,
     pub count: Rc<Count>,
@@ -48,21 +67,28 @@ impl<T: Labels + ?Sized> Labels for Counted<'_, T> {
 
     fn labels(&self, x: &Array) -> Result<Array<u32>, Error> {
         self.count.add(x.rows());
-        self.target.labels(x)
+        let valid = self.count.valid(x)?;
+        self.target.labels(valid.as_ref().unwrap_or(x))
     }
 }
 
 impl<T: Scores + ?Sized> Scores for Counted<'_, T> {
     fn scores(&self, x: &Array) -> Result<Array, Error> {
         self.count.add(x.rows());
-        self.target.scores(x)
+        let valid = self.count.valid(x)?;
+        self.target.scores(valid.as_ref().unwrap_or(x))
     }
 }
 
 impl<T: Gradients + ?Sized> Gradients for Counted<'_, T> {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         self.count.add(x.rows());
-        self.target.gradient(x, y, loss)
+        let valid = self.count.valid(x)?;
+        let mut seen = self.target.gradient(valid.as_ref().unwrap_or(x), y, loss)?;
+        if let Some(limits) = &self.count.limits {
+            limits.mask(&mut seen.gradient, x)?;
+        }
+        Ok(seen)
     }
 
     fn inside(&self) -> Option<&dyn Features> {

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
-use scoville_targets::{Gradients, Labels, Scores};
+use scoville_targets::{Gradients, Labels, Scores, Trees};
 
+use crate::constraints::{Constraints, Limits};
 use crate::goal::{self, Goal, Group};
 use crate::parts::Towards;
 use crate::search::{Candidate, Keep};
-use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, WhiteBox, projection};
+use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, TreeAttack, WhiteBox, projection};
 
 /// Samples to attack at one eps.
 pub struct Problem<'a> {
@@ -30,6 +31,8 @@ pub struct Problem<'a> {
     pub seed: u64,
     /// What a sample must be taken for.
     pub goal: Goal,
+    /// What may become of a sample, where not everything within ball and range.
+    pub constraints: Option<&'a Constraints>,
     /// Set by whoever wants to stop.
     pub stop: &'a AtomicBool,
 }
@@ -50,15 +53,25 @@ pub struct Success<X = Vec<f32>> {
     pub asked: u64,
 }
 
+/// The trees that a target consists of, and the class to reach, where the target is seen as it against the rest.
+pub struct Structure<'a> {
+    pub trees: &'a Trees,
+    pub reach: Option<u32>,
+}
+
 /// Runs any attack towards the problem's goal, on a target that gives all that one can need.
 pub fn run(
     algorithm: &Algorithm,
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    aimed(algorithm, target, problem, |class, problem| match class {
-        None => away(algorithm, target, problem),
-        Some(class) => away(algorithm, &Towards { target, class }, problem),
+    aimed(algorithm, target, problem, |reach, problem| {
+        let trees = target.trees();
+        let structure = trees.map(|trees| Structure { trees, reach });
+        match reach {
+            None => away(algorithm, target, structure, problem),
+            Some(class) => away(algorithm, &Towards { target, class }, structure, problem),
+        }
     })
 }
 
@@ -122,15 +135,21 @@ fn across(
     target: &dyn Labels,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    let mut found = judge(target, problem, Keep::Last, |search| {
-        let surrogate = search.counted(surrogate);
-        match algorithm {
-            Algorithm::WhiteBox(attack) => attack.run(search, &surrogate),
-            Algorithm::BlackBox(attack) => attack.run(search, &surrogate),
-            Algorithm::LabelsOnly(attack) => attack.run(search, &surrogate),
-            Algorithm::Text(_) => Err(Error::Kind),
-        }
-    })?;
+    let mut found = judge(
+        target,
+        problem,
+        Keep::Last,
+        algorithm.is_minimal(),
+        |search| {
+            let surrogate = search.counted(surrogate);
+            match algorithm {
+                Algorithm::WhiteBox(attack) => attack.run(search, &surrogate),
+                Algorithm::BlackBox(attack) => attack.run(search, &surrogate),
+                Algorithm::LabelsOnly(attack) => attack.run(search, &surrogate),
+                Algorithm::Text(_) | Algorithm::Trees(_) => Err(Error::Kind),
+            }
+        },
+    )?;
     found.iter_mut().for_each(|success| success.asked = 1);
     Ok(found)
 }
@@ -139,6 +158,7 @@ fn across(
 fn away(
     algorithm: &Algorithm,
     target: &dyn Gradients,
+    structure: Option<Structure<'_>>,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
     match algorithm {
@@ -146,6 +166,10 @@ fn away(
         Algorithm::BlackBox(attack) => black_box(attack.as_ref(), target, problem),
         Algorithm::LabelsOnly(attack) => labels_only(attack.as_ref(), target, problem),
         Algorithm::Text(_) => Err(Error::Kind),
+        Algorithm::Trees(attack) => {
+            let structure = structure.ok_or(Error::NoTrees)?;
+            read_trees(attack.as_ref(), target, &structure, problem)
+        }
     }
 }
 
@@ -155,10 +179,16 @@ pub fn white_box(
     target: &dyn Gradients,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, Keep::First, |search| {
-        let target = search.counted(target);
-        attack.run(search, &target)
-    })
+    judge(
+        target,
+        problem,
+        Keep::First,
+        attack.is_minimal(),
+        |search| {
+            let target = search.counted(target);
+            attack.run(search, &target)
+        },
+    )
 }
 
 /// Runs a score attack away from the labels and verifies what it finds.
@@ -167,10 +197,16 @@ pub fn black_box(
     target: &dyn Scores,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, Keep::First, |search| {
-        let target = search.counted(target);
-        attack.run(search, &target)
-    })
+    judge(
+        target,
+        problem,
+        Keep::First,
+        attack.is_minimal(),
+        |search| {
+            let target = search.counted(target);
+            attack.run(search, &target)
+        },
+    )
 }
 
 /// Runs a label attack away from the labels and verifies what it finds; nothing but labels is asked for.
@@ -179,9 +215,28 @@ pub fn labels_only(
     target: &dyn Labels,
     problem: &Problem<'_>,
 ) -> Result<Vec<Success>, Error> {
-    judge(target, problem, Keep::First, |search| {
+    judge(
+        target,
+        problem,
+        Keep::First,
+        attack.is_minimal(),
+        |search| {
+            let target = search.counted(target);
+            attack.run(search, &target)
+        },
+    )
+}
+
+/// Runs an attack that reads trees, away from the labels, and verifies what it finds.
+pub fn read_trees(
+    attack: &dyn TreeAttack,
+    target: &dyn Labels,
+    structure: &Structure<'_>,
+    problem: &Problem<'_>,
+) -> Result<Vec<Success>, Error> {
+    judge(target, problem, Keep::First, true, |search| {
         let target = search.counted(target);
-        attack.run(search, &target)
+        attack.run(search, &target, structure)
     })
 }
 
@@ -189,6 +244,7 @@ fn judge(
     target: &dyn Labels,
     problem: &Problem<'_>,
     keep: Keep,
+    is_minimal: bool,
     attack: impl FnOnce(&mut Search<'_>) -> Result<(), Error>,
 ) -> Result<Vec<Success>, Error> {
     if problem.ids.is_empty() {
@@ -208,27 +264,41 @@ fn judge(
         hi: problem.bounds.1,
     };
     let image = image(target.sample_shape());
-    let mut search = Search::new(arrays, ball, problem.seed, image, keep, problem.stop)?;
+    let limits = problem
+        .constraints
+        .map(|constraints| Limits::new(constraints, &arrays.0, ball, is_minimal));
+    let limits = limits.transpose()?;
+    let (seed, stop) = (problem.seed, problem.stop);
+    let mut search = Search::new(arrays, ball, seed, image, keep, limits, stop)?;
+    search.constraints = problem.constraints;
     attack(&mut search)?;
     verify(target, problem, search.into_candidates()?)
 }
 
-/// Projects the candidates exactly and keeps those that the target still gets wrong.
+/// Projects the candidates exactly, drops what is not valid, and keeps those that the target still gets wrong.
 fn verify(
     target: &dyn Labels,
     problem: &Problem<'_>,
     mut candidates: Vec<Candidate>,
 ) -> Result<Vec<Success>, Error> {
-    if candidates.is_empty() {
-        return Ok(Vec::new());
-    }
     let cols = problem.x.len() / problem.ids.len();
     let clean = |row: usize| &problem.x[row * cols..(row + 1) * cols];
     let Problem {
-        norm, eps, bounds, ..
+        norm,
+        eps,
+        bounds,
+        constraints,
+        ..
     } = *problem;
-    for c in &mut candidates {
-        projection::project(norm, eps, bounds, clean(c.row), &mut c.x);
+    candidates.retain_mut(|c| match constraints {
+        Some(constraints) => constraints.settle(norm, eps, clean(c.row), &mut c.x),
+        None => {
+            projection::project(norm, eps, bounds, clean(c.row), &mut c.x);
+            true
+        }
+    });
+    if candidates.is_empty() {
+        return Ok(Vec::new());
     }
     let stored: Vec<f32> = candidates.iter().flat_map(|c| &c.x).copied().collect();
     let labels: Vec<u32> = candidates.iter().map(|c| problem.y[c.row]).collect();
@@ -240,7 +310,10 @@ fn verify(
         .filter(|((_, predicted), label)| predicted != label && *predicted != INVALID)
         .map(|((Candidate { row, asked, x }, predicted), _)| Success {
             row,
-            distance: projection::distance(norm, clean(row), &x),
+            distance: match constraints {
+                Some(constraints) => constraints.distance(norm, clean(row), &x),
+                None => projection::distance(norm, clean(row), &x),
+            },
             x,
             predicted,
             asked: asked.into(),

@@ -4,6 +4,7 @@
 //! f32 sample, and only then counts a success. Gradient attacks are values of a few [`parts`] (loss x start x rule x
 //! schedule), not copies of one loop. To add an attack: one file, one row in the [`registry`].
 
+mod constraints;
 mod counted;
 pub mod driver;
 pub mod evasion;
@@ -14,9 +15,12 @@ pub mod projection;
 pub mod registry;
 mod search;
 pub mod suite;
+#[cfg(test)]
+mod tables;
 pub mod text;
 
-pub use driver::{Problem, Success, black_box, labels_only, white_box};
+pub use constraints::{Constraints, Element};
+pub use driver::{Problem, Structure, Success, black_box, labels_only, white_box};
 pub use goal::Goal;
 pub use measure::{Budget, Measure};
 pub use registry::{
@@ -34,6 +38,9 @@ pub enum Error {
     Target(#[from] scoville_targets::Error),
     #[error(transparent)]
     Kernel(#[from] scoville_kernels::Error),
+    /// The attack reads trees.
+    #[error("the model does not consist of decision trees that an attack could read")]
+    NoTrees,
     #[error("{0} runs on a surrogate, and none was given")]
     NoSurrogate(String),
     /// Somebody asked to stop; the batch in hand is discarded.
@@ -49,7 +56,7 @@ impl Error {
         match self {
             Error::Target(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
-            Error::NoSurrogate(_) | Error::Interrupted | Error::Kind => false,
+            Error::NoTrees | Error::NoSurrogate(_) | Error::Interrupted | Error::Kind => false,
         }
     }
 }
@@ -89,5 +96,22 @@ pub trait LabelsOnly: Send + Sync {
     /// See [`WhiteBox::is_minimal`].
     fn is_minimal(&self) -> bool {
         false
+    }
+}
+
+/// An attack that reads the trees of an ensemble (ATLAS AML.T0044, full model access). It seeks the nearest adversarial
+/// point: one run serves every eps.
+pub trait TreeAttack: Send + Sync {
+    /// Proposes candidates to `search`; the target has the last word on each.
+    fn run(
+        &self,
+        search: &mut Search<'_>,
+        target: &dyn Labels,
+        structure: &Structure<'_>,
+    ) -> Result<(), Error>;
+
+    /// The most trees that it takes.
+    fn most_trees(&self) -> usize {
+        usize::MAX
     }
 }

@@ -9,6 +9,7 @@ use scoville_kernels::{
 };
 
 use crate::Error;
+use crate::constraints::{Constraints, Limits};
 use crate::counted::{Count, Counted};
 
 /// On a GPU the host looks at the found flags this often; on the CPU looking costs nothing.
@@ -55,6 +56,7 @@ pub struct Search<'a> {
     finished: Vec<Candidate>,
     keep: Keep,
     calls: usize,
+    pub(crate) constraints: Option<&'a Constraints>,
     stop: &'a AtomicBool,
 }
 
@@ -74,6 +76,7 @@ impl<'a> Search<'a> {
         seed: u64,
         image: Image,
         keep: Keep,
+        limits: Option<Limits>,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
         let (n, cols, device) = (x0.rows(), x0.cols(), x0.device());
@@ -82,7 +85,7 @@ impl<'a> Search<'a> {
             seed,
             image,
             rows: (0..n).collect(),
-            count: Rc::default(),
+            count: Rc::new(Count::new(limits)),
             found: Array::zeros(&device, n, 1)?,
             adversarial: match keep {
                 Keep::First => Array::zeros(&device, n, cols)?,
@@ -92,6 +95,7 @@ impl<'a> Search<'a> {
             finished: Vec::new(),
             keep,
             calls: 0,
+            constraints: None,
             x0,
             y,
             ids,
@@ -127,6 +131,8 @@ impl<'a> Search<'a> {
     /// Hands in the target's answers at `x`: rows that are misclassified for the first time are kept. Nothing is read
     /// back.
     pub fn offer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<(), Error> {
+        let valid = self.count.valid(x)?;
+        let x = valid.as_ref().unwrap_or(x);
         if self.keep == Keep::Last {
             let none_yet = is_class(&self.found, 0)?;
             select(&mut self.adversarial, x, &none_yet)?;
@@ -147,6 +153,8 @@ impl<'a> Search<'a> {
     /// Hands in the target's answers at `x`: of all misclassified points of a row within the ball the nearest is kept.
     /// Gives the mask of the rows that are misclassified at `x`, near or far. Nothing is read back.
     pub fn offer_nearer(&mut self, x: &Array, predicted: &Array<u32>) -> Result<Array<u32>, Error> {
+        let valid = self.count.valid(x)?;
+        let x = valid.as_ref().unwrap_or(x);
         let wrong = self.wrong(predicted)?;
         let mut distance = Array::filled(&self.device(), self.running(), 1, f32::MAX)?;
         let here = distance_rows(x, &self.x0, self.ball.norm.into())?;
@@ -157,6 +165,19 @@ impl<'a> Search<'a> {
         select(&mut inside, predicted, &nearer)?;
         claim_at(&mut self.found, &inside, &self.y, self.count.asked().max(1))?;
         Ok(wrong)
+    }
+
+    /// What may become of a sample, where not everything within ball and range.
+    pub fn constraints(&self) -> Option<&'a Constraints> {
+        self.constraints
+    }
+
+    /// Moves `x` into the range that each element may have, where a sample's own is narrower than the ball's.
+    pub(crate) fn confine(&self, x: &mut Array) -> Result<(), Error> {
+        if let Some(limits) = &self.count.limits {
+            *x = limits.boxed(x)?;
+        }
+        Ok(())
     }
 
     /// Takes finished samples out of the batch, when it is worth it. Returns the rows that stay, for the attack to
@@ -225,6 +246,9 @@ impl<'a> Search<'a> {
         gather_in_place(&mut self.adversarial, &keep)?;
         gather_in_place(&mut self.nearest, &keep)?;
         gather_in_place(&mut self.found, &keep)?;
+        if let Some(limits) = &self.count.limits {
+            limits.gather(&keep)?;
+        }
         Ok(keep)
     }
 

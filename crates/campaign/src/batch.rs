@@ -1,7 +1,8 @@
 //! How many samples go to a device at once, where the user does not say.
 
 use scoville_kernels::Device;
-use scoville_targets::{Ensemble, Labels, Metered, ModelTarget};
+use scoville_runtime::Model;
+use scoville_targets::{Ensemble, Metered, OnDevice};
 
 use crate::Error;
 
@@ -16,19 +17,20 @@ const SHARE: u64 = 4;
 
 /// The largest batch, in powers of two, that pays off and that the memory of each target's device holds. `surrogates` lie
 /// on the same devices, or there are none.
-pub fn automatic(
-    targets: &[Metered<ModelTarget>],
+pub fn automatic<T: OnDevice>(
+    targets: &[Metered<T>],
     surrogates: &[Metered<Ensemble>],
 ) -> Result<usize, Error> {
     let mut batch = usize::MAX;
-    for (at, target) in targets.iter().enumerate() {
+    let models = targets.iter().map(|target| target.inner().model());
+    for (at, model) in models.clone().enumerate() {
         let surrogates = surrogates.get(at).map(Metered::inner);
-        let device = target.device();
-        let neighbours = targets.iter().filter(|t| t.device() == device).count() as u64;
+        let device = model.device();
+        let neighbours = models.clone().filter(|m| m.device() == device).count() as u64;
         let room = device.available_memory() / (SHARE * neighbours);
         batch = batch.min(largest(most_on(device), room, |n| {
             let beside = surrogates.into_iter().flat_map(Ensemble::members);
-            let models = [target.inner()].into_iter().chain(beside);
+            let models = [model].into_iter().chain(beside.map(OnDevice::model));
             models
                 .map(|model| bytes(model, n))
                 .try_fold(0, |most, n| Ok(most.max(n?)))
@@ -58,9 +60,9 @@ fn largest(
 }
 
 /// What an attack on `n` samples holds: a gradient, and arrays of its own.
-fn bytes(target: &ModelTarget, n: usize) -> Result<u64, Error> {
-    let sample = 4 * target.model().sample_len() as u64;
-    let gradient = target.model().gradient_bytes(n);
+fn bytes(model: &Model, n: usize) -> Result<u64, Error> {
+    let sample = 4 * model.sample_len() as u64;
+    let gradient = model.gradient_bytes(n);
     let gradient = gradient.map_err(scoville_targets::Error::from)?;
     Ok(gradient.saturating_add(ARRAYS * sample * n as u64))
 }

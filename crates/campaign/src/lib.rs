@@ -6,6 +6,7 @@
 mod batch;
 mod clean;
 mod evidence;
+mod field;
 mod gate;
 mod order;
 mod plan;
@@ -14,8 +15,9 @@ mod tally;
 
 pub use batch::automatic as automatic_batch;
 pub use gate::{FailOn, FailOnError};
+pub use order::set_aside;
 pub use plan::{EVASION, Plan, PlanError, TechniquePlan};
-pub use run::{Emit, Finished, Manifest, run};
+pub use run::{Emit, Finished, Manifest, run, run_texts};
 
 use scoville_kernels::Device;
 

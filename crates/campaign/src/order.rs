@@ -12,6 +12,13 @@ pub fn shuffled(n: usize, seed: u64) -> Vec<u32> {
     order
 }
 
+/// Of `n` samples the last `k` in the order of `seed`, or all where there are fewer: a run with as many
+/// [`aside`](crate::Plan::aside) attacks the others.
+pub fn set_aside(n: usize, seed: u64, k: usize) -> Vec<usize> {
+    let last = shuffled(n, seed).into_iter().skip(n.saturating_sub(k));
+    last.map(|id| id as usize).collect()
+}
+
 /// A seed for one attack at one eps, so that no two share random numbers.
 pub fn attack_seed(seed: u64, attack: &str, eps: f64) -> u64 {
     let mut state = seed ^ eps.to_bits();
@@ -43,6 +50,13 @@ mod tests {
         }
         assert_ne!(shuffled(100, 1), shuffled(100, 2));
         assert_eq!(shuffled(100, 1), shuffled(100, 1));
+    }
+
+    #[test]
+    fn what_is_set_aside_is_the_end_of_the_order() {
+        let last: Vec<usize> = shuffled(9, 3)[5..].iter().map(|&id| id as usize).collect();
+        assert_eq!(set_aside(9, 3, 4), last);
+        assert_eq!(set_aside(3, 3, 4).len(), 3);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use scoville_atlas::catalogue;
 use scoville_atlas::score::{Exposure, Impact};
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Access, Attack, Budget, Goal, Measure, rows};
+use scoville_attacks::{Access, Attack, Budget, Constraints, Goal, Measure, rows};
 use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
@@ -58,6 +58,17 @@ pub enum PlanError {
         "{attack} takes images, channels x height x width; a sample of this model is {shape:?}"
     )]
     Images { attack: String, shape: Vec<usize> },
+    #[error(
+        "{0} reads decision trees, and the model does not consist of them alone; run others, for example --attacks \
+         hop-skip-jump,square"
+    )]
+    NoTrees(String),
+    #[error("{attack} takes at most {most} tree, the model has {trees}; run --attacks leaf-tuple")]
+    Trees {
+        attack: String,
+        most: usize,
+        trees: usize,
+    },
     #[error("--fail-on names {technique}, which this run does not measure; it measures {measured}")]
     FailOn { technique: String, measured: String },
     #[error(
@@ -85,10 +96,10 @@ impl TechniquePlan {
         catalogue::technique(self.id).map_or("", |t| t.name)
     }
 
-    /// Whether one of its attacks needs gradients.
+    /// Whether one of its attacks needs gradients, or the trees.
     pub fn is_white_box(&self) -> bool {
         let mut attacks = self.attacks.iter();
-        attacks.any(|a| a.access() == Access::Gradients)
+        attacks.any(|a| a.access() >= Access::Gradients)
     }
 
     /// Whether one of its attacks makes do with scores or labels.
@@ -117,8 +128,12 @@ pub struct Plan {
     /// Techniques that run attacks, in the order of the first attack of each.
     pub techniques: Vec<TechniquePlan>,
     pub seed: u64,
+    /// Samples of the data that are not attacked: see [`set_aside`](crate::set_aside).
+    pub aside: usize,
     /// What a sample must be taken for.
     pub goal: Goal,
+    /// What may become of a sample, where the data are a table.
+    pub constraints: Option<Constraints>,
     /// Samples a batch.
     pub batch: usize,
     /// Stop when no interval is wider.
@@ -160,7 +175,9 @@ impl Plan {
             ladder,
             techniques,
             seed: 0,
+            aside: 0,
             goal: Goal::Any,
+            constraints: None,
             batch: 128,
             until_width: None,
             exposure: None,
@@ -263,6 +280,35 @@ impl Plan {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Refuses attacks that read trees where the model has none, or more than they take.
+    pub fn check_trees(&self, trees: Option<usize>) -> Result<(), PlanError> {
+        for attack in self.attacks() {
+            let name = || attack.row.name.to_owned();
+            match (attack.most_trees(), trees) {
+                (Some(_), None) => return Err(PlanError::NoTrees(name())),
+                (Some(most), Some(trees)) if trees > most => {
+                    let attack = name();
+                    return Err(PlanError::Trees {
+                        attack,
+                        most,
+                        trees,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn attacks(&self) -> impl Iterator<Item = &Attack> {
+        self.techniques.iter().flat_map(|t| &t.attacks)
+    }
+
+    /// Whether an attack of the plan needs this and nothing less.
+    pub(crate) fn reaches_for(&self, access: Access) -> bool {
+        self.attacks().any(|a| a.access() == access)
     }
 
     /// The plan in the words of `run.started`.

@@ -11,22 +11,25 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use scoville_atlas::evidence::{self, Finding};
-use scoville_data::Dataset;
+use scoville_attacks::text::Lexicon;
+use scoville_data::{Dataset, TextData};
 use scoville_report::SampleStrip;
 use scoville_report::event::{DataInfo, DeviceInfo, Event, SurrogateInfo, TargetInfo};
-use scoville_targets::{Ensemble, Labels, Metered, ModelTarget};
+use scoville_targets::{Ensemble, Metered, ModelTarget, OnDevice, TextTarget};
 
 use crate::clean::Clean;
-use crate::evidence::{PROBE, Probe};
+use crate::evidence::PROBE;
+use crate::field::{Field, Numbers, Texts};
 use crate::order::shuffled;
 use crate::tally::{Size, Tally};
 use crate::{Error, Plan, TechniquePlan};
 
-use samples::Samples;
+pub(crate) use samples::Samples;
+pub(crate) use workers::Place;
 use workers::Workers;
 
-/// Image strips kept for the report, per technique.
-const STRIPS: usize = 6;
+/// Examples kept for the reports, per technique.
+const EXAMPLES: usize = 6;
 
 /// Where events go; an error ends the run.
 pub type Emit<'a> = dyn FnMut(&Event) -> io::Result<()> + 'a;
@@ -50,12 +53,37 @@ pub struct Finished {
 }
 
 /// Runs `plan` on `data` and says through `emit` what happens. `targets` are the same model, once on each device; they
-/// share the samples. `surrogates` are what transfer attacks run on, once on each device, or none. Setting `stop` ends the run with the scores so far; a device that fails sets it too.
+/// share the samples. `surrogates` are what transfer attacks run on, once on each device, or none. Setting `stop` ends the run with
+/// the scores so far; a device that fails sets it too.
 pub fn run(
     plan: &Plan,
-    targets: &[Metered<ModelTarget>],
-    surrogates: &[Metered<Ensemble>],
+    (targets, surrogates): (&[Metered<ModelTarget>], &[Metered<Ensemble>]),
     data: &Dataset,
+    manifest: Manifest,
+    stop: &AtomicBool,
+    emit: &mut Emit<'_>,
+) -> Result<Finished, Error> {
+    let models = (targets, surrogates);
+    run_in(plan, models, &Numbers { data }, manifest, stop, emit)
+}
+
+/// As [`run`], on texts; attacks write words of the `lexicon`.
+pub fn run_texts(
+    plan: &Plan,
+    targets: &[Metered<TextTarget>],
+    (data, lexicon): (&TextData, &Lexicon),
+    manifest: Manifest,
+    stop: &AtomicBool,
+    emit: &mut Emit<'_>,
+) -> Result<Finished, Error> {
+    let field = Texts { data, lexicon };
+    run_in(plan, (targets, &[]), &field, manifest, stop, emit)
+}
+
+fn run_in<F: Field>(
+    plan: &Plan,
+    (targets, surrogates): (&[Metered<F::Target>], &[Metered<Ensemble>]),
+    field: &F,
     manifest: Manifest,
     stop: &AtomicBool,
     emit: &mut Emit<'_>,
@@ -63,7 +91,7 @@ pub fn run(
     let others = targets.get(1..).ok_or(Error::NoDevice)?;
     let mut before = vec![manifest.target.weights_sha256.clone()];
     before.extend(digests(others)?);
-    let mut run = Run::new(plan, (targets, surrogates), data, stop, emit)?;
+    let mut run = Run::new(plan, (targets, surrogates), field, stop, emit)?;
     run.announce(manifest)?;
     let ended = run.rounds()?;
     for (before, after) in before.into_iter().zip(digests(targets)?) {
@@ -74,9 +102,10 @@ pub fn run(
     run.finish(ended)
 }
 
-fn digests(targets: &[Metered<ModelTarget>]) -> Result<Vec<String>, Error> {
-    let digests = targets.iter().map(|t| t.inner().weights_digest());
-    Ok(digests.collect::<Result<_, _>>()?)
+fn digests<T: OnDevice>(targets: &[Metered<T>]) -> Result<Vec<String>, Error> {
+    let digests = targets.iter().map(|t| t.inner().model().weights_digest());
+    let digests = digests.collect::<Result<_, _>>();
+    Ok(digests.map_err(scoville_targets::Error::from)?)
 }
 
 /// How a run came to its end.
@@ -113,10 +142,10 @@ fn unless_interrupted(done: Result<(), Error>) -> Result<Ended, Error> {
     }
 }
 
-struct Run<'a, 'e> {
+struct Run<'a, 'e, F: Field> {
     plan: &'a Plan,
-    workers: Workers<'a>,
-    data: &'a Dataset,
+    workers: Workers<'a, F::Target>,
+    field: &'a F,
     stop: &'a AtomicBool,
     emit: &'a mut Emit<'e>,
     started: Instant,
@@ -131,27 +160,32 @@ struct Run<'a, 'e> {
     /// The first correct samples, and the rung at which white-box attacks broke each.
     probe: Samples,
     probe_broken: Vec<Option<usize>>,
+    /// Correct samples so far that transfer broke at each rung and no attack with gradients did.
+    transfer_alone: Vec<usize>,
     strips: Vec<SampleStrip>,
+    /// How many examples of each technique are shown.
+    shown: Vec<usize>,
 }
 
-impl<'a, 'e> Run<'a, 'e> {
+impl<'a, 'e, F: Field> Run<'a, 'e, F> {
     fn new(
         plan: &'a Plan,
-        (targets, surrogates): (&'a [Metered<ModelTarget>], &'a [Metered<Ensemble>]),
-        data: &'a Dataset,
+        (targets, surrogates): (&'a [Metered<F::Target>], &'a [Metered<Ensemble>]),
+        field: &'a F,
         stop: &'a AtomicBool,
         emit: &'a mut Emit<'e>,
     ) -> Result<Self, Error> {
         let workers = Workers::new(targets, surrogates, plan.batch, stop)?;
-        let classes = workers.first().classes().max(data.classes);
+        let model = workers.first().inner().model();
+        let classes = model.classes().max(field.classes());
         Ok(Self {
             plan,
             workers,
-            data,
+            field,
             stop,
             emit,
             started: Instant::now(),
-            of: data.len(),
+            of: field.labels().len(),
             tallies: plan
                 .techniques
                 .iter()
@@ -162,15 +196,19 @@ impl<'a, 'e> Run<'a, 'e> {
             findings: Vec::new(),
             probe: Samples::default(),
             probe_broken: Vec::new(),
+            transfer_alone: vec![0; plan.ladder.len()],
             strips: Vec::new(),
+            shown: vec![0; plan.techniques.len()],
         })
     }
 
     /// All rounds, until the data, the reader's patience or the asked-for width is reached.
     fn rounds(&mut self) -> Result<Ended, Error> {
         let mut ended = Ended::Completed;
-        let mut order = shuffled(self.data.len(), self.plan.seed);
-        order.retain(|&id| self.plan.goal.concerns(self.data.y[id as usize]));
+        let labels = self.field.labels();
+        let mut order = shuffled(labels.len(), self.plan.seed);
+        order.truncate(labels.len().saturating_sub(self.plan.aside));
+        order.retain(|&id| self.plan.goal.concerns(labels[id as usize]));
         self.of = order.len();
         let mut left = order.as_slice();
         while !left.is_empty() {
@@ -217,20 +255,15 @@ impl<'a, 'e> Run<'a, 'e> {
 
     /// The reliability checks on the probe, as soon as it is full, so that what they find is said early.
     fn check_probe(&mut self) -> Result<(), Error> {
-        let Samples { ids, x, y } = std::mem::take(&mut self.probe);
+        let probe = std::mem::take(&mut self.probe);
         let white_box = self
             .technique_of(TechniquePlan::is_white_box)
             .map(|_| self.probe_broken.clone());
-        self.findings = Probe {
-            ids,
-            x,
-            y,
-            white_box,
-            plan: self.plan,
-            target: self.workers.first(),
-            stop: self.stop,
-        }
-        .findings()?;
+        let (plan, target) = (self.plan, self.workers.first());
+        let findings = self
+            .field
+            .findings(plan, target, probe, white_box, self.stop);
+        self.findings = findings?;
         let warned: Vec<Finding> = self
             .findings
             .iter()

@@ -71,7 +71,7 @@ fn assess(models: Vec<Model>, samples: usize, batch: usize) -> Result<Outcome, E
     };
     let manifest = manifest(&targets, &data);
     let stop = AtomicBool::new(false);
-    run(&plan, &targets, &[], &data, manifest, &stop, &mut emit)?;
+    run(&plan, (&targets, &[]), &data, manifest, &stop, &mut emit)?;
     let totals = totals.unwrap();
     Ok(Outcome { curves, totals })
 }

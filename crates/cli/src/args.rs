@@ -150,9 +150,14 @@ pub struct TargetArgs {
     #[command(flatten)]
     pub model: ModelArgs,
 
-    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, glyphs:test
+    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, csv:FILE (tables), tsv:FILE (texts), glyphs:test
     #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
     pub data: Option<Source>,
+
+    /// What the columns of csv:FILE are, their ranges, categories and what may change: a TOML file with a section
+    /// [features] [default: that of target.toml; without one, all columns are numbers that may change]
+    #[arg(long, env = "SCOVILLE_FEATURES", value_name = "FILE.toml")]
+    pub features: Option<PathBuf>,
 
     /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several. `assess` shares the samples among all that are
     /// named, such as vulkan:0,vulkan:1
@@ -192,13 +197,14 @@ pub struct AssessArgs {
     #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
     pub norm: Norm,
 
-    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0]; severities 1 to 5 of corruptions
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8]
     #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
           value_parser = parse::eps, allow_hyphen_values = true)]
     pub eps_ladder: Vec<f64>,
 
-    /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`)
-    /// [default: apgd-ce,square:queries=500, and transfer where there is a surrogate]
+    /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
+    /// apgd-ce,square:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
+    /// and transfer where there is a surrogate; deepwordbug on texts]
     #[arg(
         long,
         env = "SCOVILLE_ATTACKS",
@@ -207,8 +213,14 @@ pub struct AssessArgs {
     )]
     pub attacks: Vec<String>,
 
-    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, or a target.toml;
-    /// several are an ensemble
+    /// Words that textfooler may put in place of others: a line each, the word, a tab and its synonyms [default: the nearest words
+    /// in the model's own embedding]
+    #[arg(long, env = "SCOVILLE_SYNONYMS", value_name = "FILE")]
+    pub synonyms: Option<PathBuf>,
+
+    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, a target.toml, or
+    /// trained[:queries=1000][:answers=labels|scores], a small network trained on what the model answers; several are an
+    /// ensemble
     #[arg(
         long,
         env = "SCOVILLE_SURROGATE",
@@ -216,6 +228,10 @@ pub struct AssessArgs {
         value_name = "MODEL,.."
     )]
     pub surrogate: Vec<Surrogate>,
+
+    /// What to train a surrogate on [default: up to half of --data, which is then not attacked]
+    #[arg(long, env = "SCOVILLE_SURROGATE_DATA", value_name = "SOURCE")]
+    pub surrogate_data: Option<Source>,
 
     /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
     #[arg(

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use scoville_data::{Dataset, Source, glyphs};
+use scoville_data::{Dataset, Features, Scale, Schema, Source, glyphs};
 use scoville_kernels::Device;
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
-use scoville_runtime::{Layout, Model, ModelSpec};
-use scoville_targets::{Labels, Metered, ModelTarget, TargetSpec};
+use scoville_runtime::{FeatureScale, Layout, Model, ModelSpec};
+use scoville_targets::{Labels, Metered, ModelTarget, SpecError, TargetSpec};
 
 use crate::args::{ModelArgs, TargetArgs};
 use crate::builtin;
@@ -21,10 +21,7 @@ pub struct Loaded {
     pub data: Dataset,
     /// Samples that go to the device at once.
     pub batch: usize,
-    pub target_info: TargetInfo,
-    pub data_info: DataInfo,
-    /// One a target.
-    pub devices: Vec<DeviceInfo>,
+    pub about: About,
     /// The data are the model's input as they stand, not pixels.
     pub raw: bool,
 }
@@ -41,17 +38,17 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let spec = spec(&args.model)?;
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
-    let data = data(args, &spec, &graph)?;
+    let schema = schema(args)?;
+    let data = data(args, schema.as_ref(), &spec, &graph)?;
     let raw = spec.raw.unwrap_or(false);
     let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
-    let input = spec
-        .input(Some(data.shape.clone()))
-        .or_fail(Exit::Usage, "")?;
+    let input = model_input(&spec, &data).or_fail(Exit::Usage, "")?;
+    let features = data.features.as_ref();
     let targets = targets(args, &spec, graph, &input, &name)?;
     let Some(target) = targets.first() else {
         return Err(Failure::new(Exit::Usage, "--device names no device"));
     };
-    let class_names = class_names(&spec, &data, target.classes())?;
+    let class_names = class_names(&spec, &data.class_names, target.classes())?;
     let batch = match args.batch {
         Batch::Of(n) => n,
         Batch::Auto => {
@@ -64,28 +61,40 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
         .weights_digest()
         .or_fail(Exit::Internal, &name)?;
     let model = target.inner().model();
-    Ok(Loaded {
-        raw,
-        target_info: TargetInfo {
+    let about = About {
+        target: TargetInfo {
             name,
             sha256,
             weights_sha256,
             classes: model.classes(),
             class_names,
             input_shape: data.shape.clone(),
-            input: in_words(&input),
+            input: features.map_or_else(|| in_words(&input), Features::describe),
             parameters: model.parameters(),
-            notes: model.notes().to_vec(),
+            notes: [model.notes(), features.map_or(&[], |f| &f.notes)].concat(),
         },
-        data_info: DataInfo {
+        data: DataInfo {
             name: data.name.clone(),
             sha256: data_sha256,
             samples: data.len(),
         },
         devices: targets.iter().map(|t| device_info(t.device())).collect(),
+    };
+    Ok(Loaded {
+        raw,
+        about,
         targets,
         data,
         batch,
+    })
+}
+
+/// What a model wants of the data.
+pub fn model_input(spec: &TargetSpec, data: &Dataset) -> Result<ModelSpec, SpecError> {
+    let features = data.features.iter().flat_map(Features::scales);
+    Ok(ModelSpec {
+        features: features.map(scale).collect(),
+        ..spec.input(Some(data.shape.clone()))?
     })
 }
 
@@ -109,7 +118,15 @@ fn targets(
     devices.iter().map(load).collect()
 }
 
-fn device_info(device: &Device) -> DeviceInfo {
+/// What reports say of a target, its data and its devices.
+pub struct About {
+    pub target: TargetInfo,
+    pub data: DataInfo,
+    /// One a target.
+    pub devices: Vec<DeviceInfo>,
+}
+
+pub fn device_info(device: &Device) -> DeviceInfo {
     DeviceInfo {
         backend: device.backend().into(),
         name: device.name(),
@@ -195,7 +212,37 @@ pub fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
     Ok((graph, name))
 }
 
-fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, Failure> {
+/// What describes a table: --features, or the section of target.toml.
+fn schema(args: &TargetArgs) -> Result<Option<Schema>, Failure> {
+    if let Some(path) = &args.features {
+        let schema = Schema::read(path).or_fail(Exit::BadInput, "--features")?;
+        let message = format!("{}: there is no section [features]", path.display());
+        return schema
+            .map(Some)
+            .ok_or_else(|| Failure::new(Exit::BadInput, message));
+    }
+    match args.model.model.as_deref().filter(|path| is_toml(path)) {
+        Some(path) => Schema::read(path).or_fail(Exit::BadInput, ""),
+        None => Ok(None),
+    }
+}
+
+fn scale(scale: Scale) -> FeatureScale {
+    FeatureScale {
+        levels: scale.levels,
+        base: scale.base,
+        unit: scale.unit,
+        mean: scale.mean,
+        std: scale.std,
+    }
+}
+
+fn data(
+    args: &TargetArgs,
+    schema: Option<&Schema>,
+    spec: &TargetSpec,
+    graph: &Graph,
+) -> Result<Dataset, Failure> {
     let source = match (&args.data, &spec.path) {
         (Some(source), _) => source.clone(),
         (None, None) => default_source()?,
@@ -207,7 +254,7 @@ fn data(args: &TargetArgs, spec: &TargetSpec, graph: &Graph) -> Result<Dataset, 
     };
     let hint = sample_shape(graph, spec);
     source
-        .load(hint.as_deref(), args.limit)
+        .load_described(schema, hint.as_deref(), args.limit)
         .or_fail(Exit::BadInput, "")
 }
 
@@ -267,7 +314,11 @@ pub fn in_words(input: &ModelSpec) -> String {
 
 /// Refuses what is no classifier of two or more classes.
 pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
-    let (model, name) = (loaded.target().inner().model(), &loaded.target_info.name);
+    check_model(loaded.target().inner().model(), &loaded.about.target.name)
+}
+
+/// The same, of a model by its name.
+pub fn check_model(model: &Model, name: &str) -> Result<(), Failure> {
     model.check_classifier().or_fail(Exit::BadInput, name)?;
     let classes = model.classes();
     if classes >= 2 {
@@ -281,26 +332,29 @@ pub fn check_classifier(loaded: &Loaded) -> Result<(), Failure> {
 }
 
 /// Refuses labels that the model has no class for.
-pub fn check_labels(loaded: &Loaded) -> Result<(), Failure> {
-    let (data, classes) = (&loaded.data, loaded.target().inner().model().classes());
-    match data.y.iter().position(|&label| label as usize >= classes) {
+pub fn check_labels(name: &str, labels: &[u32], classes: usize) -> Result<(), Failure> {
+    match labels.iter().position(|&label| label as usize >= classes) {
         None => Ok(()),
         Some(at) => Err(Failure::new(
             Exit::BadInput,
             format!(
-                "{}: label {} of sample {at} is beyond the model's {classes} classes (labels count from 0); check that \
+                "{name}: label {} of sample {at} is beyond the model's {classes} classes (labels count from 0); check that \
                  the labels belong to this model",
-                data.name, data.y[at]
+                labels[at]
             ),
         )),
     }
 }
 
-fn class_names(spec: &TargetSpec, data: &Dataset, classes: usize) -> Result<Vec<String>, Failure> {
-    let names = if spec.classes.is_empty() {
-        &data.class_names
-    } else {
-        &spec.classes
+/// The names of the model's classes: as given, or the data's where there are as many.
+pub fn class_names(
+    spec: &TargetSpec,
+    of_data: &[String],
+    classes: usize,
+) -> Result<Vec<String>, Failure> {
+    let names = match spec.classes.as_slice() {
+        [] => of_data,
+        given => given,
     };
     if !spec.classes.is_empty() && names.len() != classes {
         let message = format!(
@@ -310,7 +364,7 @@ fn class_names(spec: &TargetSpec, data: &Dataset, classes: usize) -> Result<Vec<
         return Err(Failure::new(Exit::Usage, message));
     }
     Ok(if names.len() == classes {
-        names.clone()
+        names.to_vec()
     } else {
         Vec::new()
     })

@@ -9,6 +9,7 @@ mod output;
 mod parse;
 mod surrogate;
 mod terminal;
+mod texts;
 
 use clap::Parser;
 

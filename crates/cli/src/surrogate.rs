@@ -1,39 +1,61 @@
 //! The models of `--surrogate`, on every device of the target.
 
+mod training;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
 
+use scoville_data::Source;
 use scoville_kernels::Device;
 use scoville_onnx::Graph;
-use scoville_report::event::SurrogateInfo;
+use scoville_report::event::{SurrogateInfo, TrainingInfo};
 use scoville_runtime::{Model, ModelSpec};
 use scoville_targets::{Ensemble, Labels, Metered, ModelTarget, TargetSpec};
 
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{self, Loaded};
+use training::Training;
 
 /// One word of `--surrogate`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Surrogate {
     /// An .onnx file, or a target.toml that names one.
     File(PathBuf),
+    /// One that is trained on what the target answers.
+    Trained(Training),
 }
 
 impl FromStr for Surrogate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "" => Err("name a model".into()),
-            file => Ok(Surrogate::File(file.into())),
+        match text.split_once(':').unwrap_or((text, "")) {
+            ("", _) => Err("name a model".into()),
+            ("trained", words) => Ok(Surrogate::Trained(words.parse()?)),
+            _ => Ok(Surrogate::File(text.into())),
         }
     }
 }
 
-/// Ready to be asked: one ensemble a device, and what is said of its members.
+/// What the command line says of surrogates.
+pub struct Wanted<'a> {
+    pub words: &'a [Surrogate],
+    /// What to train on; otherwise samples of the target's own data are set aside.
+    pub data: Option<&'a Source>,
+    /// How the target is fed.
+    pub target: TargetSpec,
+    pub seed: u64,
+}
+
+/// Ready to be asked.
 pub struct Surrogates {
+    /// One a device.
     pub ensembles: Vec<Metered<Ensemble>>,
+    /// What is said of the members.
     pub infos: Vec<SurrogateInfo>,
+    /// Samples of the target's data that are not to be attacked.
+    pub aside: usize,
 }
 
 /// A member, before it is put on the devices.
@@ -41,18 +63,31 @@ struct Member {
     name: String,
     graph: Graph,
     input: ModelSpec,
+    training: Option<TrainingInfo>,
 }
 
-/// Puts the surrogates of `words` where the target is.
+/// Puts the surrogates where the target is. Training asks the first device; setting `stop` ends it.
 pub fn load(
-    words: &[Surrogate],
-    spec: &TargetSpec,
+    wanted: &Wanted<'_>,
     loaded: &Loaded,
+    stop: &AtomicBool,
 ) -> Result<Surrogates, Failure> {
-    let members = words.iter().map(|word| match word {
-        Surrogate::File(path) => from_file(path, spec, loaded),
-    });
-    let members = members.collect::<Result<Vec<Member>, Failure>>()?;
+    let trained = |word: &&Surrogate| matches!(word, Surrogate::Trained(_));
+    if wanted.words.iter().filter(trained).count() > 1 {
+        let message = "--surrogate: one surrogate can be trained; give it the queries of all";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let (mut members, mut aside) = (Vec::new(), 0);
+    for word in wanted.words {
+        members.push(match word {
+            Surrogate::File(path) => from_file(path, &wanted.target, loaded)?,
+            Surrogate::Trained(training) => {
+                let samples = training.samples(wanted, loaded)?;
+                aside = samples.aside;
+                training.member(&samples.x, wanted.seed, loaded, stop)?
+            }
+        });
+    }
     let devices = loaded.targets.iter().map(|target| target.device());
     let ensembles = devices.map(|device| ensemble(&members, loaded, device));
     let ensembles: Vec<_> = ensembles
@@ -69,11 +104,12 @@ pub fn load(
             sha256: member.graph.sha256.clone(),
             input: load::in_words(&member.input),
             parameters: model.model().parameters(),
-            training: None,
+            training: member.training.clone(),
         });
     Ok(Surrogates {
         infos: infos.collect(),
         ensembles,
+        aside,
     })
 }
 
@@ -88,11 +124,12 @@ fn from_file(path: &Path, target: &TargetSpec, loaded: &Loaded) -> Result<Member
         },
     };
     let (graph, name) = load::graph(&spec)?;
-    let input = spec.input(Some(loaded.data.shape.clone()));
+    let input = load::model_input(&spec, &loaded.data);
     Ok(Member {
         input: input.or_fail(Exit::Usage, &name)?,
         name,
         graph,
+        training: None,
     })
 }
 

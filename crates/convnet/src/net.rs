@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::end::{Beside, Bits};
 use crate::error::Error;
-use crate::layer::Layer;
+use crate::layer::{Kind, Layer};
 use crate::map::{View, ViewMut};
 use crate::plan::{Core, Op, Plan, Program, plan, plan_back};
 use crate::pool::Pick;
@@ -53,6 +53,7 @@ struct Workspace {
 impl Net {
     /// A network of samples of `input` channels, rows and columns; the last layer makes the output.
     pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Net, Error> {
+        let input = flattened(input, &layers);
         let plan = plan(input, &layers)?;
         let group = plan.forward.group();
         let out = &plan.forward.maps[plan.forward.output];
@@ -186,6 +187,15 @@ impl Net {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Workspace>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where all that read the input are dense layers, its elements may as well be channels, which fill blocks.
+fn flattened(input: [usize; 3], layers: &[Layer]) -> [usize; 3] {
+    let mut readers = layers.iter().filter(|layer| layer.inputs.contains(&0));
+    match readers.all(|layer| matches!(layer.kind, Kind::Dense(_))) {
+        true => [input.iter().product(), 1, 1],
+        false => input,
     }
 }
 

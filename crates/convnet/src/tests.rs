@@ -331,6 +331,17 @@ fn convolutions() {
 }
 
 #[test]
+fn dense_layers_read_images() {
+    for input in [[1, 6, 7], [3, 5, 4], [40, 1, 1]] {
+        let mut b = Builder::new(input);
+        let hidden = b.dense(0, 20);
+        let active = b.act(hidden, Activation::Relu);
+        b.dense(active, 3);
+        b.agrees();
+    }
+}
+
+#[test]
 fn uneven_padding_dilation_and_groups() {
     let uneven = Window {
         kernel: [3, 3],

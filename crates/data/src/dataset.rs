@@ -92,6 +92,50 @@ impl Dataset {
         Ok(digest.iter().map(|b| format!("{b:02x}")).collect())
     }
 
+    /// How much each element tells of the class: the size of its correlation with the class that it tells most of, from 0
+    /// to 1. One pass over all samples.
+    pub fn importance(&self) -> Result<Vec<f32>, Error> {
+        let (d, classes) = (self.sample_len().max(1), self.classes);
+        let mut sums = vec![0.0f64; d];
+        let mut squares = vec![0.0f64; d];
+        let mut of_class = vec![0.0f64; d * classes];
+        let mut counts = vec![0.0f64; classes];
+        let step = (PASS / d).max(1);
+        let mut values = Vec::new();
+        for start in (0..self.len()).step_by(step) {
+            values.clear();
+            let rows = start..self.len().min(start + step);
+            self.samples.read(rows.clone(), &mut values)?;
+            for (row, &y) in values.chunks_exact(d).zip(&self.y[rows]) {
+                let class = y as usize;
+                counts[class] += 1.0;
+                for (j, &v) in row.iter().enumerate() {
+                    let v = f64::from(v);
+                    sums[j] += v;
+                    squares[j] += v * v;
+                    of_class[class * d + j] += v;
+                }
+            }
+        }
+        let n = self.len().max(1) as f64;
+        let correlation = |j: usize, class: usize| {
+            let (mean, share) = (sums[j] / n, counts[class] / n);
+            let spread = (squares[j] / n - mean * mean).max(0.0) * share * (1.0 - share);
+            let together = of_class[class * d + j] / n - mean * share;
+            if spread > 1e-12 {
+                (together / spread.sqrt()).abs()
+            } else {
+                0.0
+            }
+        };
+        let most = |j| {
+            (0..classes)
+                .map(|class| correlation(j, class))
+                .fold(0.0, f64::max)
+        };
+        Ok((0..d).map(|j| most(j).min(1.0) as f32).collect())
+    }
+
     fn check_pixels(&self, first: usize, values: &[f32]) -> Result<(), Error> {
         match values.iter().position(|v| !(0.0..=1.0).contains(v)) {
             None => Ok(()),
@@ -176,6 +220,20 @@ mod tests {
         let mut renamed = two();
         renamed.name = "renamed".into();
         assert_eq!(renamed.check(true).unwrap(), expected);
+    }
+
+    #[test]
+    fn importance_is_the_correlation_with_the_class() {
+        // One element is the class, one the opposite of it, one the same throughout, one hardly told by it.
+        let values = [
+            0.0, 1.0, 0.5, 0.0, 1.0, 0.0, 0.5, 0.0, 0.0, 1.0, 0.5, 1.0, 1.0, 0.0, 0.5, 1.0,
+        ];
+        let data = dataset(&[4], &values, &[0, 1, 0, 1]);
+        assert_eq!(data.importance().unwrap(), [1.0, 1.0, 0.0, 0.0]);
+        let half = dataset(&[1], &[0.0, 1.0, 1.0, 1.0], &[0, 1, 0, 1])
+            .importance()
+            .unwrap();
+        assert!((half[0] - 1.0 / 3f32.sqrt()).abs() < 1e-6, "{half:?}");
     }
 
     #[test]

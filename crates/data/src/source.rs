@@ -36,6 +36,11 @@ enum Kind {
 }
 
 impl Source {
+    /// Whether its samples are the rows of a table.
+    pub fn is_table(&self) -> bool {
+        matches!(self.0, Kind::Csv { .. })
+    }
+
     /// Opens the first `limit` samples, or all: sizes and labels are checked, values when they are read
     /// ([`Dataset::check`] reads them all).
     ///

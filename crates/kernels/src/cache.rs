@@ -48,7 +48,8 @@ impl Cache {
 
     /// What was stored as `name`, if it is whole.
     pub fn load(&self, name: &str) -> Option<Vec<u8>> {
-        let path = self.folder.as_ref()?.join(name);
+        let folder = self.folder.as_ref().filter(|folder| is_private(folder))?;
+        let path = folder.join(name);
         let size = fs::metadata(&path).ok()?.len();
         let bytes = (size <= MAX_BYTES).then(|| fs::read(&path).ok())??;
         let (digest, contents) = bytes.split_at_checked(DIGEST)?;
@@ -84,6 +85,18 @@ fn private(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
+/// Whether nobody but its owner may write into a folder; where the system does not say, it is believed.
+fn is_private(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        const OTHERS_WRITE: u32 = 0o022;
+        fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & OTHERS_WRITE == 0)
+    }
+    #[cfg(not(unix))]
+    folder.is_dir()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +112,13 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         for damaged in [&whole[..whole.len() - 1], &whole[..10], &[]] {
             fs::write(&path, damaged).unwrap();
+            assert_eq!(cache.load("a"), None);
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert!(cache.store("a", b"one") && cache.load("a").is_some());
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
             assert_eq!(cache.load("a"), None);
         }
         fs::remove_dir_all(&folder).unwrap();

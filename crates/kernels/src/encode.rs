@@ -10,8 +10,8 @@ const KERNEL: &str = "encode";
 const SHADER: Shader = shader!("encode");
 
 /// What a step may miss for rounding: so much of one, and so much of all.
-const BETWEEN: f32 = 1e-3;
-const ROUNDING: f32 = 1.2e-7;
+const BETWEEN: f32 = 1e-6;
+const ROUNDING: f32 = 2e-7;
 
 /// Numbers of a scale: levels, base, unit, mean, std.
 const NUMBERS: usize = 5;

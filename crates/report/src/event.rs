@@ -19,8 +19,12 @@ pub enum Event {
     TechniqueStarted(TechniqueStarted),
     #[serde(rename = "technique.progress")]
     TechniqueProgress(TechniqueProgress),
+    #[serde(rename = "text.broken")]
+    TextBroken(TextBroken),
     #[serde(rename = "samples.judged")]
     SamplesJudged(SamplesJudged),
+    #[serde(rename = "sample.changed")]
+    SampleChanged(SampleChanged),
     #[serde(rename = "technique.scored")]
     TechniqueScored(TechniqueScored),
     #[serde(rename = "warning")]
@@ -127,9 +131,9 @@ pub struct DeviceInfo {
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlanInfo {
-    /// `linf` or `l2`.
+    /// What budgets count: radii in `linf`, `l2`, `l1` or `l0`, `severity`, or `edits` (words of a text that are changed).
     pub norm: String,
-    /// The budgets, ascending, in `[0,1]` pixel units.
+    /// The budgets, ascending; radii in `[0,1]` pixel units.
     pub eps_ladder: Vec<f64>,
     /// Samples a batch.
     pub batch: usize,
@@ -188,6 +192,23 @@ pub struct TechniqueProgress {
     pub seconds: f64,
 }
 
+/// An example of a text that an attack changed until the model was wrong. The first few of each technique are sent, also from a
+/// round that an interrupt cuts short.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TextBroken {
+    pub technique: String,
+    pub attack: String,
+    /// Row of the data, from 0.
+    pub sample: u32,
+    pub label: u32,
+    /// The class that the model takes the changed text for.
+    pub predicted: u32,
+    /// Words that differ.
+    pub edits: u32,
+    pub text: String,
+    pub edited: String,
+}
+
 /// What became of the samples of one round: columns of equal length, one entry a sample. Sent once a round; a round that
 /// an interrupt cut short is not counted and not sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
@@ -216,6 +237,30 @@ impl SamplesJudged {
         self.attack.extend(&more.attack);
         self.distance.extend(&more.distance);
     }
+}
+
+/// What an attack changed in the row of a table: an example, sent for the first few of each technique.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SampleChanged {
+    pub technique: String,
+    pub attack: String,
+    /// Row of the data, from 0.
+    pub sample: u32,
+    pub label: u32,
+    /// The class that the model gives it now.
+    pub predicted: u32,
+    /// How far it is from the clean sample, in the norm of the plan.
+    pub distance: f64,
+    /// The columns whose values differ.
+    pub changes: Vec<FeatureChange>,
+}
+
+/// A value of a table before and after an attack, as the file would have it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct FeatureChange {
+    pub feature: String,
+    pub before: String,
+    pub after: String,
 }
 
 /// A technique's verdict.

@@ -14,7 +14,10 @@ const CORRECT: usize = 912;
 
 /// Every event that a run sends, in order.
 pub fn events() -> Vec<Event> {
-    let mut events = vec![Event::RunStarted(started().into())];
+    let mut events = vec![
+        Event::RunStarted(started().into()),
+        Event::TextBroken(text()),
+    ];
     for scored in [white_box(), black_box(), evasion()] {
         events.push(Event::TechniqueStarted(TechniqueStarted {
             technique: scored.technique.clone(),
@@ -370,5 +373,18 @@ pub fn finished() -> RunFinished {
             gradients: 912_000,
             seconds: 136.5,
         },
+    }
+}
+
+pub fn text() -> TextBroken {
+    TextBroken {
+        technique: "AML.T0043.000".into(),
+        attack: "hotflip".into(),
+        sample: 3,
+        label: 1,
+        predicted: 0,
+        edits: 1,
+        text: "a <good> film".into(),
+        edited: "a b&d film".into(),
     }
 }

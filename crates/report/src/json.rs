@@ -43,7 +43,7 @@ pub fn write_json(record: &Record, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// A run as one object: `verdict`, `techniques`, `warnings`, `totals`, `manifest`.
+/// A run as one object: `verdict`, `techniques`, `warnings`, `texts`, `totals`, `manifest`.
 ///
 /// Parts that the run did not reach are null; a technique carries `status`: `scored`, `interrupted` or `not tested`.
 fn json(record: &Record) -> Value {
@@ -58,7 +58,9 @@ fn json(record: &Record) -> Value {
             "breaches": f.breaches,
         })),
         "techniques": record.techniques.iter().map(technique).collect::<Vec<_>>(),
+        "examples": record.changed,
         "warnings": record.warnings,
+        "texts": record.texts,
         "totals": finished.map(|f| &f.totals),
         "denominators": {
             "rate": "misclassified after the attack / correctly classified before",
@@ -175,8 +177,8 @@ mod tests {
                 );
             }
         }
-        assert_eq!(kinds.len(), 7, "the fixture sends {kinds:?}");
-        assert_eq!(schema["oneOf"].as_array().unwrap().len(), 7);
+        assert_eq!(kinds.len(), 8, "the fixture sends {kinds:?}");
+        assert_eq!(schema["oneOf"].as_array().unwrap().len(), 8);
     }
 
     /// As much of JSON Schema as the events use; a keyword that it does not know is an error.

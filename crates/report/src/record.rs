@@ -5,7 +5,8 @@ use std::io;
 use crate::{
     Sink,
     event::{
-        Event, RunFinished, RunStarted, SamplesJudged, TechniqueProgress, TechniqueScored, Warning,
+        Event, RunFinished, RunStarted, SampleChanged, SamplesJudged, TechniqueProgress,
+        TechniqueScored, TextBroken, Warning,
     },
 };
 
@@ -16,8 +17,12 @@ pub struct Record {
     /// In the order of the plan; one that was not planned comes last.
     pub techniques: Vec<TechniqueRecord>,
     pub warnings: Vec<Warning>,
+    /// Examples of broken texts.
+    pub texts: Vec<TextBroken>,
     /// The verdict on every sample so far, where it is kept.
     pub samples: Option<SamplesJudged>,
+    /// What was changed in rows of a table.
+    pub changed: Vec<SampleChanged>,
     pub finished: Option<RunFinished>,
 }
 
@@ -83,11 +88,13 @@ impl Record {
                 technique.attacks.clone_from(&e.attacks);
             }
             Event::TechniqueProgress(e) => self.technique(&e.technique).progress(e),
+            Event::TextBroken(e) => self.texts.push(e.clone()),
             Event::SamplesJudged(e) => {
                 if let Some(samples) = &mut self.samples {
                     samples.append(e);
                 }
             }
+            Event::SampleChanged(e) => self.changed.push(e.clone()),
             Event::TechniqueScored(e) => {
                 let technique = self.technique(&e.technique);
                 technique.name.clone_from(&e.name);

@@ -43,3 +43,49 @@ fn final_sigmoid(graph: &Graph, output: Option<&str>) -> Option<(String, Port)> 
     let logit = sigmoid.filter(|_| one)?.inputs.first()?;
     Some((logit.clone(), port.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use scoville_kernels::{Array, Device};
+    use scoville_onnx::DType;
+
+    use super::*;
+    use crate::{Model, ModelSpec};
+
+    fn sigmoid(cols: usize) -> Graph {
+        let port = |name: &str| Port {
+            name: name.into(),
+            dtype: DType::F32,
+            shape: Some(vec![Dim::Unknown, Dim::Fixed(cols)]),
+        };
+        Graph {
+            opsets: [(String::new(), 17)].into(),
+            inputs: vec![port("x")],
+            outputs: vec![port("p")],
+            nodes: vec![Node {
+                name: "p".into(),
+                op: "Sigmoid".into(),
+                domain: String::new(),
+                inputs: vec!["x".into()],
+                outputs: vec!["p".into()],
+                attributes: Attributes::default(),
+            }],
+            ..Graph::default()
+        }
+    }
+
+    #[test]
+    fn one_probability_becomes_two_scores() {
+        let graph = two_scores(sigmoid(1), Some("p"));
+        let model = Model::load(graph, &ModelSpec::raw(), &Device::Cpu).expect("it loads");
+        let x = Array::from_vec(&Device::Cpu, 2, 1, vec![-1.5, 30.0]).expect("it fits");
+        let scores = model.logits(&x).and_then(|scores| Ok(scores.to_vec()?));
+        assert_eq!(scores.expect("it runs"), [0.0, -1.5, 0.0, 30.0]);
+    }
+
+    #[test]
+    fn other_outputs_stay() {
+        assert_eq!(two_scores(sigmoid(2), None), sigmoid(2));
+        assert_eq!(two_scores(sigmoid(1), Some("q")), sigmoid(1));
+    }
+}

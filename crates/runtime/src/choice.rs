@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scoville_kernels::{Array, Cache, Device};
+use scoville_kernels::{Array, Cache, Device, Reduce, reduce_rows};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -112,8 +112,8 @@ fn time(network: &Network<Gpu>, device: &Device, samples: usize) -> Result<Durat
     let mut once = || -> Result<Duration, Error> {
         let start = Instant::now();
         let (_, gradient) = network.gradient(&x, End::Logits, &mut head)?;
-        // Reading waits for the device.
-        gradient.to_vec()?;
+        // Reading a number a sample waits for the device.
+        reduce_rows(&gradient, Reduce::Linf)?.to_vec()?;
         Ok(start.elapsed())
     };
     once()?;
@@ -164,7 +164,131 @@ impl Times {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use scoville_kernels::{DeviceSpec, adapters};
+    use scoville_onnx::{Attributes, DType, Data, Dim, Graph, Node, Port, Tensor};
+
     use super::*;
+    use crate::ModelSpec;
+    use crate::network::Recipe;
+    use crate::prologue::Prologue;
+    use crate::step::Host;
+
+    /// A convolution alone.
+    fn graph() -> Graph {
+        let port = |name: &str, shape: &[usize]| Port {
+            name: name.into(),
+            dtype: DType::F32,
+            shape: Some(shape.iter().map(|&size| Dim::Fixed(size)).collect()),
+        };
+        let weights = Tensor {
+            shape: vec![3, 2, 2, 2],
+            data: Data::F32((0..24).map(|i| i as f32 / 24.0).collect()),
+        };
+        Graph {
+            opsets: [(String::new(), 17)].into(),
+            inputs: vec![port("x", &[1, 2, 4, 4])],
+            outputs: vec![port("y", &[1, 3, 3, 3])],
+            nodes: vec![Node {
+                name: "conv".into(),
+                op: "Conv".into(),
+                inputs: vec!["x".into(), "w".into()],
+                outputs: vec!["y".into()],
+                domain: String::new(),
+                attributes: Attributes::default(),
+            }],
+            constants: [("w".into(), weights)].into(),
+            ..Graph::default()
+        }
+    }
+
+    fn recipe() -> Arc<Recipe> {
+        let sample = [2, 4, 4].map(Dim::Fixed);
+        Arc::new(Recipe {
+            name: "one".into(),
+            output: "y".into(),
+            prologue: Prologue::new(&ModelSpec::raw(), Some(&sample)).unwrap(),
+            softmax: None,
+            features: None,
+            baked: Some(1),
+            dtype: DType::F32,
+            memory: None,
+        })
+    }
+
+    /// The software adapter, where one is: which way is faster does not matter here.
+    fn device() -> Option<Device> {
+        if std::env::var("SCOVILLE_NO_GPU_TESTS").is_ok_and(|value| value == "1") {
+            return None;
+        }
+        let all = adapters();
+        let info = all.iter().find(|info| info.software).or(all.first());
+        let info = info.expect("no adapter: install mesa-vulkan-drivers (lavapipe)");
+        let spec: DeviceSpec = format!("{}:{}", info.api, info.index).parse().unwrap();
+        Some(Device::open(&spec).unwrap())
+    }
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("scoville-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn what_is_remembered_is_not_measured_again() {
+        let Some(device) = device() else { return };
+        let folder = folder("remembered");
+        let cache = Cache::at(&folder);
+        let mut network = Network::<Gpu>::load(recipe(), graph(), &device).unwrap();
+        let known = Times {
+            samples: 7,
+            own: Duration::from_nanos(2),
+            burn: Duration::from_nanos(1),
+        };
+        let name = name(&network, &device).unwrap();
+        assert!(cache.store(&name, known.to_string().as_bytes()));
+        let found = times(&mut network, &device, &cache, 2).unwrap();
+        assert_eq!(found, (known, true));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    #[ignore = "burn tunes itself for half a minute on a software GPU: ./test --full"]
+    fn a_choice_is_measured_once() {
+        let Some(device) = device() else { return };
+        let folder = folder("measured");
+        let cache = Cache::at(&folder);
+        let mut network = Network::<Gpu>::load(recipe(), graph(), &device).unwrap();
+        let make = |input, layers: Vec<_>| gpu::make(&device, input, &layers);
+        let burns = network.probe();
+        let fast = network.accelerate(&make, |_| burns);
+        assert!(matches!(fast, Ok(Fast::Taken)));
+        let (first, known) = times(&mut network, &device, &cache, 2).unwrap();
+        assert!(!known && first.samples == 2 && !first.own.is_zero() && !first.burn.is_zero());
+        assert_eq!(network.inspect().unwrap().networks(), 1);
+        let again = times(&mut network, &device, &cache, 2).unwrap();
+        assert_eq!(again, (first, true));
+
+        let name = name(&network, &device).unwrap();
+        std::fs::write(folder.join(name), "damaged").unwrap();
+        assert!(!times(&mut network, &device, &cache, 2).unwrap().1);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// What would be wrong is not taken.
+    #[test]
+    fn networks_that_differ_are_refused() {
+        let mut network = Network::<Host>::load(recipe(), graph(), &Device::Cpu).unwrap();
+        let other = |_: &_| Ok(vec![0.5; 27]);
+        let refused = network
+            .accelerate(&crate::convnet::host::make, other)
+            .unwrap();
+        assert!(
+            refused
+                .refusal()
+                .is_some_and(|note| note.contains("differ by more than 1e-4"))
+        );
+        assert_eq!(network.inspect().unwrap().networks(), 0);
+    }
 
     #[test]
     fn times_round_trip_and_damage_is_seen() {

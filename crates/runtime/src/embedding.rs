@@ -181,3 +181,69 @@ fn node<const N: usize>(
         attributes: Attributes::new(output, attributes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(nodes: Vec<Node>) -> Graph {
+        Graph {
+            opsets: [(String::new(), 17)].into(),
+            inputs: vec![Port {
+                name: "ids".into(),
+                dtype: DType::I64,
+                shape: Some(vec![Dim::Unknown, Dim::Fixed(2)]),
+            }],
+            nodes,
+            constants: [(
+                "table".into(),
+                Tensor {
+                    shape: vec![2, 3],
+                    data: Data::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+                },
+            )]
+            .into(),
+            ..Graph::default()
+        }
+    }
+
+    fn gather(by: &str, to: &str) -> Node {
+        node("Gather", vec!["table".into(), by.into()], to, [])
+    }
+
+    #[test]
+    fn the_rows_become_part_of_the_input() {
+        let cast = node(
+            "Cast",
+            vec!["ids".into()],
+            "narrow",
+            [("to".into(), Attribute::Int(6))],
+        );
+        let (changed, embedding) =
+            embedded(graph(vec![cast, gather("narrow", "rows")]), 2).expect("there is one");
+        assert_eq!((embedding.width(), embedding.tokens()), (3, 2));
+        assert_eq!(embedding.row(1), Some([4.0, 5.0, 6.0].as_slice()));
+        assert_eq!(embedding.row(2), None);
+        let shape = changed.inputs.first().and_then(|port| port.shape.clone());
+        assert_eq!(shape, Some(vec![Dim::Unknown, Dim::Fixed(8)]));
+        assert!(changed.nodes.iter().all(|node| node.op != "Gather"));
+        let makes = |name: &str| changed.nodes.iter().any(|n| n.outputs == [name]);
+        assert!(makes("ids") && makes("rows"));
+    }
+
+    #[test]
+    fn one_lookup_is_needed() {
+        let count = |nodes| {
+            let error = embedded(graph(nodes), 2)
+                .err()
+                .map(|error| error.to_string());
+            error.unwrap_or_default()
+        };
+        assert!(count(Vec::new()).contains("there are 0;"));
+        assert!(count(vec![gather("ids", "a"), gather("ids", "b")]).contains("there are 2;"));
+        assert!(count(vec![gather("table", "a")]).contains("there are 0;"));
+        let mut old = graph(vec![gather("ids", "a")]);
+        old.opsets.insert(String::new(), 9);
+        assert!(embedded(old, 2).is_err_and(|error| error.to_string().contains("newer")));
+    }
+}

@@ -42,6 +42,7 @@ mod prune;
 mod spec;
 mod step;
 mod text;
+mod trees;
 mod unroll;
 mod value;
 
@@ -54,3 +55,4 @@ pub use model::Model;
 pub use ops::operators;
 pub use spec::{Bpda, FeatureScale, Layout, ModelSpec};
 pub use text::TextModel;
+pub use trees::{TreeNode, Trees};

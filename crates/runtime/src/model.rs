@@ -13,7 +13,7 @@ use crate::probe::{agree, noise};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;
 use crate::value::{Fact, is_float};
-use crate::{Error, Inspection, ModelSpec, choice, convnet, features, fold, output, prune};
+use crate::{Error, Inspection, ModelSpec, Trees, choice, convnet, features, fold, output, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -24,6 +24,7 @@ pub struct Model {
     output: Vec<usize>,
     parameters: u64,
     notes: Vec<String>,
+    trees: Option<Arc<Trees>>,
 }
 
 impl std::fmt::Debug for Model {
@@ -62,6 +63,7 @@ impl Model {
             ));
         }
         notes.extend(precision_note(&graph));
+        let trees = Trees::of(&graph, &prologue).map(Arc::new);
         let recipe = Arc::new(Recipe {
             softmax: FinalSoftmax::of(&graph)?,
             features: features::choose(&graph, input.layer.as_deref())?,
@@ -115,6 +117,7 @@ impl Model {
             output,
             parameters,
             notes,
+            trees,
         })
     }
 
@@ -157,6 +160,11 @@ impl Model {
     /// What was changed on the way from the file to what runs.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The decision trees that it consists of, if it does.
+    pub fn trees(&self) -> Option<&Trees> {
+        self.trees.as_deref()
     }
 
     /// Where it runs.

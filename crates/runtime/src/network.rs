@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{AutodiffBackend, Shape, Slice, TensorMetadata};
-use scoville_kernels::{Array, Bridge, Device};
+use scoville_kernels::{Array, Bridge, ConvNet, Device};
 use scoville_onnx::{DType, Graph, Node};
 
-use crate::convnet::Make;
+use crate::convnet::{Make, Run};
 use crate::inspect::{Inspection, inspect};
 use crate::ops::normalise::softmax::Normalised;
 use crate::probe::{agree, noise};
@@ -291,6 +291,42 @@ where
         })
     }
 
+    /// The network that all of a run of `n` samples is, if it takes arrays as they are: then burn has no part in it.
+    fn sole(&self, n: usize, end: End) -> Result<Option<&ConvNet>, Error> {
+        if !self.batched || !self.recipe.prologue.keeps_order() {
+            return Ok(None);
+        }
+        let plan = self.plan(n, end)?;
+        let network = self.program.sole_network(&plan);
+        Ok(network.and_then(Run::on_arrays))
+    }
+
+    /// The gradient by the one network that the model is.
+    fn direct_gradient(
+        &self,
+        net: &ConvNet,
+        x: &Array,
+        head: Head,
+    ) -> Result<(Array, Array), Error> {
+        let (logits, tape) = match &self.scaling {
+            Some(scaling) => net.forward(&scaling.apply(x)?)?,
+            None => net.forward(x)?,
+        };
+        let by_logits = head(&logits)?;
+        self.expect_by_logits(&by_logits, x.rows())?;
+        let gradient = net.backward(&tape, &by_logits)?;
+        let by_input = match &self.scaling {
+            Some(scaling) => scaling.back(&gradient)?,
+            None => gradient,
+        };
+        Ok((logits, by_input))
+    }
+
+    fn expect_by_logits(&self, by_logits: &Array, n: usize) -> Result<(), Error> {
+        let what = "the derivative of the loss by the logits";
+        self.expect(what, by_logits, n, self.classes)
+    }
+
     /// Bytes that a run of `n` samples holds: with a `tape`, all that it makes.
     fn held(&self, n: usize, end: End, tape: bool) -> Result<u64, Error> {
         let (batch, runs) = match self.batched {
@@ -359,14 +395,16 @@ where
 
     /// Pixels as a tensor, scaled.
     fn import(&self, x: &Array) -> Result<FloatTensor<B>, Error> {
-        let sample = self.recipe.prologue.sample().iter().product();
-        self.expect("the input", x, x.rows().max(1), sample)?;
-        let shape = [x.rows(), sample];
+        let shape = [x.rows(), self.sample_len()];
         let tensor = match &self.scaling {
             Some(scaling) => <B::InnerBackend as Bridge>::take(scaling.apply(x)?, &shape)?,
             None => <B::InnerBackend as Bridge>::import(x, &shape)?,
         };
         Ok(B::from_inner(tensor))
+    }
+
+    fn expect_input(&self, x: &Array) -> Result<(), Error> {
+        self.expect("the input", x, x.rows().max(1), self.sample_len())
     }
 
     fn export(&self, tensor: FloatTensor<B>, rows: usize) -> Result<Array, Error> {
@@ -505,6 +543,14 @@ where
     fn run(&self, x: &Array, end: End) -> Result<Array, Error> {
         let n = x.rows();
         self.check_memory(n, end, false)?;
+        self.expect_input(x)?;
+        if let Some(net) = self.sole(n, end)? {
+            let (out, _) = match &self.scaling {
+                Some(scaling) => net.forward(&scaling.apply(x)?)?,
+                None => net.forward(x)?,
+            };
+            return Ok(out);
+        }
         contained("the forward pass", || {
             self.export(self.forward(self.import(x)?, n, end, false)?, n)
         })
@@ -521,6 +567,12 @@ where
     fn gradient(&self, x: &Array, end: End, head: Head) -> Result<(Array, Array), Error> {
         let n = x.rows();
         self.check_memory(n, end, true)?;
+        self.expect_input(x)?;
+        if end == End::Logits
+            && let Some(net) = self.sole(n, end)?
+        {
+            return self.direct_gradient(net, x, head);
+        }
         let (leaf, values, exported) = contained("the forward pass", || {
             let leaf = B::float_set_require_grad(self.import(x)?, true);
             let values = self.forward(leaf.clone(), n, end, true)?;

@@ -56,6 +56,15 @@ impl Prologue {
         [&[n], self.model.as_slice()].concat()
     }
 
+    /// What the model takes for a value of element `at` of a sample that is a row.
+    pub fn element(&self, at: usize, value: f32) -> f32 {
+        if let Some(f) = self.features.get(at) {
+            return encode::element(value, &f.numbers());
+        }
+        let factors = self.scale.get(at).zip(self.shift.get(at));
+        factors.map_or(f32::NAN, |(scale, shift)| value * scale + shift)
+    }
+
     /// What pixels are scaled and shifted by, on `device`; `None` where they stay as they are.
     pub fn scaling(&self, device: &Device) -> Result<Option<Scaling>, Error> {
         if !self.features.is_empty() {
@@ -72,6 +81,11 @@ impl Prologue {
             shift: row(&self.shift)?,
             none: Array::zeros(device, 1, channels)?,
         }))
+    }
+
+    /// Whether [`apply`](Self::apply) leaves the elements in their order.
+    pub fn keeps_order(&self) -> bool {
+        self.axes.is_none()
     }
 
     /// `x` is n x (elements of a sample), scaled; the result has [`model_shape`](Self::model_shape).
@@ -98,8 +112,7 @@ pub(crate) struct Scaling {
 impl Scaling {
     fn of_features(features: &[FeatureScale], device: &Device) -> Result<Scaling, Error> {
         let d = features.len();
-        let numbers = |f: &FeatureScale| [f.levels as f32, f.base, f.unit, f.mean, f.std];
-        let table = features.iter().flat_map(numbers).collect();
+        let table = features.iter().flat_map(FeatureScale::numbers).collect();
         let slope = |f: &FeatureScale| f.unit * f.levels.max(1) as f32 / f.std;
         Ok(Scaling {
             features: Some(Array::from_vec(device, d, 5, table)?),
@@ -112,7 +125,7 @@ impl Scaling {
     /// Pixels, a sample a row, in the model's range.
     pub fn apply(&self, pixels: &Array) -> Result<Array, Error> {
         Ok(match &self.features {
-            Some(table) => encode(pixels, table)?,
+            Some(table) => encode::encode(pixels, table)?,
             None => affine(pixels, &self.scale, &self.shift)?,
         })
     }

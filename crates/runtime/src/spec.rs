@@ -19,6 +19,19 @@ pub struct FeatureScale {
     pub std: f32,
 }
 
+impl FeatureScale {
+    /// As the kernel takes it.
+    pub(crate) fn numbers(&self) -> [f32; 5] {
+        [
+            self.levels as f32,
+            self.base,
+            self.unit,
+            self.mean,
+            self.std,
+        ]
+    }
+}
+
 /// Whether gradients are taken through stand-ins where operators have none: backward pass differentiable approximation
 /// (Athalye et al. 2018). Answers are the model's own in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -200,3 +200,121 @@ fn run(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use scoville_onnx::{Attribute, Attributes, Data, Node, Tensor};
+
+    use super::*;
+
+    fn node(domain: &str, op: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> Node {
+        let named = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Node {
+            name: op.into(),
+            op: op.into(),
+            domain: domain.into(),
+            inputs: inputs.iter().map(|&input| input.into()).collect(),
+            outputs: vec![format!("{op} out")],
+            attributes: Attributes::new(op, named),
+        }
+    }
+
+    /// Counts `a` and `b`, and says twice the first and the second.
+    fn counter(shape: Vec<Dim>) -> Graph {
+        let ints = |values: &[i64]| Attribute::Ints(values.to_vec());
+        let strings = |values: &[&str]| {
+            Attribute::Strings(values.iter().map(|&value| value.to_owned()).collect())
+        };
+        let tokens = [
+            ("mark", Attribute::Int(0)),
+            ("mincharnum", Attribute::Int(1)),
+            ("pad_value", Attribute::String("#".into())),
+            ("tokenexp", Attribute::String("[a-z]+".into())),
+        ];
+        let counts = [
+            ("mode", Attribute::String("TF".into())),
+            ("min_gram_length", Attribute::Int(1)),
+            ("max_gram_length", Attribute::Int(1)),
+            ("max_skip_count", Attribute::Int(0)),
+            ("ngram_counts", ints(&[0])),
+            ("ngram_indexes", ints(&[0, 1])),
+            ("pool_strings", strings(&["a", "b"])),
+        ];
+        let lower = [("case_change_action", Attribute::String("LOWER".into()))];
+        let constant = |shape: &[usize], data| Tensor {
+            shape: shape.to_vec(),
+            data,
+        };
+        Graph {
+            opsets: [(String::new(), 11), ("com.microsoft".into(), 1)].into(),
+            inputs: vec![Port {
+                name: "text".into(),
+                dtype: DType::String,
+                shape: Some(shape),
+            }],
+            outputs: vec![port("Mul out", None)],
+            nodes: vec![
+                node("", "Reshape", &["text", "flat"], &[]),
+                node("", "StringNormalizer", &["Reshape out"], &lower),
+                node(
+                    "com.microsoft",
+                    "Tokenizer",
+                    &["StringNormalizer out"],
+                    &tokens,
+                ),
+                node("", "TfIdfVectorizer", &["Tokenizer out"], &counts),
+                node("", "Mul", &["TfIdfVectorizer out", "factors"], &[]),
+            ],
+            constants: [
+                ("flat".into(), constant(&[1], Data::I64(vec![-1]))),
+                ("factors".into(), constant(&[2], Data::F32(vec![2.0, 1.0]))),
+            ]
+            .into(),
+            ..Graph::default()
+        }
+    }
+
+    #[test]
+    fn text_becomes_numbers_on_the_host_and_a_model_takes_them() {
+        for shape in [vec![Dim::Unknown, Dim::Fixed(1)], vec![Dim::Unknown]] {
+            let model = TextModel::load(counter(shape), None, &Device::Cpu).expect("it loads");
+            let numbers = model.numbers(&["A, b a", "", "x b b b"]).expect("it runs");
+            let counts = [2.0, 1.0, 0.0, 0.0, 0.0, 3.0];
+            assert_eq!(numbers.to_vec().expect("it is read"), counts);
+            let scores = model.model().logits(&numbers).expect("it runs");
+            let doubled = [4.0, 1.0, 0.0, 0.0, 0.0, 3.0];
+            assert_eq!(scores.to_vec().expect("it is read"), doubled);
+        }
+    }
+
+    #[test]
+    fn what_is_no_classifier_of_texts_is_refused() {
+        let error = |graph| {
+            let loaded = TextModel::load(graph, None, &Device::Cpu);
+            loaded
+                .err()
+                .map_or(String::new(), |error| error.to_string())
+        };
+        let wide = counter(vec![Dim::Unknown, Dim::Fixed(3)]);
+        assert!(error(wide).contains("several texts a sample"));
+        let mut numbers = counter(vec![Dim::Unknown]);
+        numbers.inputs = vec![port("text", None)];
+        assert!(error(numbers).contains("[text]"));
+        let mut twice = counter(vec![Dim::Unknown]);
+        let again = twice
+            .nodes
+            .iter()
+            .find(|node| node.op == "TfIdfVectorizer")
+            .cloned();
+        let mut again = again.expect("it is there");
+        again.name = "again".into();
+        again.outputs = vec!["again".into()];
+        twice.nodes.insert(4, again);
+        if let Some(node) = twice.nodes.last_mut() {
+            node.inputs = vec!["TfIdfVectorizer out".into(), "again".into()];
+        }
+        assert!(error(twice).contains("several places"));
+    }
+}

@@ -16,6 +16,7 @@ use scoville_runtime::Model;
 pub use ensemble::Ensemble;
 pub use meter::{Metered, Spent};
 pub use model::ModelTarget;
+pub use scoville_runtime::{TreeNode, Trees};
 pub use spec::{SpecError, TargetSpec, TextSpec};
 pub use text::TextTarget;
 
@@ -82,6 +83,12 @@ pub trait Gradients: Scores {
 
     /// The target's inside, if it shows one.
     fn inside(&self) -> Option<&dyn Features> {
+        None
+    }
+
+    /// The decision trees that the target consists of, if it does: whoever reaches gradients reaches the model, and
+    /// through trees there are none.
+    fn trees(&self) -> Option<&Trees> {
         None
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scoville_kernels::{Array, Device, Loss};
 
-use crate::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores};
+use crate::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores, Trees};
 
 /// What was spent on a target so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,6 +68,16 @@ impl<T> Metered<T> {
         &self.inner
     }
 
+    /// The same meter before what `change` makes of the target.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Metered<U> {
+        Metered {
+            inner: change(self.inner),
+            queries: self.queries,
+            gradients: self.gradients,
+            calls: self.calls,
+        }
+    }
+
     pub fn spent(&self) -> Spent {
         Spent {
             queries: self.queries.load(Ordering::Relaxed),
@@ -126,6 +136,10 @@ impl<T: Gradients> Gradients for Metered<T> {
 
     fn inside(&self) -> Option<&dyn Features> {
         self.inner.inside().map(|_| self as &dyn Features)
+    }
+
+    fn trees(&self) -> Option<&Trees> {
+        self.inner.trees()
     }
 }
 

@@ -3,7 +3,7 @@
 use scoville_kernels::{Array, Device, Head, Loss, head};
 use scoville_runtime::Model;
 
-use crate::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, OnDevice, Scores};
+use crate::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, OnDevice, Scores, Trees};
 
 /// A loaded model as a target that gives labels, scores and gradients.
 pub struct ModelTarget {
@@ -58,6 +58,10 @@ impl Scores for ModelTarget {
 }
 
 impl Gradients for ModelTarget {
+    fn trees(&self) -> Option<&Trees> {
+        self.model.trees()
+    }
+
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         let n = x.rows();
         let mut seen = (

@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use scoville_runtime::{Bpda, Layout, ModelSpec};
 use scoville_text::{Rule, Tokenizer, TokenizerError, Vocabulary};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// A `target.toml` that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +148,9 @@ impl TextSpec {
 #[serde(deny_unknown_fields)]
 struct File {
     model: TargetSpec,
+    /// Read by whoever reads the table.
+    #[serde(rename = "features")]
+    _features: Option<IgnoredAny>,
     text: Option<TextSpec>,
 }
 
@@ -160,6 +164,7 @@ impl TargetSpec {
         let File {
             mut model,
             mut text,
+            ..
         } = toml::from_str(&text).map_err(|e| SpecError::Parse {
             path: path.into(),
             message: e.to_string(),

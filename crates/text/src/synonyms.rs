@@ -46,8 +46,8 @@ impl Synonyms {
         })
     }
 
-    /// The number of the line that is wrong is the error.
-    fn parse(text: &str) -> Result<Self, usize> {
+    /// The same of a text; the number of the line that is wrong is the error.
+    pub fn parse(text: &str) -> Result<Self, usize> {
         let mut all: HashMap<String, Vec<String>> = HashMap::new();
         for (i, line) in text.lines().enumerate() {
             if line.trim().is_empty() {

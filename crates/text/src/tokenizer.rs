@@ -57,8 +57,8 @@ impl Vocabulary {
         })
     }
 
-    /// The number of the line that is wrong is the error.
-    fn parse(text: &str) -> Result<Self, usize> {
+    /// The same of a text; the number of the line that is wrong is the error.
+    pub fn parse(text: &str) -> Result<Self, usize> {
         let mut vocabulary = Self::default();
         for (i, line) in text.lines().enumerate() {
             let (word, id) = match line.split_once('\t') {

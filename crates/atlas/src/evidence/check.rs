@@ -21,8 +21,12 @@ pub enum Check {
     GradientMismatch,
     /// A step along the gradient does not raise the loss.
     AscentFails,
+    /// The loss is still rising when the attack ends, falls back again and again, or never rises.
+    IncompleteOptimisation,
     /// Attacks on scores alone succeed where those with gradients do not.
     BlackBoxBeatsWhiteBox,
+    /// Attacks on a surrogate succeed where those with the target's own gradients do not. Needs a surrogate.
+    TransferBeatsWhiteBox,
     /// One step succeeds where many do not.
     SingleStepBeatsIterative,
     /// A larger budget does not succeed more often.
@@ -39,7 +43,7 @@ pub enum Check {
 
 impl Check {
     /// All checks.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::RandomisedOutput,
         Self::SoftmaxOutputs,
         Self::FlatScores,
@@ -47,7 +51,9 @@ impl Check {
         Self::ZeroGradients,
         Self::GradientMismatch,
         Self::AscentFails,
+        Self::IncompleteOptimisation,
         Self::BlackBoxBeatsWhiteBox,
+        Self::TransferBeatsWhiteBox,
         Self::SingleStepBeatsIterative,
         Self::NoRiseWithEps,
         Self::MoreIterationsGain,
@@ -55,6 +61,11 @@ impl Check {
         Self::UnboundedEpsFails,
         Self::LabelNeverPredicted,
     ];
+
+    /// Whether it is made only where the run has a surrogate; where it has none, nothing is missing.
+    pub fn needs_surrogate(self) -> bool {
+        self == Self::TransferBeatsWhiteBox
+    }
 
     /// The stable code, in kebab case.
     pub fn code(self) -> &'static str {
@@ -66,7 +77,9 @@ impl Check {
             Self::ZeroGradients => "zero-gradients",
             Self::GradientMismatch => "gradient-mismatch",
             Self::AscentFails => "ascent-fails",
+            Self::IncompleteOptimisation => "incomplete-optimisation",
             Self::BlackBoxBeatsWhiteBox => "black-box-beats-white-box",
+            Self::TransferBeatsWhiteBox => "transfer-beats-white-box",
             Self::SingleStepBeatsIterative => "single-step-beats-iterative",
             Self::NoRiseWithEps => "no-rise-with-eps",
             Self::MoreIterationsGain => "more-iterations-gain",
@@ -104,6 +117,14 @@ impl Check {
             Self::AscentFails => {
                 "The gradient holds only next to the sample: average it over noise, attack a smooth \
                  copy of the model, or rely on black-box attacks."
+            }
+            Self::IncompleteOptimisation => {
+                "Give the attack more steps where the loss still rises, and smaller ones where it falls back; \
+                 where it never rises, look for gradients that vanish."
+            }
+            Self::TransferBeatsWhiteBox => {
+                "The target's own gradients mislead: take the union of both, and attack a copy of the model \
+                 without the defence, or from its scores."
             }
             Self::BlackBoxBeatsWhiteBox => {
                 "The gradients mislead: take the black-box figures, and try other losses, \
@@ -165,7 +186,7 @@ mod tests {
     fn each_check_is_listed_once_and_has_advice_of_its_own() {
         let codes: HashSet<_> = Check::ALL.map(Check::code).into();
         let advice: HashSet<_> = Check::ALL.map(Check::advice).into();
-        assert_eq!((codes.len(), advice.len()), (14, 14));
+        assert_eq!((codes.len(), advice.len()), (16, 16));
         assert!(advice.iter().all(|text| text.ends_with('.')));
     }
 }

@@ -90,7 +90,8 @@ impl fmt::Display for Grade {
 ///
 /// The worst rule that applies decides: D when inconclusive or on fewer than [`LEAST_SAMPLES`]; C
 /// when a check warned; B when a family of attacks is missing, the interval is not narrower than
-/// [`NARROW`] or a check did not pass (one that is absent from `findings` was not run); else A.
+/// [`NARROW`] or a check did not pass (one that is absent from `findings` was not run, which counts unless it
+/// [needs a surrogate](Check::needs_surrogate)); else A.
 pub fn grade(conduct: &Conduct, findings: &[Finding]) -> (Grade, String) {
     if let Some(reason) = why_inconclusive(conduct) {
         return (Grade::D, reason);
@@ -105,7 +106,10 @@ pub fn grade(conduct: &Conduct, findings: &[Finding]) -> (Grade, String) {
     }
     let reason = format!(
         "white-box and black-box attacks ran, all {} checks passed, widest interval {:.3}",
-        Check::ALL.len(),
+        findings
+            .iter()
+            .filter(|f| f.outcome == Outcome::Passed)
+            .count(),
         conduct.widest_interval
     );
     (Grade::A, reason)
@@ -156,7 +160,7 @@ fn missing_for_a(conduct: &Conduct, findings: &[Finding]) -> Vec<String> {
     };
     let open: Vec<_> = Check::ALL
         .into_iter()
-        .filter(|&c| !passed(c))
+        .filter(|&c| !passed(c) && !c.needs_surrogate())
         .map(Check::code)
         .collect();
     if !open.is_empty() {
@@ -202,7 +206,7 @@ mod tests {
     #[test]
     fn a_takes_both_families_all_checks_and_a_narrow_interval() {
         let expected =
-            "white-box and black-box attacks ran, all 14 checks passed, widest interval 0.063";
+            "white-box and black-box attacks ran, all 16 checks passed, widest interval 0.063";
         assert_eq!(
             grade(&thorough(), &all_passed()),
             (Grade::A, expected.to_owned())
@@ -277,6 +281,14 @@ mod tests {
         findings.retain(|finding| finding.check != Check::GradientMismatch);
         assert_eq!(grade(&thorough(), &findings), expected);
         assert_eq!(grade(&thorough(), &[]).0, Grade::B);
+    }
+
+    #[test]
+    fn a_needs_no_surrogate() {
+        let findings = with(Check::TransferBeatsWhiteBox, Outcome::NotRun, "");
+        let (grade, reason) = grade(&thorough(), &findings);
+        assert_eq!(grade, Grade::A);
+        assert!(reason.contains("all 15 checks passed"), "{reason}");
     }
 
     #[test]

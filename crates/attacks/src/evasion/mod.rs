@@ -6,3 +6,4 @@ pub mod gradients;
 pub mod labels;
 pub mod nearest;
 pub mod scores;
+pub mod trees;

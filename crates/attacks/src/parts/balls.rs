@@ -31,7 +31,8 @@ pub fn dual(norm: Norm) -> Reduce {
 /// range.
 pub fn into_balls(x: &mut Array, radius: &Array, search: &Search<'_>) -> Result<(), Error> {
     if search.ball.norm == Norm::L1 {
-        return Ok(project_l1(x, &search.x0, radius, &search.ball)?);
+        project_l1(x, &search.x0, radius, &search.ball)?;
+        return search.confine(x);
     }
     about_clean(x, search, |delta| match search.ball.norm {
         Norm::Linf => Ok(zip(delta, Zip::Within, radius)?),
@@ -60,7 +61,8 @@ fn about_clean(
     change(x)?;
     combine(x, 1.0, &search.x0, 1.0)?;
     let Ball { lo, hi, .. } = search.ball;
-    Ok(map(x, Map::Clamp { lo, hi })?)
+    map(x, Map::Clamp { lo, hi })?;
+    search.confine(x)
 }
 
 /// `radius / |delta|` by row.

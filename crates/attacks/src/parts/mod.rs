@@ -14,6 +14,7 @@ mod rule;
 mod schedule;
 mod start;
 mod towards;
+mod trace;
 mod transfer;
 
 pub use adam::Adam;
@@ -27,4 +28,5 @@ pub use rule::{Rule, Walk};
 pub use schedule::cosine;
 pub use start::Start;
 pub use towards::Towards;
+pub use trace::Traced;
 pub use transfer::Transfer;

@@ -119,7 +119,7 @@ impl Walk {
                 state: Some(conjugate),
             } => conjugate.advance(iteration, checkpoints, x, seen, search)?,
         }
-        Ok(())
+        search.confine(x)
     }
 
     /// Keeps only `rows` of the state.

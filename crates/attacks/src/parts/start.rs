@@ -30,10 +30,12 @@ impl Start {
     ) -> Result<Array, Error> {
         let Search { x0, ids, seed, .. } = search;
         let random = |surface| start(x0, ids, ball, *seed, restart as u32, surface);
-        Ok(match self {
+        let mut x = match self {
             Start::Clean => x0.copy()?,
             Start::Uniform => random(false)?,
             Start::Surface => random(true)?,
-        })
+        };
+        search.confine(&mut x)?;
+        Ok(x)
     }
 }

@@ -11,9 +11,9 @@ use scoville_kernels::Norm;
 use scoville_targets::{Gradients, text};
 
 use crate::measure::Budget;
-use crate::parts::Eot;
+use crate::parts::{Eot, Traced};
 use crate::text::{TextAlgorithm, TextProblem};
-use crate::{BlackBox, Error, LabelsOnly, Problem, Success, WhiteBox, driver};
+use crate::{BlackBox, Error, Goal, LabelsOnly, Problem, Success, TreeAttack, WhiteBox, driver};
 use rows::ROWS;
 
 /// Norms of attacks that know every ball that is convex.
@@ -47,6 +47,8 @@ pub enum Access {
     Scores,
     /// Input gradients.
     Gradients,
+    /// The decision trees that the model consists of.
+    Trees,
 }
 
 impl fmt::Display for Access {
@@ -55,6 +57,7 @@ impl fmt::Display for Access {
             Access::Labels => "labels",
             Access::Scores => "scores",
             Access::Gradients => "gradients",
+            Access::Trees => "trees",
         })
     }
 }
@@ -65,6 +68,7 @@ pub enum Algorithm {
     BlackBox(Box<dyn BlackBox>),
     LabelsOnly(Box<dyn LabelsOnly>),
     Text(TextAlgorithm),
+    Trees(Box<dyn TreeAttack>),
 }
 
 impl Algorithm {
@@ -75,6 +79,7 @@ impl Algorithm {
             Algorithm::BlackBox(attack) => attack.is_minimal(),
             Algorithm::LabelsOnly(attack) => attack.is_minimal(),
             Algorithm::Text(_) => true,
+            Algorithm::Trees(_) => true,
         }
     }
 
@@ -150,6 +155,34 @@ impl Attack {
         })
     }
 
+    /// How many steps it takes, if it climbs by steps, each with gradients of its own.
+    pub fn steps(&self) -> Option<usize> {
+        let climbs = self.access() == Access::Gradients && !self.is_minimal();
+        let steps = climbs.then(|| self.values.0.get("steps")).flatten();
+        steps.map(|&steps| steps as usize)
+    }
+
+    /// The loss of each sample at each gradient of one run, away from the labels and to the last step, without restarts.
+    pub fn losses(
+        &self,
+        target: &dyn Gradients,
+        problem: &Problem<'_>,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let mut values = self.values.clone();
+        for name in ["restarts", "targets"] {
+            values.0.entry(name).and_modify(|value| *value = 1.0);
+        }
+        let samples = self.eot;
+        let mean = Eot { target, samples };
+        let traced = Traced::new(&mean);
+        let away = Problem {
+            goal: Goal::Any,
+            ..*problem
+        };
+        driver::transfer(&(self.row.build)(&values), &traced, target, &away)?;
+        Ok(traced.into_losses())
+    }
+
     /// Runs it on `problem` with the access that it needs, on `surrogate` where it is a transfer attack, and verifies on
     /// `target` what it finds.
     pub fn run(
@@ -182,6 +215,14 @@ impl Attack {
         match &self.algorithm {
             Algorithm::Text(attack) => crate::text::run(attack, target, problem),
             _ => Err(Error::Kind),
+        }
+    }
+
+    /// The most trees of an ensemble that it takes; `None` where it reads no trees.
+    pub fn most_trees(&self) -> Option<usize> {
+        match &self.algorithm {
+            Algorithm::Trees(attack) => Some(attack.most_trees()),
+            _ => None,
         }
     }
 
@@ -232,8 +273,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the mean of several gradients can stand for one.
-    fn takes_eot(&self) -> bool {
+    /// Whether it climbs gradients of numbers: the mean of several can stand for one, and so can a surrogate's.
+    fn climbs(&self) -> bool {
         self.access == Access::Gradients && self.budget != Budget::Edits
     }
 }
@@ -300,7 +341,7 @@ pub enum AttackError {
     #[error("no suite is called `{text}`; there are {known}")]
     Version { text: String, known: String },
     #[error(
-        "transfer:{attack}: only an attack that needs gradients runs on a surrogate; there are {known}"
+        "transfer:{attack}: only an attack that needs gradients of numbers runs on a surrogate; there are {known}"
     )]
     NotTransferable { attack: &'static str, known: String },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
@@ -336,8 +377,8 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
 /// The attack on a surrogate. Any that climbs gradients can be one; a surrogate gives them.
 fn transferred(text: &str) -> Result<Attack, AttackError> {
     let attack = direct(text)?;
-    if attack.row.access != Access::Gradients {
-        let fit = ROWS.iter().filter(|row| row.access == Access::Gradients);
+    if !attack.row.climbs() {
+        let fit = ROWS.iter().filter(|row| row.climbs());
         return Err(AttackError::NotTransferable {
             attack: attack.row.name,
             known: list(fit.map(|row| row.name)),
@@ -373,7 +414,7 @@ fn direct(text: &str) -> Result<Attack, AttackError> {
             text: word.into(),
         })?;
         let (key, value) = (key.trim(), value.trim());
-        if key == EOT.name && row.takes_eot() {
+        if key == EOT.name && row.climbs() {
             eot = EOT.parse(row, value)? as usize;
         } else {
             values.set(row, key, value)?;
@@ -470,6 +511,7 @@ mod tests {
                     TextAlgorithm::BlackBox(_) => Access::Scores,
                     TextAlgorithm::LabelsOnly(_) => Access::Labels,
                 },
+                Algorithm::Trees(_) => Access::Trees,
             };
             let on_text = matches!(attack.algorithm, Algorithm::Text(_));
             assert_eq!(on_text, row.budget == Budget::Edits, "{}", row.name);
@@ -518,7 +560,7 @@ mod tests {
         assert!(alone == parse("transfer:mi-fgsm").unwrap() && alone != parse("mi-fgsm").unwrap());
         for row in ROWS {
             let transferred = parse(&format!("transfer:{}", row.name));
-            assert_eq!(transferred.is_ok(), row.access == Access::Gradients);
+            assert_eq!(transferred.is_ok(), row.climbs(), "{}", row.name);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::evasion::corruptions::{blur, digital, geometry, jpeg, light, noise, weather};
-use crate::evasion::{gradients, labels, nearest, scores};
+use crate::evasion::{gradients, labels, nearest, scores, trees};
 use crate::text::{char_noise, deepwordbug, hotflip, textfooler};
 
 pub(super) const ROWS: &[Row] = &[
@@ -35,6 +35,9 @@ pub(super) const ROWS: &[Row] = &[
     nearest::sigma_zero::ROW,
     nearest::jsma::ROW,
     nearest::sparsefool::ROW,
+    nearest::lowprofool::ROW,
+    trees::decision_tree::ROW,
+    trees::leaf_tuple::ROW,
     scores::square::ROW,
     scores::simba::PIXELS,
     scores::simba::COSINES,

@@ -120,6 +120,8 @@ impl Flip {
 struct Known<'a> {
     words: Vec<&'a str>,
     rows: Vec<&'a [f32]>,
+    /// Of each row.
+    lengths: Vec<f32>,
     embedding: &'a Embedding,
 }
 
@@ -127,9 +129,11 @@ impl<'a> Known<'a> {
     fn new(search: &TextSearch<'a>, target: &'a dyn Gradients) -> Result<Self, Error> {
         let embedding = target.embedding()?;
         let row = |word: &'a String| Some((word.as_str(), embedding.row(target.id_of(word)?)?));
-        let (words, rows) = search.lexicon.words.iter().filter_map(row).unzip();
+        let known = search.lexicon.words.iter().filter_map(row);
+        let (words, rows): (Vec<&str>, Vec<&[f32]>) = known.unzip();
         Ok(Self {
             words,
+            lengths: rows.iter().map(|row| dot(row, row).sqrt()).collect(),
             rows,
             embedding,
         })
@@ -167,7 +171,11 @@ impl HotFlip {
                 let gain = dot(row, g) - here;
                 let low =
                     best.len() == self.candidates && best.last().is_some_and(|b| gain <= b.gain);
-                if low || gain <= 0.0 || !self.is_alike(row, own, length) {
+                let alike = || {
+                    self.cosine <= -1.0
+                        || dot(row, own) >= self.cosine * length * known.lengths[word]
+                };
+                if low || gain <= 0.0 || !alike() {
                     continue;
                 }
                 let place = best.partition_point(|b| b.gain >= gain);
@@ -185,10 +193,6 @@ impl HotFlip {
             }
         }
         best
-    }
-
-    fn is_alike(&self, row: &[f32], own: &[f32], length: f32) -> bool {
-        self.cosine <= -1.0 || dot(row, own) >= self.cosine * length * dot(row, row).sqrt()
     }
 }
 

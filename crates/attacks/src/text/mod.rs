@@ -11,6 +11,8 @@ pub mod hotflip;
 pub mod letters;
 mod lexicon;
 mod search;
+#[cfg(test)]
+mod tests;
 pub mod textfooler;
 
 pub use driver::{TextProblem, run};

@@ -4,7 +4,7 @@ use scoville_atlas::evidence::{Check, Finding};
 use scoville_attacks::Measure;
 use scoville_kernels::{Array, Ball, Loss, Norm, combine, start, step};
 
-use super::{Probe, finding};
+use super::{Probe, finding, not_run};
 use crate::Error;
 use crate::order::attack_seed;
 
@@ -12,15 +12,20 @@ impl Probe<'_> {
     /// The checks that need no attack, those of the gradient where white-box attacks ran.
     pub(super) fn of_answers(&self) -> Result<Vec<Finding>, Error> {
         let scores = self.scores_at(&self.clean()?)?;
-        let mut findings = vec![
-            self.randomised_output(&scores)?,
-            self.softmax_outputs(&scores),
-        ];
+        let mut findings = vec![self.randomised_output(&scores)?];
+        if self.reads_trees() {
+            let why = "trees answer by steps, and the attack on them reads those";
+            findings.extend([Check::SoftmaxOutputs, Check::FlatScores].map(|c| not_run(c, why)));
+        } else {
+            findings.push(self.softmax_outputs(&scores));
+        }
         if self.plan.measure == Measure::Severity {
             return Ok(findings);
         }
-        findings.push(self.flat_scores(&scores)?);
-        if self.white_box.is_none() {
+        if !self.reads_trees() {
+            findings.push(self.flat_scores(&scores)?);
+        }
+        if !self.takes_gradients() {
             findings.push(self.non_finite_outputs(None)?);
             return Ok(findings);
         }

@@ -2,12 +2,13 @@
 //! samples. What a check costs goes on the meter like any other query.
 
 mod answers;
+mod curve;
 mod gains;
 
 use std::sync::atomic::AtomicBool;
 
 use scoville_atlas::evidence::{Check, Finding, Outcome};
-use scoville_attacks::Problem;
+use scoville_attacks::{Access, Problem};
 use scoville_targets::Gradients;
 
 use crate::order::attack_seed;
@@ -38,10 +39,19 @@ impl Probe<'_> {
             return Ok(Vec::new());
         }
         let mut findings = self.of_answers()?;
-        if let Some(broken) = &self.white_box {
+        if let Some(broken) = self.white_box.as_ref().filter(|_| self.takes_gradients()) {
             findings.extend(self.of_attacks(broken)?);
         }
         Ok(findings)
+    }
+
+    fn takes_gradients(&self) -> bool {
+        self.plan.reaches_for(Access::Gradients)
+    }
+
+    /// Trees answer by steps, which an attack that reads them knows.
+    fn reads_trees(&self) -> bool {
+        self.plan.reaches_for(Access::Trees)
     }
 
     fn n(&self) -> usize {
@@ -88,6 +98,7 @@ impl Open {
             bounds: (0.0, 1.0),
             seed: attack_seed(probe.plan.seed, purpose, eps),
             goal: probe.plan.goal,
+            constraints: probe.plan.constraints.as_ref(),
             stop: probe.stop,
         }
     }

@@ -9,9 +9,10 @@ use scoville_report::event::{
 
 use super::{Manifest, Run};
 use crate::Error;
+use crate::field::Field;
 use crate::tally::{Broken, Tally};
 
-impl Run<'_, '_> {
+impl<F: Field> Run<'_, '_, F> {
     pub(super) fn announce(&mut self, manifest: Manifest) -> Result<(), Error> {
         let plan = self.plan.info();
         let started = plan.techniques.clone();
@@ -79,7 +80,7 @@ impl Run<'_, '_> {
         let mut event = SamplesJudged::default();
         let mut worst = worst.iter();
         for (&row, &answer) in rows.iter().zip(answers) {
-            let label = self.data.y[row];
+            let label = self.field.labels()[row];
             let right = answer == label;
             let broken = right.then(|| worst.next()?.as_ref()).flatten();
             event.sample.push(row as u32);

@@ -3,35 +3,43 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use scoville_attacks::{Access, Problem, Success};
-use scoville_kernels::{Array, Loss, head};
-use scoville_report::SampleStrip;
-use scoville_targets::{Labels, Scores, Spent};
+use scoville_attacks::{Access, Attack, Success};
+use scoville_report::event::Event;
+use scoville_targets::Spent;
 
 use super::samples::Samples;
-use super::workers::{Split, Target};
-use super::{Run, STRIPS};
+use super::workers::Split;
+use super::{EXAMPLES, Run};
 use crate::evidence::PROBE;
-use crate::order::attack_seed;
+use crate::field::{Exhibit, Field};
 use crate::tally::Broken;
 use crate::{EVASION, Error};
 
-impl Run<'_, '_> {
+impl<F: Field> Run<'_, '_, F> {
     pub(super) fn round(&mut self, rows: &[usize]) -> Result<(), Error> {
         let (samples, answers) = self.correct(rows)?;
         let mut worst: Vec<Option<Broken>> = vec![None; samples.len()];
         let mut white_box: Vec<Option<usize>> = vec![None; samples.len()];
+        let mut transfer: Vec<Option<usize>> = vec![None; samples.len()];
         for t in 0..self.tallies.len() {
             let broken = self.technique(t, rows.len(), &samples)?;
-            let white = self.plan.techniques[t].is_white_box();
+            let technique = &self.plan.techniques[t];
             for (i, broken) in broken.into_iter().enumerate() {
-                if white {
-                    white_box[i] = broken.as_ref().map(|b| b.rung);
+                let rung_of = |broken: &Option<Broken>| broken.as_ref().map(|b| b.rung);
+                if technique.is_white_box() {
+                    white_box[i] = rung_of(&broken);
+                } else if technique.is_transfer() {
+                    transfer[i] = rung_of(&broken);
                 }
                 if rung(&broken) < rung(&worst[i]) {
                     worst[i] = broken;
                 }
             }
+        }
+        for (at, alone) in self.transfer_alone.iter_mut().enumerate() {
+            let reached = |rung: &Option<usize>| rung.is_some_and(|rung| rung <= at);
+            let pairs = transfer.iter().zip(&white_box);
+            *alone += pairs.filter(|(t, w)| reached(t) && !reached(w)).count();
         }
         self.unite(rows.len(), &worst)?;
         self.judged(rows, &answers, &worst)?;
@@ -49,19 +57,9 @@ impl Run<'_, '_> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(scoville_attacks::Error::Interrupted.into());
         }
-        let data = self.data;
-        let cols = data.sample_len();
+        let field = self.field;
         let asked = self.workers.each(rows.len(), Split::Finely, |at, range| {
-            let rows = &rows[range];
-            let mut x = data.read(rows)?;
-            let y = rows.iter().map(|&row| data.y[row]).collect();
-            let answers = predict(at.target, &x, y)?;
-            let right = rows
-                .iter()
-                .zip(&answers)
-                .map(|(&row, &answer)| data.y[row] == answer);
-            keep_rows(&mut x, cols, right);
-            Ok((answers, x))
+            field.clean(at.target, &rows[range])
         })?;
         let (mut samples, mut all) = (Samples::default(), Vec::new());
         for (_, (mut answers, mut x)) in asked {
@@ -69,7 +67,7 @@ impl Run<'_, '_> {
             all.append(&mut answers);
         }
         for (&row, &answer) in rows.iter().zip(&all) {
-            let label = data.y[row];
+            let label = field.labels()[row];
             if self.clean.note(label, answer) {
                 samples.ids.push(row as u32);
                 samples.y.push(label);
@@ -138,8 +136,8 @@ impl Run<'_, '_> {
         at: usize,
         samples: &Samples,
         open: &[usize],
-    ) -> Result<Vec<Success>, Error> {
-        let (plan, stop) = (self.plan, self.stop);
+    ) -> Result<Vec<Success<F::Found>>, Error> {
+        let (plan, stop, field) = (self.plan, self.stop, self.field);
         let attack = &plan.techniques[t].attacks[a];
         let eps = plan.ladder[plan.rung_of(attack, at)];
         let (spent, since) = (self.workers.spent(), Instant::now());
@@ -149,18 +147,7 @@ impl Run<'_, '_> {
         };
         let found = self.workers.each(open.len(), split, |at, range| {
             let batch = samples.select(&open[range]);
-            let problem = Problem {
-                ids: &batch.ids,
-                x: &batch.x,
-                y: &batch.y,
-                norm: plan.measure.norm(),
-                eps,
-                bounds: (0.0, 1.0),
-                seed: attack_seed(plan.seed, &attack.name, eps),
-                goal: plan.goal,
-                stop,
-            };
-            Ok(attack.run(at.target, at.surrogate(), &problem)?)
+            field.attack(at, attack, &batch, plan, eps, stop)
         });
         let now = self.workers.spent();
         let spent = [now[0].since(spent[0]), now[1].since(spent[1])];
@@ -169,7 +156,7 @@ impl Run<'_, '_> {
         for (range, found) in found? {
             for mut success in found {
                 success.row = open[range.start + success.row];
-                self.keep_strip(plan.techniques[t].id, &attack.name, eps, samples, &success);
+                self.show(t, attack, eps, samples, &success)?;
                 successes.push(success);
             }
         }
@@ -187,71 +174,30 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn keep_strip(
+    /// Keeps an example of what was found, or says it.
+    fn show(
         &mut self,
-        technique: &str,
-        attack: &str,
+        t: usize,
+        attack: &Attack,
         eps: f64,
         samples: &Samples,
-        success: &Success,
-    ) {
-        let &[channels, height, width] = self.data.shape.as_slice() else {
-            return;
-        };
-        let kept = self.strips.iter().filter(|s| s.technique == technique);
-        if kept.count() >= STRIPS || !matches!(channels, 1 | 3) {
-            return;
+        success: &Success<F::Found>,
+    ) -> Result<(), Error> {
+        if self.shown[t] >= EXAMPLES {
+            return Ok(());
         }
-        self.strips.push(SampleStrip {
-            index: samples.ids[success.row] as usize,
-            label: samples.y[success.row],
-            predicted: success.predicted,
-            eps,
-            attack: attack.into(),
-            technique: technique.into(),
-            channels,
-            height,
-            width,
-            clean: samples.sample(success.row).to_vec(),
-            adversarial: success.x.clone(),
-        });
+        match self.field.exhibit(attack, eps, samples, success) {
+            None => return Ok(()),
+            Some(Exhibit::Image(strip)) => self.strips.push(strip),
+            Some(Exhibit::Text(event)) => (self.emit)(&Event::TextBroken(event))?,
+            Some(Exhibit::Row(event)) => (self.emit)(&Event::SampleChanged(event))?,
+        }
+        self.shown[t] += 1;
+        Ok(())
     }
-}
-
-/// What the target says of samples with the labels `y`.
-fn predict(target: &Target, x: &[f32], y: Vec<u32>) -> Result<Vec<u32>, Error> {
-    let (device, n) = (target.device(), y.len());
-    let x = Array::from_vec(device, n, x.len() / n.max(1), x.to_vec())?;
-    let y = Array::from_vec(device, n, 1, y)?;
-    let scores = target.scores(&x)?;
-    Ok(head(&scores, &y, Loss::Margin)?.predicted.to_vec()?)
-}
-
-/// Takes the rows out of `x` that are not to be kept.
-fn keep_rows(x: &mut Vec<f32>, cols: usize, keep: impl Iterator<Item = bool>) {
-    let mut kept = 0;
-    for (row, _) in keep.enumerate().filter(|(_, keep)| *keep) {
-        x.copy_within(row * cols..(row + 1) * cols, kept * cols);
-        kept += 1;
-    }
-    x.truncate(kept * cols);
 }
 
 /// Where a sample was broken; never is after every rung.
 fn rung(broken: &Option<Broken>) -> usize {
     broken.as_ref().map_or(usize::MAX, |b| b.rung)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_are_kept_in_order() {
-        let mut x: Vec<f32> = (0..8u8).map(f32::from).collect();
-        keep_rows(&mut x, 2, [false, true, false, true].into_iter());
-        assert_eq!(x, [2.0, 3.0, 6.0, 7.0]);
-        keep_rows(&mut x, 2, [false, false].into_iter());
-        assert!(x.is_empty());
-    }
 }

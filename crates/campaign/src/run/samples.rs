@@ -2,7 +2,7 @@
 
 /// Correctly classified samples: ids, values row after row, labels.
 #[derive(Default)]
-pub(super) struct Samples {
+pub(crate) struct Samples {
     pub ids: Vec<u32>,
     pub x: Vec<f32>,
     pub y: Vec<u32>,

@@ -11,6 +11,7 @@ use scoville_report::{score_interval, score_text};
 
 use super::{Ended, Finished, Run, is_warning};
 use crate::evidence::{finding, not_run};
+use crate::field::Field;
 use crate::tally::{Effort, Size, Tally};
 use crate::{EVASION, Error, FailOn, Plan, TechniquePlan};
 
@@ -23,7 +24,7 @@ const BREACHED: u8 = 100;
 /// AutoAttack warns above it, too.
 const LEFT_BY_GRADIENTS: f64 = 0.002;
 
-impl Run<'_, '_> {
+impl<F: Field> Run<'_, '_, F> {
     pub(super) fn finish(mut self, ended: Ended) -> Result<Finished, Error> {
         self.late_checks()?;
         let mut scored = Vec::new();
@@ -81,6 +82,7 @@ impl Run<'_, '_> {
     fn late_checks(&mut self) -> Result<(), Error> {
         let late = [
             self.black_box_beats_white_box(),
+            self.transfer_beats_white_box(),
             self.no_rise(),
             self.clean.never_predicted(),
         ];
@@ -94,7 +96,7 @@ impl Run<'_, '_> {
             if self.findings.iter().all(|f| f.check != check) {
                 self.findings.push(not_run(
                     check,
-                    "needs a white-box attack and a finished batch",
+                    "needs an attack with gradients and a finished batch",
                 ));
             }
         }
@@ -133,6 +135,23 @@ impl Run<'_, '_> {
             most * 100.0
         );
         finding(check, most > LEFT_BY_GRADIENTS, detail)
+    }
+
+    fn transfer_beats_white_box(&self) -> Finding {
+        let check = Check::TransferBeatsWhiteBox;
+        let white = self.technique_of(TechniquePlan::is_white_box);
+        let (Some(_), Some(_)) = (white, self.technique_of(TechniquePlan::is_transfer)) else {
+            return not_run(check, "needs a transfer attack and a white-box attack");
+        };
+        let most = self.transfer_alone.iter().copied().max().unwrap_or(0);
+        let correct = self.union.correct();
+        let detail =
+            format!("transfer alone breaks {most} of {correct} samples at most, at any one eps");
+        finding(
+            check,
+            most as f64 > LEFT_BY_GRADIENTS * correct as f64,
+            detail,
+        )
     }
 
     fn no_rise(&self) -> Finding {

@@ -7,25 +7,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Spent};
+use scoville_kernels::Device;
+use scoville_runtime::Model;
+use scoville_targets::{Ensemble, Gradients, Metered, OnDevice, Spent};
 
 use crate::Error;
 
-/// A model on a device, and the meter of what it is asked.
-pub(super) type Target = Metered<ModelTarget>;
-
 /// The surrogates on a device, and the meter of what they are asked.
-pub(super) type Surrogate = Metered<Ensemble>;
+type Surrogate = Metered<Ensemble>;
 
 /// What lies on one device.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub target: &'a Target,
+pub(crate) struct Place<'a, T> {
+    pub target: &'a Metered<T>,
     surrogate: Option<&'a Surrogate>,
 }
 
-impl<'a> Place<'a> {
-    pub fn surrogate(self) -> Option<&'a dyn Gradients> {
+impl<'a, T> Place<'a, T> {
+    pub fn surrogate(&self) -> Option<&'a dyn Gradients> {
         self.surrogate.map(|surrogate| surrogate as &dyn Gradients)
     }
 }
@@ -50,8 +48,8 @@ pub(super) enum Split {
 }
 
 /// What takes samples: a device, or one thread of the CPU, on which no kernel has to wait for another thread.
-struct Lane<'a> {
-    target: &'a Target,
+struct Lane<'a, T> {
+    target: &'a Metered<T>,
     /// The place of its target in the list.
     device: usize,
     thread: Option<ThreadPool>,
@@ -59,8 +57,8 @@ struct Lane<'a> {
     most: usize,
 }
 
-impl<'a> Lane<'a> {
-    fn whole(device: usize, target: &'a Target, batch: usize) -> Self {
+impl<'a, T: OnDevice + Sync> Lane<'a, T> {
+    fn whole(device: usize, target: &'a Metered<T>, batch: usize) -> Self {
         Lane {
             target,
             device,
@@ -72,16 +70,16 @@ impl<'a> Lane<'a> {
     /// The lanes of one device, of whose `threads` each is to have a lane.
     fn of(
         device: usize,
-        target: &'a Target,
+        target: &'a Metered<T>,
         surrogate: Option<&Surrogate>,
         batch: usize,
         threads: usize,
     ) -> Result<Vec<Self>, Error> {
         // What a random model answers would depend on which thread came first.
-        let surrogates = surrogate.into_iter().flat_map(|s| s.inner().members());
-        let mut models = surrogates.chain([target.inner()]);
-        let is_random = models.any(|target| target.model().is_random());
-        if target.device().is_gpu() || is_random || threads < 2 {
+        let beside = surrogate.into_iter().flat_map(|s| s.inner().members());
+        let model = target.inner().model();
+        let mut models = beside.map(OnDevice::model).chain([model]);
+        if model.device().is_gpu() || models.any(Model::is_random) || threads < 2 {
             return Ok(vec![Lane::whole(device, target, batch)]);
         }
         let lane = |_| {
@@ -96,7 +94,11 @@ impl<'a> Lane<'a> {
         (0..threads).map(lane).collect()
     }
 
-    fn run<T: Send>(&self, run: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    fn device(&self) -> &Device {
+        self.target.inner().model().device()
+    }
+
+    fn run<R: Send>(&self, run: impl FnOnce() -> Result<R, Error> + Send) -> Result<R, Error> {
         match &self.thread {
             Some(thread) => thread.install(run),
             None => run(),
@@ -105,8 +107,8 @@ impl<'a> Lane<'a> {
 }
 
 /// The devices, each with the model on it, and how many samples go to one at once: as planned, until memory runs out.
-pub(super) struct Workers<'a> {
-    targets: &'a [Target],
+pub(super) struct Workers<'a, T> {
+    targets: &'a [Metered<T>],
     /// One a target, or none.
     surrogates: &'a [Surrogate],
     /// Set when one device fails, so that the others do not work on for nothing.
@@ -115,14 +117,14 @@ pub(super) struct Workers<'a> {
     /// The most samples that the memory of each device is known to hold.
     rooms: Vec<AtomicUsize>,
     /// One a device.
-    whole: Vec<Lane<'a>>,
+    whole: Vec<Lane<'a, T>>,
     /// One a GPU, and one a thread of the CPU.
-    fine: Vec<Lane<'a>>,
+    fine: Vec<Lane<'a, T>>,
 }
 
-impl<'a> Workers<'a> {
+impl<'a, T: OnDevice + Sync> Workers<'a, T> {
     pub fn new(
-        targets: &'a [Target],
+        targets: &'a [Metered<T>],
         surrogates: &'a [Surrogate],
         batch: usize,
         stop: &'a AtomicBool,
@@ -131,7 +133,10 @@ impl<'a> Workers<'a> {
             return Err(Error::NoDevice);
         }
         let batch = batch.max(1);
-        let cpus = targets.iter().filter(|t| !t.device().is_gpu()).count();
+        let cpus = targets
+            .iter()
+            .filter(|t| !t.inner().model().device().is_gpu())
+            .count();
         let threads = rayon::current_num_threads() / cpus.max(1);
         let mut fine = Vec::new();
         for (device, target) in targets.iter().enumerate() {
@@ -161,7 +166,7 @@ impl<'a> Workers<'a> {
     }
 
     /// The device that answers what is asked once.
-    pub fn first(&self) -> &'a Target {
+    pub fn first(&self) -> &'a Metered<T> {
         &self.targets[0]
     }
 
@@ -187,18 +192,18 @@ impl<'a> Workers<'a> {
     /// samples, whichever lane it was.
     ///
     /// A batch that a device's memory does not hold is run again in halves, and it gets no larger one later.
-    pub fn each<T: Send>(
+    pub fn each<R: Send>(
         &self,
         n: usize,
         split: Split,
-        run: impl Fn(Place<'_>, Range<usize>) -> Result<T, Error> + Sync,
-    ) -> Result<Vec<(Range<usize>, T)>, Error> {
+        run: impl Fn(Place<'_, T>, Range<usize>) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<(Range<usize>, R)>, Error> {
         let lanes = match split {
             Split::Whole => &self.whole,
             Split::Finely => &self.fine,
         };
         let queue = Queue::new(equal_parts(n, self.parts(n, lanes)));
-        let work = |lane: &Lane| {
+        let work = |lane: &Lane<'_, T>| {
             let run = |range| {
                 let place = Place {
                     target: lane.target,
@@ -207,7 +212,7 @@ impl<'a> Workers<'a> {
                 let done = lane.run(|| run(place, range));
                 match self.targets.len() {
                     1 => done,
-                    _ => done.map_err(|e| e.on_device(lane.device, lane.target.device())),
+                    _ => done.map_err(|e| e.on_device(lane.device, lane.device())),
                 }
             };
             queue.work(&self.rooms[lane.device], lane.most, self.stop, run);
@@ -224,7 +229,7 @@ impl<'a> Workers<'a> {
     }
 
     /// In how many parts `n` samples go to the lanes: few enough to be large, and enough for all.
-    fn parts(&self, n: usize, lanes: &[Lane]) -> usize {
+    fn parts(&self, n: usize, lanes: &[Lane<'_, T>]) -> usize {
         let most = lanes.iter().map(|lane| {
             let room = self.rooms[lane.device].load(Ordering::Relaxed);
             lane.most.min(room)
@@ -335,10 +340,12 @@ impl<T> State<T> {
 mod tests {
     use std::sync::Barrier;
 
-    use scoville_kernels::Device;
     use scoville_runtime::{Model, ModelSpec};
+    use scoville_targets::ModelTarget;
 
     use super::*;
+
+    type Target = Metered<ModelTarget>;
 
     fn too_large() -> Error {
         scoville_kernels::Error::TooLarge { bytes: 2, limit: 1 }.into()
@@ -456,7 +463,7 @@ mod tests {
             "{message}"
         );
         assert!(stop.load(Ordering::Relaxed));
-        let none = Workers::new(&[], &[], 100, &stop);
+        let none = Workers::<ModelTarget>::new(&[], &[], 100, &stop);
         assert!(matches!(none.err(), Some(Error::NoDevice)));
     }
 
@@ -468,7 +475,7 @@ mod tests {
         let parts = |n, split, together: usize| {
             // All that run together must be at work for any to go on.
             let barrier = Barrier::new(together);
-            let run = |_: Place<'_>, _| {
+            let run = |_: Place<'_, ModelTarget>, _| {
                 barrier.wait();
                 Ok(rayon::current_num_threads())
             };

@@ -5,24 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{Goal, Measure, PREFIX, parse_all};
-use scoville_campaign::{Manifest, Plan};
+use scoville_attacks::{
+    Access, Algorithm, Budget, Constraints, Element, Goal, Measure, PREFIX, parse, parse_all, rows,
+};
+use scoville_campaign::{Emit, Finished, Manifest, Plan};
+use scoville_data::{Dataset, Source};
 use scoville_kernels::Norm;
-use scoville_report::event::Event;
+use scoville_report::event::{Event, SurrogateInfo};
 use scoville_report::{
     Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
 };
 use scoville_targets::Labels;
+use scoville_targets::text::Gradients;
 
 use crate::args::{AssessArgs, Format, Targets};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{Loaded, check_classifier, check_labels, load, spec};
+use crate::load::{About, Loaded, check_classifier, check_labels, load, spec};
 use crate::output::Output;
 use crate::parse::Batch;
-use crate::surrogate::{self, Surrogates};
+use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
 use crate::terminal::{stderr_style, stdout_style};
+use crate::texts;
 
-const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
 const LINF_LADDER: [f64; 5] = [
     1.0 / 255.0,
     2.0 / 255.0,
@@ -35,27 +39,93 @@ const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
 const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
 const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
+/// The attacks that run where none are named: on numbers, on texts, and on a model that consists of decision trees.
+const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
+const ON_TEXTS: [&str; 1] = ["deepwordbug"];
+const OF_TREES: [&str; 4] = [
+    "leaf-tuple",
+    "square:queries=500",
+    "hop-skip-jump",
+    "pointwise",
+];
+
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
-    let mut plan = plan(args)?;
+    let default = match texts::are_named(&args.target) {
+        true => &ON_TEXTS[..],
+        false => &DEFAULT,
+    };
+    let mut plan = plan(args, default)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
     let reports = Reports::open(args)?;
+    check_kind(args, &plan)?;
+    match plan.measure {
+        Measure::Edits => on_texts(args, &mut plan, reports),
+        _ => on_numbers(args, &mut plan, reports),
+    }
+}
+
+/// Refuses attacks on numbers for texts, and the other way round.
+fn check_kind(args: &AssessArgs, plan: &Plan) -> Result<(), Failure> {
+    let attack = plan.techniques.iter().flat_map(|t| &t.attacks).next();
+    let attack = attack.map_or("", |attack| attack.row.name);
+    let message = match (texts::are_named(&args.target), plan.measure) {
+        (true, Measure::Edits) | (false, Measure::Norm(_) | Measure::Severity) => return Ok(()),
+        (true, _) => {
+            let known = rows().iter().filter(|row| row.budget == Budget::Edits);
+            let known: Vec<&str> = known.map(|row| row.name).collect();
+            let known = known.join(", ");
+            format!(
+                "--attacks: {attack} changes numbers, and the data are texts; on texts run {known}"
+            )
+        }
+        (false, _) => format!(
+            "--attacks: {attack} changes words, and the data are numbers; it takes --data tsv:FILE"
+        ),
+    };
+    Err(Failure::new(Exit::Usage, message))
+}
+
+fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {
+    if args.synonyms.is_some() {
+        let message = "--synonyms is read by attacks on texts";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let loaded = load(&args.target)?;
     check_classifier(&loaded)?;
-    check_labels(&loaded)?;
+    let target = loaded.target();
+    check_labels(&loaded.data.name, &loaded.data.y, target.classes())?;
     if loaded.raw {
         let message = "assess needs pixels in [0,1], because eps is measured in them: say what the model wants with \
                        --mean, --std and --pixel-range instead of raw input";
         return Err(Failure::new(Exit::Usage, message));
     }
+    let trees = loaded.target().inner().model().trees();
+    if args.attacks.is_empty() && trees.is_some() {
+        *plan = self::plan(args, &of_trees(args.norm))?;
+    }
+    plan.check_trees(trees.map(|trees| trees.roots.len()))
+        .or_fail(Exit::Usage, "--attacks")?;
+    plan.constraints = constraints(&loaded.data)?;
     plan.batch = loaded.batch;
-    plan.check_goal(loaded.target().classes())
+    plan.check_goal(target.classes())
         .or_fail(Exit::Usage, "--target-class")?;
-    plan.check_classes(loaded.target().classes())
+    plan.check_classes(target.classes())
         .or_fail(Exit::Usage, "--attacks")?;
-    plan.check_shape(loaded.target().sample_shape())
+    plan.check_shape(target.sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
-    let spec = spec(&args.target.model)?;
-    let Surrogates { ensembles, infos } = surrogate::load(&args.surrogate, &spec, &loaded)?;
+    let stop = stop_on_ctrl_c()?;
+    let wanted = Wanted {
+        words: &args.surrogate,
+        data: args.surrogate_data.as_ref(),
+        target: spec(&args.target.model)?,
+        seed: args.seed,
+    };
+    let Surrogates {
+        ensembles,
+        infos,
+        aside,
+    } = surrogate::load(&wanted, &loaded, &stop)?;
+    plan.aside = aside;
     if args.target.batch == Batch::Auto && !ensembles.is_empty() {
         let batch = scoville_campaign::automatic_batch(&loaded.targets, &ensembles);
         plan.batch = batch.or_fail(Exit::Internal, "")?;
@@ -63,21 +133,72 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let Loaded {
         targets,
         data,
-        target_info,
-        data_info,
-        devices,
+        about,
         ..
     } = loaded;
+    conduct(args, (about, infos), reports, &mut |manifest, emit| {
+        let models = (targets.as_slice(), ensembles.as_slice());
+        scoville_campaign::run(plan, models, &data, manifest, &stop, emit)
+    })
+}
+
+fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {
+    if !args.surrogate.is_empty() {
+        let message = "attacks on texts run on the model itself; leave --surrogate out";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    if plan.goal != Goal::Any {
+        let message = "attacks on texts lead to any class but the label; leave --target-class and --targets out";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let attacks = || plan.techniques.iter().flat_map(|t| &t.attacks);
+    let takes_substitutes = attacks().any(|attack| match &attack.algorithm {
+        Algorithm::Text(attack) => attack.takes_substitutes(),
+        _ => false,
+    });
+    let white_box = attacks().find(|attack| attack.row.access == Access::Gradients);
+    let neighbours = takes_substitutes && args.synonyms.is_none();
+    let loaded = texts::load(&args.target, white_box.is_some() || neighbours)?;
+    let target = loaded.targets[0].inner();
+    if let (Some(attack), Err(error)) = (white_box, target.embedding()) {
+        let message = format!("--attacks: {} cannot run: {error}", attack.row.name);
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let lexicon = texts::lexicon(
+        target,
+        &loaded.data,
+        args.synonyms.as_deref(),
+        takes_substitutes,
+    )?;
+    plan.batch = loaded.batch;
+    let (targets, texts) = (loaded.targets, (&loaded.data, &lexicon));
     let stop = stop_on_ctrl_c()?;
+    let about = (loaded.about, Vec::new());
+    conduct(args, about, reports, &mut |manifest, emit| {
+        scoville_campaign::run_texts(plan, &targets, texts, manifest, &stop, emit)
+    })
+}
+
+/// A run, given what is known before it and where events go.
+type Campaign<'a> =
+    dyn FnMut(Manifest, &mut Emit<'_>) -> Result<Finished, scoville_campaign::Error> + 'a;
+
+/// Runs a campaign and writes its reports.
+fn conduct(
+    args: &AssessArgs,
+    (about, surrogates): (About, Vec<SurrogateInfo>),
+    reports: Reports,
+    campaign: &mut Campaign<'_>,
+) -> Result<Exit, Failure> {
     let manifest = Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         command: std::env::args_os()
             .map(|a| a.to_string_lossy().into_owned())
             .collect(),
-        target: target_info,
-        surrogates: infos,
-        data: data_info,
-        devices,
+        target: about.target,
+        surrogates,
+        data: about.data,
+        devices: about.devices,
     };
     let record = match args.report_json {
         Some(_) => Record::with_samples(),
@@ -85,10 +206,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     };
     let mut sinks = Sinks::new(args.format, record);
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = scoville_campaign::run(
-        &plan, &targets, &ensembles, &data, manifest, &stop, &mut emit,
-    )
-    .map_err(failure)?;
+    let finished = campaign(manifest, &mut emit).map_err(failure)?;
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
 }
@@ -102,15 +220,43 @@ fn failure(error: scoville_campaign::Error) -> Failure {
     Failure::new(exit, error.to_string())
 }
 
-fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
+/// Those of [`OF_TREES`] that know the norm.
+fn of_trees(norm: Norm) -> Vec<&'static str> {
+    let knows =
+        |name: &&str| parse(name).is_ok_and(|attack| attack.row.budget.norms().contains(&norm));
+    OF_TREES.into_iter().filter(knows).collect()
+}
+
+/// What may become of a row of a table.
+fn constraints(data: &Dataset) -> Result<Option<Constraints>, Failure> {
+    let Some(features) = &data.features else {
+        return Ok(None);
+    };
+    let element = |e: scoville_data::Element| Element {
+        levels: e.levels,
+        may_rise: e.may_rise,
+        may_fall: e.may_fall,
+        group: e.group,
+    };
+    Ok(Some(Constraints {
+        elements: features.elements().into_iter().map(element).collect(),
+        importance: data.importance().or_fail(Exit::BadInput, "")?,
+    }))
+}
+
+/// `default` runs where no attack is named, and transfer where there is a surrogate.
+fn plan(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
     let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
-        ([], []) => parse_all(&DEFAULT),
-        ([], _) => parse_all(&[&DEFAULT[..], &[PREFIX]].concat()),
+        ([], []) => parse_all(default),
+        ([], _) => parse_all(&[default, &[PREFIX]].concat()),
         (named, _) => parse_all(named),
     };
     let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
     let ladder = match args.eps_ladder.as_slice() {
+        [] if args.target.data.as_ref().is_some_and(Source::is_table) => {
+            measure.map_or(Vec::new(), |measure| table_ladder(measure).to_vec())
+        }
         [] => measure.map_or(Vec::new(), |measure| default_ladder(measure).to_vec()),
         given => given.to_vec(),
     };
@@ -124,7 +270,22 @@ fn plan(args: &AssessArgs) -> Result<Plan, Failure> {
     plan.check().or_fail(Exit::Usage, "")?;
     plan.check_surrogate(!args.surrogate.is_empty())
         .or_fail(Exit::Usage, "")?;
+    let trained = |word: &Surrogate| matches!(word, Surrogate::Trained(_));
+    if args.surrogate_data.is_some() && !args.surrogate.iter().any(trained) {
+        let message = "--surrogate-data trains nothing: add --surrogate trained";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     Ok(plan)
+}
+
+/// In a table a range is 1 long, and a change of category moves two elements by 1.
+fn table_ladder(measure: Measure) -> &'static [f64] {
+    match measure {
+        Measure::Norm(Norm::Linf) => &[0.01, 0.02, 0.05, 0.1, 0.2],
+        Measure::Norm(Norm::L2 | Norm::L1) => &[0.1, 0.25, 0.5, 1.0, 2.0],
+        Measure::Norm(Norm::L0) => &[1.0, 2.0, 3.0, 4.0, 8.0],
+        other => default_ladder(other),
+    }
 }
 
 fn default_ladder(measure: Measure) -> &'static [f64] {

@@ -3,15 +3,19 @@
 use std::io::{ErrorKind, Write};
 
 use scoville_kernels::{Array, Loss, head};
-use scoville_targets::{Gradients, Labels, Scores};
+use scoville_targets::{Gradients, Labels, Scores, text};
 use serde_json::json;
 
 use crate::args::PredictArgs;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{Loaded, check_labels, load};
 use crate::output::Output;
+use crate::texts;
 
 pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
+    if texts::are_named(&args.target) {
+        return of_texts(args);
+    }
     let mut out = args.out.as_deref().map(Output::create).transpose()?;
     let mut gradient = args.gradient.as_deref().map(Output::create).transpose()?;
     if args.target.device.len() > 1 {
@@ -21,7 +25,8 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let loaded = load(&args.target)?;
     // Outputs alone need no labels.
     if gradient.is_some() || out.is_none() {
-        check_labels(&loaded)?;
+        let data = &loaded.data;
+        check_labels(&data.name, &data.y, loaded.target().classes())?;
     }
     let rows: Vec<usize> = (0..loaded.data.len()).collect();
     for batch in rows.chunks(loaded.batch) {
@@ -76,6 +81,27 @@ fn labels(loaded: &Loaded, rows: &[usize]) -> Result<Array<u32>, Failure> {
     Array::from_vec(loaded.target().device(), rows.len(), 1, labels).or_fail(Exit::Internal, "")
 }
 
+/// The answers to texts.
+fn of_texts(args: &PredictArgs) -> Result<Exit, Failure> {
+    if args.out.is_some() || args.gradient.is_some() {
+        let message =
+            "--out and --gradient write numbers for models of numbers; the data are texts";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let loaded = texts::load(&args.target, false)?;
+    let (target, data) = (&loaded.targets[0], &loaded.data);
+    for start in (0..data.len()).step_by(loaded.batch) {
+        let rows: Vec<usize> = (start..data.len().min(start + loaded.batch)).collect();
+        let texts = &data.texts[start..start + rows.len()];
+        let scores = text::Scores::scores(target, texts).or_fail(Exit::Internal, "")?;
+        let predicted = text::predicted(&scores, text::Labels::classes(target));
+        if let Reader::Left = print_lines(&rows, &data.y, &predicted, &scores)? {
+            break;
+        }
+    }
+    Ok(Exit::Done)
+}
+
 fn print_answers(loaded: &Loaded, rows: &[usize], x: &Array) -> Result<Reader, Failure> {
     let scores = loaded.target().scores(x).or_fail(Exit::Internal, "")?;
     let answer = head(&scores, &labels(loaded, rows)?, Loss::CrossEntropy);
@@ -83,12 +109,22 @@ fn print_answers(loaded: &Loaded, rows: &[usize], x: &Array) -> Result<Reader, F
         .and_then(|a| a.predicted.to_vec())
         .or_fail(Exit::Internal, "")?;
     let scores = scores.to_vec().or_fail(Exit::Internal, "")?;
+    print_lines(rows, &loaded.data.y, &predicted, &scores)
+}
+
+/// One line a sample of `rows`, of whose scores `scores` holds as many each.
+fn print_lines(
+    rows: &[usize],
+    labels: &[u32],
+    predicted: &[u32],
+    scores: &[f32],
+) -> Result<Reader, Failure> {
     let mut out = std::io::stdout().lock();
-    let outputs = scores.chunks_exact(loaded.target().classes());
-    for ((&index, logits), &predicted) in rows.iter().zip(outputs).zip(&predicted) {
+    let outputs = scores.chunks_exact(scores.len() / rows.len().max(1));
+    for ((&index, logits), &predicted) in rows.iter().zip(outputs).zip(predicted) {
         let line = json!({
             "index": index,
-            "label": loaded.data.y[index],
+            "label": labels[index],
             "predicted": (predicted != u32::MAX).then_some(predicted),
             "probabilities": softmax(logits),
         });

@@ -27,9 +27,13 @@ impl Marks {
         let marks = forward.steps.iter().filter_map(|step| {
             let (of, kind) = match (step.act, step.work) {
                 (Act::Forward { of, .. }, _) => (of, Marked::Rectified),
-                (_, Work::Forward { kind, of }) if matches!(kind, Kind::MaxPool(_)) => {
-                    (of, Marked::Pooled)
-                }
+                (
+                    _,
+                    Work::Forward {
+                        kind: Kind::MaxPool(_),
+                        of,
+                    },
+                ) => (of, Marked::Pooled),
                 _ => return None,
             };
             let [channels, rows, cols] = forward.shapes[of];

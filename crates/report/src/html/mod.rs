@@ -4,6 +4,7 @@
 //! [`Esc`].
 
 mod attacks;
+mod changes;
 mod curves;
 mod escape;
 mod evidence;
@@ -11,6 +12,7 @@ mod manifest;
 mod queries;
 mod strips;
 mod techniques;
+mod texts;
 mod verdict;
 
 use crate::Record;
@@ -30,6 +32,8 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
         curves::section(record),
         queries::section(record),
         strips::section(record, strips),
+        changes::section(record),
+        texts::section(record),
         evidence::section(record),
         evidence::warnings(record),
         manifest::section(record),

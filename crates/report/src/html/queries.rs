@@ -4,7 +4,7 @@ use super::{atlas_link, titled};
 use crate::{
     Record,
     event::CurvePoint,
-    text::{eps_text, full_count, percent},
+    text::{budget_word, eps_text, full_count, percent},
 };
 
 pub(super) fn section(record: &Record) -> String {
@@ -15,9 +15,11 @@ pub(super) fn section(record: &Record) -> String {
     if rows.is_empty() {
         return rows;
     }
+    let norm = record.started.as_ref().map_or("", |s| s.plan.norm.as_str());
+    let budget = budget_word(norm);
     let body = format!(
         r#"<div class="scroll"><table>
-<thead><tr><th scope="col">Technique</th><th scope="col">eps</th><th scope="col">ASR in % within 100</th><th scope="col">1000</th><th scope="col">10 000</th><th scope="col">Median</th></tr></thead>
+<thead><tr><th scope="col">Technique</th><th scope="col">{budget}</th><th scope="col">ASR in % within 100</th><th scope="col">1000</th><th scope="col">10 000</th><th scope="col">Median</th></tr></thead>
 <tbody>
 {rows}</tbody>
 </table></div>

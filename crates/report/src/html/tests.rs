@@ -50,6 +50,9 @@ fn the_page_is_well_formed_whatever_the_run() {
     started.add(&Event::RunStarted(fixture::started().into()));
     started.add(&Event::TechniqueProgress(fixture::progress()));
     assert_well_formed(&html(&started, &[]));
+    let mut texts = Record::default();
+    texts.add(&Event::TextBroken(fixture::text()));
+    assert_well_formed(&html(&texts, &[]));
 }
 
 #[test]
@@ -80,6 +83,7 @@ fn the_page_opens_with_the_verdict() {
         "Security curves",
         "Queries to success",
         "Samples",
+        "Texts",
         "Evidence",
         "Warnings",
         "Reproduce this run",

@@ -4,7 +4,7 @@ use super::paint::{Line, Paint, left, right};
 use crate::{
     Record,
     event::{CurvePoint, QueryCurve},
-    text::{eps_text, percent, short_count},
+    text::{budget_word, eps_text, percent, short_count},
 };
 
 /// The table, under a heading; nothing where no attack counts queries alone.
@@ -16,11 +16,15 @@ pub(super) fn lines(record: &Record) -> Vec<Line> {
     if rows.is_empty() {
         return rows;
     }
-    let columns = "  technique       eps      within 100     1k    10k   median";
+    let norm = record.started.as_ref().map_or("", |s| s.plan.norm.as_str());
+    let columns = format!(
+        "  technique       {}within 100     1k    10k   median",
+        left(budget_word(norm), 9)
+    );
     let head = [
         Line::new(),
         Line::new().put(Paint::Bold, "Success within so many queries, %"),
-        Line::new().put(Paint::Dim, columns),
+        Line::new().put(Paint::Dim, &columns),
     ];
     head.into_iter().chain(rows).collect()
 }

@@ -52,6 +52,10 @@ impl Run<Gpu> for Arc<ConvNet> {
         })
     }
 
+    fn on_arrays(&self) -> Option<&ConvNet> {
+        Some(self)
+    }
+
     fn tape_bytes(&self) -> usize {
         ConvNet::tape_bytes(self)
     }

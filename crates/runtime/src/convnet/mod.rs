@@ -6,6 +6,7 @@ pub(crate) mod host;
 use burn_backend::Backend;
 use burn_backend::tensor::FloatTensor;
 use scoville_convnet::Layer;
+use scoville_kernels::ConvNet;
 
 use crate::Fault;
 
@@ -13,6 +14,11 @@ use crate::Fault;
 pub(crate) trait Run<B: Backend>: Send + Sync {
     /// Runs the batch `x`; the result has the shape `shape`.
     fn run(&self, x: FloatTensor<B>, shape: &[usize]) -> Result<FloatTensor<B>, Fault>;
+
+    /// The network itself, where it runs on arrays on a GPU.
+    fn on_arrays(&self) -> Option<&ConvNet> {
+        None
+    }
 
     /// Bytes that the tape takes for a sample.
     fn tape_bytes(&self) -> usize;

@@ -31,6 +31,8 @@ use std::collections::{BTreeMap, HashMap};
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::{Graph, Node, Tensor};
 
+pub(crate) use ml::class_trees;
+
 use layer::AsLayer;
 use random::Noise;
 use samples::Samples;

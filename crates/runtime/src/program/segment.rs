@@ -7,6 +7,7 @@ use burn_backend::Backend;
 use scoville_convnet::{Kind, Layer};
 use scoville_onnx::Graph;
 
+use super::plan::Run as Doing;
 use super::{Plan, Program};
 use crate::convnet::{Make, Run};
 use crate::ops::Context;
@@ -94,6 +95,17 @@ impl<B: Backend> Program<B> {
             }
         }
         segments
+    }
+
+    /// The network that is all that `plan` runs, from the graph's input to the target.
+    pub fn sole_network(&self, plan: &Plan) -> Option<&dyn Run<B>> {
+        let mut runs = plan.runs.iter().filter(|run| **run != Doing::Skip);
+        let (Some(&Doing::Segment(index)), None) = (runs.next(), runs.next()) else {
+            return None;
+        };
+        let segment = self.segments.get(index)?;
+        let ends = self.inputs == [segment.input] && plan.targets == [segment.output];
+        ends.then_some(segment.net.as_ref())
     }
 
     /// Plans made from now on take `segments` where they can.

@@ -31,7 +31,8 @@ fn normalise(x: &mut Array) -> Result<(), Error> {
 
 fn clip(x: &mut Array, search: &Search<'_>) -> Result<(), Error> {
     let (lo, hi) = (search.ball.lo, search.ball.hi);
-    Ok(map(x, Map::Clamp { lo, hi })?)
+    map(x, Map::Clamp { lo, hi })?;
+    search.confine(x)
 }
 
 fn scaled(x: &Array, scale: f32) -> Result<Array, Error> {

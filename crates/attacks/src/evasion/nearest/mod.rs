@@ -7,6 +7,7 @@ pub mod ead;
 pub mod fab;
 pub mod fmn;
 pub mod jsma;
+pub mod lowprofool;
 pub mod newtonfool;
 pub mod sigma_zero;
 pub mod sparsefool;

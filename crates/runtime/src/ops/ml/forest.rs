@@ -34,7 +34,7 @@ pub(super) struct Node {
 
 impl Node {
     /// The threshold for features of float32, or for such as have been rounded to it.
-    fn threshold(&self, rounded: bool) -> f32 {
+    pub fn threshold(&self, rounded: bool) -> f32 {
         let nearest = self.threshold as f32;
         let above = f64::from(nearest) > self.threshold;
         let below = f64::from(nearest) < self.threshold;

@@ -3,6 +3,7 @@
 mod array_feature_extractor;
 mod binarizer;
 mod category_mapper;
+mod class_trees;
 mod coupling;
 mod feature_vectorizer;
 mod forest;
@@ -37,6 +38,8 @@ mod tree_ensemble_regressor;
 mod tree_nodes;
 
 use burn_backend::Backend;
+
+pub(crate) use class_trees::class_trees;
 
 use crate::ops::Row;
 

@@ -23,6 +23,10 @@ pub(super) struct Regressor {
 }
 
 pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
+    Ok(Box::new(read(node)?))
+}
+
+pub(super) fn read(node: &Node) -> Result<Regressor, Fault> {
     let targets = usize::try_from(node.attributes.int_or("n_targets", 1)?).unwrap_or(0);
     let base: Vec<f32> = floats(node, "base_values")?
         .iter()
@@ -38,7 +42,7 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
         .attributes
         .string("aggregate_function")?
         .unwrap_or("SUM");
-    Ok(Box::new(Regressor {
+    Ok(Regressor {
         forest: Trees::parse(node, "target", targets)?.forest,
         base,
         aggregate: match name {
@@ -49,7 +53,7 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
             other => return Err(Fault::Unsupported(format!("aggregate_function {other}"))),
         },
         transform: PostTransform::parse(node)?,
-    }))
+    })
 }
 
 impl<B: Backend> Operator<B> for Regressor {

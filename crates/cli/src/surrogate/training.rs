@@ -1,0 +1,162 @@
+//! `--surrogate trained[:KEY=VALUE]..`.
+
+use std::io::Write;
+use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use scoville_atlas::stats::{LEVEL, clopper_pearson};
+use scoville_report::event::TrainingInfo;
+use scoville_surrogate::{Error, Oracle, Recipe, train};
+
+use super::{Member, Wanted};
+use crate::exit::{Exit, Failure, OrFail};
+use crate::load::Loaded;
+use crate::parse;
+
+/// What may be asked, and what is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Training {
+    pub queries: usize,
+    /// Scores, not the class alone.
+    pub scores: bool,
+}
+
+impl FromStr for Training {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut training = Training {
+            queries: 1000,
+            scores: false,
+        };
+        for word in text.split(':').filter(|word| !word.is_empty()) {
+            match word.split_once('=') {
+                Some(("queries", n)) => training.queries = parse::at_least_one(n)?,
+                Some(("answers", "labels")) => training.scores = false,
+                Some(("answers", "scores")) => training.scores = true,
+                _ => {
+                    return Err(format!(
+                        "`{word}`: write trained[:queries=N][:answers=labels|scores]"
+                    ));
+                }
+            }
+        }
+        Ok(training)
+    }
+}
+
+/// What a surrogate is trained on.
+pub struct Samples {
+    pub x: Vec<f32>,
+    /// How many of them are the target's own data.
+    pub aside: usize,
+}
+
+impl Training {
+    /// Samples of `--surrogate-data`, or up to half of the target's data, which are set aside; no more than the queries.
+    pub fn samples(&self, wanted: &Wanted<'_>, loaded: &Loaded) -> Result<Samples, Failure> {
+        let (own, seed) = (&loaded.data, wanted.seed);
+        let Some(source) = wanted.data else {
+            let aside = self.queries.min(own.len() / 2);
+            let rows = scoville_campaign::set_aside(own.len(), seed, aside);
+            let x = own.read(&rows).or_fail(Exit::BadInput, "")?;
+            return Ok(Samples { x, aside });
+        };
+        let data = source.load(Some(&own.shape), None);
+        let data = data.or_fail(Exit::BadInput, "--surrogate-data")?;
+        if data.name == own.name {
+            let message = "--surrogate-data is --data: a surrogate must not be trained on the samples that are attacked; leave \
+                           it out, and a half is set aside";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        data.check(true)
+            .or_fail(Exit::BadInput, "--surrogate-data")?;
+        let rows = scoville_campaign::set_aside(data.len(), seed, self.queries);
+        let x = data
+            .read(&rows)
+            .or_fail(Exit::BadInput, "--surrogate-data")?;
+        Ok(Samples { x, aside: 0 })
+    }
+
+    /// The surrogate that comes of the answers to `x`.
+    pub(super) fn member(
+        &self,
+        x: &[f32],
+        seed: u64,
+        loaded: &Loaded,
+        stop: &AtomicBool,
+    ) -> Result<Member, Failure> {
+        let oracle = match self.scores {
+            true => Oracle::Scores(loaded.target()),
+            false => Oracle::Labels(loaded.target()),
+        };
+        // A courtesy to whoever waits.
+        let _ = writeln!(
+            std::io::stderr(),
+            "training a surrogate on {} {} of the target",
+            self.queries,
+            oracle.gives()
+        );
+        let recipe = Recipe::new(self.queries, seed);
+        let started = Instant::now();
+        let trained = train(oracle, x, recipe, stop).map_err(failure)?;
+        let training = TrainingInfo {
+            answers: oracle.gives().into(),
+            queries: trained.queries as u64,
+            samples: trained.samples,
+            synthetic: trained.synthetic,
+            held_out: trained.held_out,
+            agreed: trained.agreed,
+            fidelity: trained.agreed as f64 / trained.held_out.max(1) as f64,
+            interval: clopper_pearson(trained.agreed, trained.held_out, LEVEL),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        Ok(Member {
+            name: match trained.convolutional {
+                true => "trained convolutional network".into(),
+                false => "trained dense network".into(),
+            },
+            graph: trained.graph,
+            input: trained.input,
+            training: Some(training),
+        })
+    }
+}
+
+fn failure(error: Error) -> Failure {
+    let exit = match error {
+        Error::TooFew(_) | Error::NotFinite(..) | Error::Shape(_) => Exit::BadInput,
+        _ => Exit::Internal,
+    };
+    Failure::new(exit, format!("--surrogate trained: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_after_trained() {
+        let training = |text: &str| text.parse::<Training>();
+        let by_default = Training {
+            queries: 1000,
+            scores: false,
+        };
+        assert_eq!(training(""), Ok(by_default));
+        let scores = Training {
+            queries: 50,
+            scores: true,
+        };
+        assert_eq!(training("queries=50:answers=scores"), Ok(scores));
+        for wrong in [
+            "queries",
+            "queries=0",
+            "queries=x",
+            "answers=all",
+            "epochs=3",
+        ] {
+            assert!(training(wrong).is_err(), "{wrong}");
+        }
+    }
+}

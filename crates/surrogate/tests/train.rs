@@ -1,0 +1,145 @@
+//! Surrogates of the built-in model, and of a rule on features.
+
+use std::sync::atomic::AtomicBool;
+
+use scoville_data::glyphs::{Split, generate};
+use scoville_kernels::{Array, Device};
+use scoville_runtime::{Model, ModelSpec};
+use scoville_surrogate::{Error, Oracle, Recipe, Surrogate, train};
+use scoville_targets::{Labels, Metered, ModelTarget};
+
+const MODEL: &[u8] = include_bytes!("../../../datasets/glyphs-cnn.onnx");
+
+fn glyphs() -> Metered<ModelTarget> {
+    let graph = scoville_onnx::parse(MODEL.into(), None).unwrap();
+    let spec = ModelSpec {
+        shape: Some(vec![1, 28, 28]),
+        ..ModelSpec::default()
+    };
+    Metered::new(ModelTarget::new(
+        Model::load(graph, &spec, &Device::Cpu).unwrap(),
+    ))
+}
+
+fn samples(n: usize) -> Vec<f32> {
+    generate(Split::Train, n, 0).read_all().unwrap()
+}
+
+fn recipe(queries: usize, seed: u64) -> Recipe {
+    Recipe {
+        steps: 300,
+        ..Recipe::new(queries, seed)
+    }
+}
+
+fn of(oracle: Oracle<'_>, x: &[f32], queries: usize, seed: u64) -> Result<Surrogate, Error> {
+    train(oracle, x, recipe(queries, seed), &AtomicBool::new(false))
+}
+
+#[test]
+fn the_budget_is_kept_and_the_surrogate_is_like_the_target() {
+    let x = samples(400);
+    // More samples than queries; more queries than samples.
+    for (rows, queries, synthetic) in [(400, 250, 0), (120, 250, 130)] {
+        let target = glyphs();
+        let surrogate = of(Oracle::Labels(&target), &x[..rows * 784], queries, 0).unwrap();
+        assert_eq!(
+            (surrogate.queries, target.spent().queries),
+            (queries, queries as u64)
+        );
+        assert_eq!(
+            (surrogate.held_out, surrogate.synthetic),
+            (rows.min(queries) / 5, synthetic)
+        );
+        assert_eq!(
+            surrogate.samples + surrogate.synthetic + surrogate.held_out,
+            queries
+        );
+        assert_eq!(target.spent().gradients, 0);
+        // Chance is a tenth.
+        assert!(
+            2 * surrogate.agreed >= surrogate.held_out,
+            "{} of {}",
+            surrogate.agreed,
+            surrogate.held_out
+        );
+        let model = Model::load(surrogate.graph, &surrogate.input, &Device::Cpu).unwrap();
+        assert_eq!(
+            (model.classes(), model.sample_shape()),
+            (10, [1, 28, 28].as_slice())
+        );
+    }
+}
+
+#[test]
+fn seed_and_answers_decide() {
+    let (x, target) = (samples(40), glyphs());
+    let digest = |oracle, seed| {
+        let few = Recipe {
+            steps: 20,
+            ..recipe(60, seed)
+        };
+        let surrogate = train(oracle, &x, few, &AtomicBool::new(false));
+        surrogate.unwrap().graph.sha256
+    };
+    let labels = digest(Oracle::Labels(&target), 1);
+    assert_eq!(labels, digest(Oracle::Labels(&target), 1));
+    assert_ne!(labels, digest(Oracle::Labels(&target), 2));
+    assert_ne!(labels, digest(Oracle::Scores(&target), 1));
+}
+
+/// Class 1 where the first feature is larger than the second; nothing but labels, and none where the third is above 0.9.
+struct Rule;
+
+impl Labels for Rule {
+    fn classes(&self) -> usize {
+        2
+    }
+
+    fn sample_shape(&self) -> &[usize] {
+        &[3]
+    }
+
+    fn device(&self) -> &Device {
+        &Device::Cpu
+    }
+
+    fn labels(&self, x: &Array) -> Result<Array<u32>, scoville_targets::Error> {
+        let x = x.to_vec()?;
+        let rows = x.chunks_exact(3);
+        let label = |row: &[f32]| match row[2] > 0.9 {
+            true => u32::MAX,
+            false => u32::from(row[0] > row[1]),
+        };
+        let labels: Vec<u32> = rows.map(label).collect();
+        Ok(Array::from_vec(&Device::Cpu, labels.len(), 1, labels)?)
+    }
+}
+
+fn features(n: usize, third: f32) -> Vec<f32> {
+    let row = |i: usize| [(i as f32 * 0.37).fract(), (i as f32 * 0.71).fract(), third];
+    (0..n).flat_map(row).collect()
+}
+
+#[test]
+fn features_are_learnt_by_a_dense_network() {
+    let surrogate = of(Oracle::Labels(&Rule), &features(200, 0.5), 300, 0).unwrap();
+    assert!(!surrogate.convolutional);
+    assert_eq!(surrogate.held_out, 40);
+    assert!(surrogate.agreed >= 36, "{}", surrogate.agreed);
+}
+
+#[test]
+fn what_cannot_be_learnt_from_is_said() {
+    let few = of(Oracle::Labels(&Rule), &features(4, 0.5), 300, 0);
+    assert!(matches!(few, Err(Error::TooFew(4))));
+    let silent = of(Oracle::Labels(&Rule), &features(50, 1.0), 300, 0);
+    assert!(matches!(silent, Err(Error::NotFinite(40, 40))));
+    let stopped = train(
+        Oracle::Labels(&Rule),
+        &features(50, 0.5),
+        recipe(50, 0),
+        &AtomicBool::new(true),
+    );
+    assert!(matches!(stopped, Err(Error::Interrupted)));
+}

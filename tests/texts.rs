@@ -1,0 +1,307 @@
+//! Classifiers of texts, end to end: one that reads strings, and one of token ids.
+
+use scoville_onnx::{Attribute, Attributes, DType, Data, Dim, Graph, Node, Port, Tensor, encode};
+use serde_json::Value;
+
+use crate::support::{Scratch, events, node, of_kind, scored, scoville, stderr, stdout};
+
+fn with(mut node: Node, domain: &str, attributes: Vec<(&str, Attribute)>) -> Node {
+    let attributes = attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    node.attributes = Attributes::new(&node.name, attributes);
+    node.domain = domain.into();
+    node
+}
+
+fn strings(values: &[&str]) -> Attribute {
+    Attribute::Strings(values.iter().map(|&value| value.into()).collect())
+}
+
+fn port(name: &str, dtype: DType, shape: &[usize]) -> Port {
+    let fixed = shape.iter().map(|&size| Dim::Fixed(size));
+    let shape = [Dim::Named("n".into())].into_iter().chain(fixed).collect();
+    Port {
+        name: name.into(),
+        dtype,
+        shape: Some(shape),
+    }
+}
+
+fn floats(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor {
+        shape: shape.to_vec(),
+        data: Data::F32(values.to_vec()),
+    }
+}
+
+/// Reads strings: more `good` and `fine` than `bad` and `dull` is class 1.
+fn of_strings() -> Vec<u8> {
+    let tokens = vec![
+        ("mark", Attribute::Int(0)),
+        ("mincharnum", Attribute::Int(1)),
+        ("pad_value", Attribute::String("#".into())),
+        ("tokenexp", Attribute::String("[a-z]+".into())),
+    ];
+    let counts = vec![
+        ("mode", Attribute::String("TF".into())),
+        ("min_gram_length", Attribute::Int(1)),
+        ("max_gram_length", Attribute::Int(1)),
+        ("max_skip_count", Attribute::Int(0)),
+        ("ngram_counts", Attribute::Ints(vec![0])),
+        ("ngram_indexes", Attribute::Ints(vec![0, 1, 2, 3])),
+        ("pool_strings", strings(&["good", "fine", "bad", "dull"])),
+    ];
+    let weights = [-1.0, 1.0, -0.5, 0.5, 1.0, -1.0, 0.5, -0.5];
+    let graph = Graph {
+        opsets: [(String::new(), 11), ("com.microsoft".into(), 1)].into(),
+        inputs: vec![port("text", DType::String, &[1])],
+        outputs: vec![port("scores", DType::F32, &[2])],
+        nodes: vec![
+            node("Reshape", &["text", "flat"], "list"),
+            with(
+                node("Tokenizer", &["list"], "tokens"),
+                "com.microsoft",
+                tokens,
+            ),
+            with(node("TfIdfVectorizer", &["tokens"], "counts"), "", counts),
+            node("Gemm", &["counts", "weights", "bias"], "scores"),
+        ],
+        constants: [
+            (
+                "flat".into(),
+                Tensor {
+                    shape: vec![1],
+                    data: Data::I64(vec![-1]),
+                },
+            ),
+            ("weights".into(), floats(&[4, 2], &weights)),
+            ("bias".into(), floats(&[2], &[0.0, -0.1])),
+        ]
+        .into(),
+        ..Graph::default()
+    };
+    encode::to_bytes(&graph)
+}
+
+/// Reads six token ids, of the vocabulary below, and gives one probability.
+fn of_ids() -> Vec<u8> {
+    let axes = vec![
+        ("axes", Attribute::Ints(vec![1])),
+        ("keepdims", Attribute::Int(0)),
+    ];
+    let rows = [0.0, 0.1, 0.1, 1.0, 1.0, 0.1, 0.6, 0.8, -1.0, 0.1, -0.7, 0.7];
+    let graph = Graph {
+        opsets: [(String::new(), 17)].into(),
+        inputs: vec![port("ids", DType::I64, &[6])],
+        outputs: vec![port("p", DType::F32, &[1])],
+        nodes: vec![
+            node("Gather", &["table", "ids"], "rows"),
+            with(node("ReduceMean", &["rows"], "mean"), "", axes),
+            node("MatMul", &["mean", "weights"], "z"),
+            node("Sigmoid", &["z"], "p"),
+        ],
+        constants: [
+            ("table".into(), floats(&[6, 2], &rows)),
+            ("weights".into(), floats(&[2, 1], &[9.0, 0.0])),
+        ]
+        .into(),
+        ..Graph::default()
+    };
+    encode::to_bytes(&graph)
+}
+
+const VOCABULARY: &str = "<pad>\nfilm\ngood\nfine\nbad\ndull\n";
+const TOML: &str = "[model]\npath = \"ids.onnx\"\n[text]\ntokenizer = \"vocab\"\nvocabulary = \"words.txt\"\nlength = 6\n";
+
+/// 40 texts, all of which both models get right.
+fn texts(scratch: &Scratch) -> String {
+    let line = |i: usize| match i % 4 {
+        0 => format!("praise\ta good film, number {i}\n"),
+        1 => format!("blame\ta bad film, number {i}\n"),
+        2 => format!("praise\tgood and fine and good too, {i}\n"),
+        _ => format!("blame\tdull and bad, {i}\n"),
+    };
+    let lines: String = (0..40).map(line).collect();
+    format!("tsv:{}", scratch.file("texts.tsv", lines))
+}
+
+fn ids(scratch: &Scratch) -> String {
+    scratch.file("ids.onnx", of_ids());
+    scratch.file("words.txt", VOCABULARY);
+    scratch.file("target.toml", TOML)
+}
+
+#[test]
+fn predictions_are_those_of_the_model() {
+    let scratch = Scratch::new("texts-predict");
+    let strings = scratch.file("strings.onnx", of_strings());
+    let (ids, data) = (ids(&scratch), texts(&scratch));
+    for model in [strings, ids] {
+        let output = scoville(&[
+            "predict", &model, "--data", &data, "--device", "cpu", "--batch", "7",
+        ]);
+        let lines: Vec<Value> = stdout(&output)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 40, "{}", stderr(&output));
+        assert!(lines.iter().all(|line| line["label"] == line["predicted"]));
+        // Names are numbered in alphabetical order: blame, praise.
+        assert_eq!(
+            (&lines[0]["label"], &lines[1]["label"]),
+            (&1.into(), &0.into())
+        );
+    }
+}
+
+#[test]
+fn a_run_on_texts_streams_reports_and_shows_what_it_found() {
+    let scratch = Scratch::new("texts-assess");
+    let (model, data) = (ids(&scratch), texts(&scratch));
+    let (json, html) = (scratch.path("r.json"), scratch.path("r.html"));
+    let args = [
+        "assess",
+        &model,
+        "--data",
+        &data,
+        "--device",
+        "cpu",
+        "--format",
+        "ndjson",
+        "--attacks",
+        "hotflip,deepwordbug,textfooler:cosine=-1,char-noise",
+        "--eps-ladder",
+        "1,2,4",
+        "--report-json",
+        &json,
+        "--report-html",
+        &html,
+    ];
+    let output = scoville(&args);
+    let all = events(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let started = of_kind(&all, "run.started")[0];
+    assert_eq!(started["plan"]["norm"], "edits");
+    assert_eq!(started["target"]["class_names"][1], "praise");
+    let found = of_kind(&all, "text.broken");
+    assert!(!found.is_empty());
+    for event in &found {
+        let (text, edited) = (
+            event["text"].as_str().unwrap(),
+            event["edited"].as_str().unwrap(),
+        );
+        let words = text.split(' ').zip(edited.split(' '));
+        let changed = words.filter(|(before, after)| before != after).count();
+        assert_eq!(event["edits"], changed);
+        assert!(changed <= 4 && event["label"] != event["predicted"]);
+    }
+    // One flip is enough but for three words of praise.
+    let curve = &scored(&all, "AML.T0043.000")["curve"];
+    assert_eq!(
+        (&curve[0]["successes"], &curve[2]["successes"]),
+        (&30.into(), &40.into())
+    );
+    assert!(scored(&all, "AML.T0043.000")["gradients"].as_u64() > Some(0));
+    let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!(report["texts"].as_array().unwrap().len(), found.len());
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("<h2>Texts</h2>") && page.contains("<ins>"));
+    let again = events(&scoville(&args));
+    assert_eq!(of_kind(&again, "text.broken"), found);
+}
+
+#[test]
+fn without_attacks_named_a_model_of_strings_meets_typing_errors() {
+    let scratch = Scratch::new("texts-default");
+    let model = scratch.file("strings.onnx", of_strings());
+    let data = texts(&scratch);
+    let output = scoville(&["assess", &model, "--data", &data, "--device", "cpu"]);
+    let all = events(&output);
+    assert_eq!(
+        of_kind(&all, "run.started")[0]["plan"]["eps_ladder"],
+        serde_json::json!([1.0, 2.0, 4.0, 8.0])
+    );
+    // Praise falls with its words; what has no word that counts is blame.
+    let curve = &scored(&all, "AML.T0043.001")["curve"];
+    assert_eq!(
+        (&curve[0]["successes"], &curve[3]["successes"]),
+        (&10.into(), &20.into())
+    );
+    let synonyms = scratch.file("synonyms.tsv", "good\tbad\nbad\tgood\n");
+    let output = scoville(&[
+        "assess",
+        &model,
+        "--data",
+        &data,
+        "--device",
+        "cpu",
+        "--attacks",
+        "textfooler",
+        "--synonyms",
+        &synonyms,
+    ]);
+    let all = events(&output);
+    let curve = &scored(&all, "AML.T0043.001")["curve"][3];
+    assert_eq!(curve["successes"], 40, "{}", stderr(&output));
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let scratch = Scratch::new("texts-errors");
+    let strings = scratch.file("strings.onnx", of_strings());
+    let (target, data) = (ids(&scratch), texts(&scratch));
+    let ids = scratch.path("ids.onnx");
+    let broken = format!(
+        "tsv:{}",
+        scratch.file("broken.tsv", "praise\ta good film\nblame\n")
+    );
+    let wide = scratch.file("wide.toml", TOML.replace("length", "padding = 6\nlength"));
+    let cases: [(&[&str], i32, &str); 10] = [
+        (
+            &[&strings, "--data", &data, "--attacks", "pgd"],
+            2,
+            "on texts run hotflip",
+        ),
+        (&["--attacks", "hotflip"], 2, "takes --data tsv:FILE"),
+        (
+            &[&strings, "--data", &data, "--attacks", "hotflip"],
+            2,
+            "hotflip cannot run",
+        ),
+        (
+            &[&strings, "--data", &data, "--attacks", "textfooler"],
+            2,
+            "give --synonyms FILE",
+        ),
+        (
+            &[&strings, "--data", &data, "--synonyms", "x"],
+            2,
+            "read by textfooler",
+        ),
+        (
+            &[&strings, "--data", &data, "--target-class", "1"],
+            2,
+            "leave --target-class",
+        ),
+        (
+            &[&strings, "--data", &data, "--mean", "0.5"],
+            2,
+            "the data are texts",
+        ),
+        (&[&ids, "--data", &data], 3, "[text]"),
+        (&[&strings, "--data", &broken], 3, "line 2"),
+        (
+            &[&wide, "--data", &data, "--attacks", "hotflip"],
+            3,
+            "6 rows",
+        ),
+    ];
+    for (args, code, says) in cases {
+        let output = scoville(&[&["assess"], args, &["--device", "cpu"]].concat());
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?} {message}");
+        assert!(message.contains(says), "{says}: {message}");
+    }
+    assert!(target.ends_with("target.toml"));
+}

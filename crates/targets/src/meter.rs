@@ -134,12 +134,12 @@ impl<T: Gradients> Gradients for Metered<T> {
         self.inner.gradient(x, y, loss)
     }
 
-    fn trees(&self) -> Option<&Trees> {
-        self.inner.trees()
-    }
-
     fn inside(&self) -> Option<&dyn Features> {
         self.inner.inside().map(|_| self as &dyn Features)
+    }
+
+    fn trees(&self) -> Option<&Trees> {
+        self.inner.trees()
     }
 }
 

@@ -1,6 +1,5 @@
 //! `scoville assess`: the main job.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,20 +10,17 @@ use scoville_attacks::{
 use scoville_campaign::{Emit, Finished, Manifest, Plan};
 use scoville_data::{Dataset, Source};
 use scoville_kernels::Norm;
+use scoville_report::Record;
 use scoville_report::event::{Event, SurrogateInfo};
-use scoville_report::{
-    Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
-};
 use scoville_targets::Labels;
 use scoville_targets::text::Gradients;
 
-use crate::args::{AssessArgs, Format, Targets};
+use crate::args::{AssessArgs, Targets};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{About, Loaded, check_classifier, check_labels, load, spec};
-use crate::output::Output;
 use crate::parse::Batch;
+use crate::sinks::{Reports, Sinks};
 use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
-use crate::terminal::{stderr_style, stdout_style};
 use crate::texts;
 
 const LINF_LADDER: [f64; 5] = [
@@ -320,95 +316,4 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     };
     ctrlc::set_handler(handler).or_fail(Exit::Internal, "cannot listen for Ctrl-C")?;
     Ok(stop)
-}
-
-/// Where events go: stdout, progress on stderr, and the record for the reports.
-struct Sinks {
-    stdout: Box<dyn Sink>,
-    progress: Option<Progress<io::Stderr>>,
-    record: Record,
-}
-
-impl Sinks {
-    fn new(format: Option<Format>, record: Record) -> Self {
-        let style = stdout_style();
-        let table = match format {
-            Some(format) => format == Format::Table,
-            None => style.live,
-        };
-        let live = table && style.live;
-        let stdout: Box<dyn Sink> = if table {
-            Box::new(Table::new(io::stdout(), style))
-        } else {
-            Box::new(Ndjson::new(io::stdout()))
-        };
-        // A live table shows the progress itself; a second moving line would tear it.
-        let progress = |style: Style| Progress::new(io::stderr(), style);
-        Self {
-            stdout,
-            progress: (!live).then(|| progress(stderr_style())),
-            record,
-        }
-    }
-
-    fn event(&mut self, event: &Event) -> io::Result<()> {
-        self.record.event(event)?;
-        // Progress is a courtesy: without a reader it ends, and the run goes on.
-        if self
-            .progress
-            .as_mut()
-            .is_some_and(|p| p.event(event).is_err())
-        {
-            self.progress = None;
-        }
-        match self.stdout.event(event) {
-            // A reader that closed the pipe has seen enough; the reports are still written.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.stdout = Box::new(Ndjson::new(io::sink()));
-                Ok(())
-            }
-            done => done,
-        }
-    }
-}
-
-/// The report files.
-struct Reports {
-    json: Option<Output>,
-    html: Option<Output>,
-}
-
-impl Reports {
-    fn open(args: &AssessArgs) -> Result<Self, Failure> {
-        if args.report_json.is_some() && args.report_json == args.report_html {
-            let message = "--report-json and --report-html name the same file";
-            return Err(Failure::new(Exit::Usage, message));
-        }
-        Ok(Self {
-            json: args
-                .report_json
-                .as_deref()
-                .map(Output::create)
-                .transpose()?,
-            html: args
-                .report_html
-                .as_deref()
-                .map(Output::create)
-                .transpose()?,
-        })
-    }
-
-    fn write(self, record: &Record, strips: &[SampleStrip]) -> Result<(), Failure> {
-        if let Some(mut file) = self.json {
-            let mut report = Vec::new();
-            write_json(record, &mut report).or_fail(Exit::Internal, "--report-json")?;
-            file.write(&report)?;
-            file.finish()?;
-        }
-        if let Some(mut file) = self.html {
-            file.write(html(record, strips).as_bytes())?;
-            file.finish()?;
-        }
-        Ok(())
-    }
 }

@@ -64,4 +64,9 @@ impl<T: Gradients + ?Sized> Gradients for Counted<'_, T> {
         self.count.add(x.rows());
         self.target.gradient(x, y, loss)
     }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        self.count.add(x.rows() + from.rows());
+        self.target.divergence(x, from)
+    }
 }

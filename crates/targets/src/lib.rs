@@ -76,6 +76,10 @@ pub trait Gradients: Scores {
     /// `loss` at the labels `y` (`n x 1`; for a targeted loss `n x 2`, label and target) and its gradient with respect to
     /// each row of `x`.
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error>;
+
+    /// The gradient with respect to each row of `x` of the Kullback-Leibler divergence of the probabilities there from those
+    /// at the same row of `from`. A gradient evaluation and a query.
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error>;
 }
 
 /// One evaluation of a loss and its gradient on a batch.

@@ -1,6 +1,6 @@
 //! A model file on a local device: full access (AML.T0044).
 
-use scoville_kernels::{Array, Device, Head, Loss, head};
+use scoville_kernels::{Array, Device, Head, Loss, divergence, head};
 use scoville_runtime::Model;
 
 use crate::{Error, Evaluation, Gradients, Labels, OnDevice, Scores};
@@ -80,5 +80,11 @@ impl Gradients for ModelTarget {
             predicted,
             gradient,
         })
+    }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        let from = self.scores(from)?;
+        let slope = &mut |logits: &Array| Ok(divergence(logits, &from)?);
+        Ok(self.model.gradient(x, slope)?.1)
     }
 }

@@ -1,37 +1,63 @@
 #!/usr/bin/env python3
-"""Median distances of minimal-norm attacks, Foolbox's beside ours, on correctly classified CIFAR-10 images.
+"""Median distances of minimal-norm attacks, a peer's (Foolbox or adv-lib) beside ours, on correctly classified CIFAR-10 images.
 
     VENV/bin/python benches/minimal-norm.py SCOVILLE MODEL.onnx DATA.bin --mean a,b,c --std a,b,c [--n 100]
         [--norm linf|l2|l1|l0] [--only NAME,..] [--skip-peers] [--skip-ours]
 
-Ours is read off the security curve of one run on a ladder of 400 eps (in L0 1 to 400 elements), so it is rounded up by at most 1.8 %. Foolbox's is the
+Ours is read off the security curve of one run on a ladder of 400 eps (in L0 1 to 400 elements), so it is rounded up by at most 1.8 %. The peer's is the
 median of its distances, rounded up to the same ladder; where it finds nothing, the distance is infinite.
 """
 import argparse, importlib.util, json, pathlib, subprocess, time
 
 HERE = pathlib.Path(__file__).resolve().parent
+
+
+def foolbox(name, **options):
+    def run(model, x, y):
+        import foolbox
+        attack = getattr(foolbox.attacks, name)(**options)
+        return attack.run(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, foolbox.criteria.Misclassification(y))
+    run.who = "foolbox"
+    return run
+
+
+def adv_lib(name, **options):
+    def run(model, x, y):
+        import adv_lib.attacks
+        return getattr(adv_lib.attacks, name)(model, x, y, **options)
+    run.who = "adv-lib"
+    return run
+
+
 # name: ours, theirs
 ATTACKS = {
     "linf": {
-        "deepfool": ("deepfool", lambda fa: fa.LinfDeepFoolAttack(steps=50)),
-        "fmn": ("fmn:steps=100", lambda fa: fa.LInfFMNAttack(steps=100)),
+        "deepfool": ("deepfool", foolbox("LinfDeepFoolAttack", steps=50)),
+        "fmn": ("fmn:steps=100", foolbox("LInfFMNAttack", steps=100)),
+        "cw-linf": ("cw-linf", None),
+        "brendel-bethge": ("brendel-bethge", foolbox("LinfinityBrendelBethgeAttack", steps=200)),
     },
     "l2": {
-        "deepfool": ("deepfool", lambda fa: fa.L2DeepFoolAttack(steps=50)),
-        "ddn": ("ddn:steps=100", lambda fa: fa.DDNAttack(steps=100)),
-        "fmn": ("fmn:steps=100", lambda fa: fa.L2FMNAttack(steps=100)),
-        "cw": ("cw:steps=200:searches=9", lambda fa: fa.L2CarliniWagnerAttack(steps=200, binary_search_steps=9)),
-        "newtonfool": ("newtonfool:steps=100", lambda fa: fa.NewtonFoolAttack(steps=100)),
+        "deepfool": ("deepfool", foolbox("L2DeepFoolAttack", steps=50)),
+        "ddn": ("ddn:steps=100", foolbox("DDNAttack", steps=100)),
+        "fmn": ("fmn:steps=100", foolbox("L2FMNAttack", steps=100)),
+        "cw": ("cw:steps=200:searches=9", foolbox("L2CarliniWagnerAttack", steps=200, binary_search_steps=9)),
+        "alma": ("alma:steps=100", adv_lib("alma", num_steps=100, α=0.5, init_lr_distance=0.1)),
+        "brendel-bethge": ("brendel-bethge", foolbox("L2BrendelBethgeAttack", steps=200)),
+        "newtonfool": ("newtonfool:steps=100", foolbox("NewtonFoolAttack", steps=100)),
     },
     "l1": {
-        "fmn": ("fmn:steps=100", lambda fa: fa.L1FMNAttack(steps=100)),
-        "ead": ("ead:steps=200:searches=9", lambda fa: fa.EADAttack(steps=200, binary_search_steps=9, decision_rule="L1", abort_early=False)),
+        "fmn": ("fmn:steps=100", foolbox("L1FMNAttack", steps=100)),
+        "ead": ("ead:steps=200:searches=9", foolbox("EADAttack", steps=200, binary_search_steps=9, decision_rule="L1", abort_early=False)),
+        "alma": ("alma:steps=100", adv_lib("alma", distance="l1", num_steps=100, α=0.5, init_lr_distance=0.5)),
+        "brendel-bethge": ("brendel-bethge", foolbox("L1BrendelBethgeAttack", steps=200)),
     },
     "l0": {
-        "fmn": ("fmn:steps=100", lambda fa: fa.L0FMNAttack(steps=100)),
+        "fmn": ("fmn:steps=100", foolbox("L0FMNAttack", steps=100)),
         "sigma-zero": ("sigma-zero:steps=100", None),
         "jsma": ("jsma:steps=300", None),
         "sparsefool": ("sparsefool", None),
+        "cw-l0": ("cw-l0", None),
     },
 }
 LADDER = {"linf": (1e-3, 1.0), "l2": (1e-2, 10.0), "l1": (1e-1, 100.0)}
@@ -58,11 +84,9 @@ def ours(a, attack, eps):
 
 
 def theirs(model, x, y, attack, eps, norm):
-    import foolbox
     import torch
-    fmodel = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
     start = time.perf_counter()
-    adv = attack.run(fmodel, x, foolbox.criteria.Misclassification(y))
+    adv = attack(model, x, y)
     seconds = time.perf_counter() - start
     with torch.no_grad():
         wrong = model(adv).argmax(1) != y
@@ -105,14 +129,13 @@ def main():
     a = p.parse_args()
     eps = ladder(a.norm)
     peer = None if a.skip_peers else peer_model(a)
-    for name, (mine, make) in ATTACKS[a.norm].items():
+    for name, (mine, attack) in ATTACKS[a.norm].items():
         if a.only and name not in a.only.split(","):
             continue
         if not a.skip_ours:
             print(json.dumps(dict(attack=name, norm=a.norm, who="scoville", **ours(a, mine, eps))), flush=True)
-        if peer and make:
-            import foolbox.attacks as fa
-            print(json.dumps(dict(attack=name, norm=a.norm, who="foolbox", **theirs(*peer, make(fa), eps, a.norm))), flush=True)
+        if peer and attack:
+            print(json.dumps(dict(attack=name, norm=a.norm, who=attack.who, **theirs(*peer, attack, eps, a.norm))), flush=True)
 
 
 if __name__ == "__main__":

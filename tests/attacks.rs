@@ -90,6 +90,7 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
         let short = match row.name {
             "ead" => ":steps=50",
             "lowprofool" => ":step=0.02",
+            "cw-linf" | "cw-l0" => ":steps=25:searches=15",
             _ if targeted => ":targets=2",
             _ => "",
         };
@@ -103,7 +104,7 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
             };
             let most = match row.name {
                 // One step, or one pixel at a time, goes less far.
-                "fgsm" | "simba" | "lowprofool" => SAMPLES / 2,
+                "fgsm" | "simba" | "lowprofool" | "vat" => SAMPLES / 2,
                 // They learn from 16 samples here.
                 "universal" => SAMPLES / 8,
                 "robust-patch" => SAMPLES / 4,
@@ -145,6 +146,12 @@ fn budgets_are_kept_to_the_last_sample() {
         ("ddn:steps=3", n, 3 * n),
         ("fmn:steps=3", n, 3 * n),
         ("cw:steps=5:searches=2", 2 * n, 10 * n),
+        ("cw-linf:steps=5:searches=2", 0, 10 * n),
+        ("cw-l0:steps=5:searches=2", 0, 10 * n),
+        ("alma:steps=5", n, 5 * n),
+        ("brendel-bethge:steps=4", 36 * n, 4 * n),
+        ("vat:steps=3", 5 * n, 3 * n),
+        ("shadow:steps=3", n, 3 * n),
         ("ead:steps=5:searches=2", 10 * n, 10 * n),
         ("sigma-zero:steps=4", n, 4 * n),
         ("apgd-dlr:steps=5", n, 5 * n),
@@ -211,6 +218,9 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "fab-t:steps=10:targets=2:restarts=2",
         "deepfool:steps=3",
         "fmn:steps=20",
+        "cw-linf:steps=10:searches=3",
+        "brendel-bethge:steps=10:radius=0.2",
+        "shadow:steps=20",
         "square:queries=60",
         "simba:queries=600",
         "simba-dct",
@@ -336,6 +346,30 @@ fn the_spatial_attack_is_the_worst_of_its_grid() {
     assert!(few.queries < 11 * SAMPLES as u64 && few.queries > 2 * SAMPLES as u64);
     let left = (SAMPLES - gentle.found.len()) as u64;
     assert!(gentle.queries >= 775 * left && gentle.queries < 776 * SAMPLES as u64);
+}
+
+/// What seeks the nearest point comes nearer than an attack that takes the first.
+#[test]
+fn longer_searches_end_nearer() {
+    let median = |attack: &str, norm, eps| {
+        let mut found = run(attack, norm, eps, false).unwrap().found;
+        assert!(found.len() >= SAMPLES - 2, "{attack}: {}", found.len());
+        found.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        found[SAMPLES / 2].distance
+    };
+    for (norm, eps, plain, better) in [
+        (Norm::Linf, 0.5, "deepfool", "cw-linf:steps=25:searches=15"),
+        (Norm::L2, 8.0, "deepfool", "alma"),
+        (Norm::L1, 80.0, "alma:steps=30", "alma"),
+        (Norm::L1, 80.0, "alma", "brendel-bethge:steps=100"),
+        (Norm::L0, 150.0, "jsma", "cw-l0:steps=25:searches=15"),
+    ] {
+        let (plain, nearer) = (median(plain, norm, eps), median(better, norm, eps));
+        assert!(
+            nearer < 0.98 * plain,
+            "{better} in {norm}: {nearer}, {plain}"
+        );
+    }
 }
 
 #[test]

@@ -182,4 +182,8 @@ impl Gradients for Timed {
     ) -> Result<Evaluation, scoville_targets::Error> {
         self.note(x, true, || self.target.gradient(x, y, loss))
     }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, scoville_targets::Error> {
+        self.note(x, true, || self.target.divergence(x, from))
+    }
 }

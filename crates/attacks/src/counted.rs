@@ -80,15 +80,33 @@ impl<T: Scores + ?Sized> Scores for Counted<'_, T> {
     }
 }
 
+impl<T: ?Sized> Counted<'_, T> {
+    /// The gradient at `x` without what cannot go its way.
+    fn masked(&self, mut gradient: Array, x: &Array) -> Result<Array, Error> {
+        if let Some(limits) = &self.count.limits {
+            limits.mask(&mut gradient, x)?;
+        }
+        Ok(gradient)
+    }
+}
+
 impl<T: Gradients + ?Sized> Gradients for Counted<'_, T> {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         self.count.add(x.rows());
         let valid = self.count.valid(x)?;
-        let mut seen = self.target.gradient(valid.as_ref().unwrap_or(x), y, loss)?;
-        if let Some(limits) = &self.count.limits {
-            limits.mask(&mut seen.gradient, x)?;
-        }
-        Ok(seen)
+        let seen = self.target.gradient(valid.as_ref().unwrap_or(x), y, loss)?;
+        Ok(Evaluation {
+            gradient: self.masked(seen.gradient, x)?,
+            ..seen
+        })
+    }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        self.count.add(x.rows() + from.rows());
+        let (valid, clean) = (self.count.valid(x)?, self.count.valid(from)?);
+        let from = clean.as_ref().unwrap_or(from);
+        let gradient = self.target.divergence(valid.as_ref().unwrap_or(x), from)?;
+        self.masked(gradient, x)
     }
 
     fn inside(&self) -> Option<&dyn Features> {
@@ -99,12 +117,16 @@ impl<T: Gradients + ?Sized> Gradients for Counted<'_, T> {
 impl<T: Gradients + ?Sized> Features for Counted<'_, T> {
     fn features(&self, x: &Array) -> Result<Array, Error> {
         self.count.add(x.rows());
-        self.target.inside().ok_or(Error::Closed)?.features(x)
+        let valid = self.count.valid(x)?;
+        let inside = self.target.inside().ok_or(Error::Closed)?;
+        inside.features(valid.as_ref().unwrap_or(x))
     }
 
     fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error> {
         self.count.add(x.rows());
+        let valid = self.count.valid(x)?;
         let inside = self.target.inside().ok_or(Error::Closed)?;
-        inside.features_gradient(x, by)
+        let gradient = inside.features_gradient(valid.as_ref().unwrap_or(x), by)?;
+        self.masked(gradient, x)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_kernels::{Array, Device, Loss, Norm, head};
+use scoville_kernels::{Array, Device, Loss, Norm, divergence, head};
 use scoville_targets::{Error, Evaluation, Gradients, Labels, Scores, TreeNode, Trees};
 
 use crate::registry::{Access, rows};
@@ -103,12 +103,11 @@ impl Scores for Small {
     }
 }
 
-impl Gradients for Small {
-    fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
-        let head = head(&self.scores(x)?, y, loss)?;
-        let by_scores = head.dlogits.to_vec()?;
+impl Small {
+    /// From the derivative by the scores to the one by `x`.
+    fn pull(&self, by_scores: &Array, x: &Array) -> Result<Array, Error> {
         let mut gradient = Vec::new();
-        for row in by_scores.chunks(self.classes()) {
+        for row in by_scores.to_vec()?.chunks(self.classes()) {
             match self {
                 Small::Linear(weights) => gradient.extend(
                     (0..self.width())
@@ -117,11 +116,23 @@ impl Gradients for Small {
                 Small::Forest(_) => gradient.extend(vec![0.0; x.cols()]),
             }
         }
+        let (rows, cols) = (x.rows(), x.cols());
+        Ok(Array::from_vec(&Device::Cpu, rows, cols, gradient)?)
+    }
+}
+
+impl Gradients for Small {
+    fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
+        let head = head(&self.scores(x)?, y, loss)?;
         Ok(Evaluation {
+            gradient: self.pull(&head.dlogits, x)?,
             loss: head.loss,
             predicted: head.predicted,
-            gradient: Array::from_vec(&Device::Cpu, x.rows(), x.cols(), gradient)?,
         })
+    }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        self.pull(&divergence(&self.scores(x)?, &self.scores(from)?)?, x)
     }
 
     fn trees(&self) -> Option<&Trees> {

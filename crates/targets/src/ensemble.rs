@@ -3,7 +3,7 @@
 //! Liu et al. 2017, <https://arxiv.org/abs/1611.02770>, add up probabilities; adding up logits serves better (Dong et al.
 //! 2018, <https://arxiv.org/abs/1710.06081>).
 
-use scoville_kernels::{Array, Device, Loss, Map, combine, head, map};
+use scoville_kernels::{Array, Device, Loss, Map, combine, divergence, head, map};
 
 use crate::{Error, Evaluation, Gradients, Labels, ModelTarget, Scores};
 
@@ -23,8 +23,21 @@ impl Ensemble {
         [&self.first].into_iter().chain(&self.others)
     }
 
-    fn share(&self) -> f32 {
-        1.0 / (1 + self.others.len()) as f32
+    /// The gradient at `x` of what has the derivatives `slope` with respect to the mean logits.
+    fn pull(&self, x: &Array, slope: &mut Array) -> Result<Array, Error> {
+        let (scale, shift) = (1.0 / (1 + self.others.len()) as f32, 0.0);
+        map(slope, Map::Affine { scale, shift })?;
+        let part = |member: &ModelTarget| {
+            let model = member.model();
+            model
+                .gradient(x, &mut |_| slope.copy())
+                .map(|(_, part)| part)
+        };
+        let mut gradient = part(&self.first)?;
+        for member in &self.others {
+            combine(&mut gradient, 1.0, &part(member)?, 1.0)?;
+        }
+        Ok(gradient)
     }
 }
 
@@ -65,27 +78,19 @@ impl Gradients for Ensemble {
             return self.first.gradient(x, y, loss);
         }
         let mut seen = head(&self.scores(x)?, y, loss)?;
-        map(
-            &mut seen.dlogits,
-            Map::Affine {
-                scale: self.share(),
-                shift: 0.0,
-            },
-        )?;
-        let part = |member: &ModelTarget| {
-            let model = member.model();
-            model
-                .gradient(x, &mut |_| seen.dlogits.copy())
-                .map(|(_, part)| part)
-        };
-        let mut gradient = part(&self.first)?;
-        for member in &self.others {
-            combine(&mut gradient, 1.0, &part(member)?, 1.0)?;
-        }
+        let gradient = self.pull(x, &mut seen.dlogits)?;
         Ok(Evaluation {
             loss: seen.loss,
             predicted: seen.predicted,
             gradient,
         })
+    }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        if self.others.is_empty() {
+            return self.first.divergence(x, from);
+        }
+        let mut slope = divergence(&self.scores(x)?, &self.scores(from)?)?;
+        self.pull(x, &mut slope)
     }
 }

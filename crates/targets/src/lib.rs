@@ -81,6 +81,10 @@ pub trait Gradients: Scores {
     /// each row of `x`.
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error>;
 
+    /// The gradient with respect to each row of `x` of the Kullback-Leibler divergence of the probabilities there from those
+    /// at the same row of `from`. A gradient evaluation and a query.
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error>;
+
     /// The decision trees that the target consists of, if it does: whoever reaches gradients reaches the model, and
     /// through trees there are none.
     fn trees(&self) -> Option<&Trees> {

@@ -134,6 +134,12 @@ impl<T: Gradients> Gradients for Metered<T> {
         self.inner.gradient(x, y, loss)
     }
 
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        self.count(&self.queries, from.rows(), 1);
+        self.count(&self.gradients, x.rows(), 1);
+        self.inner.divergence(x, from)
+    }
+
     fn inside(&self) -> Option<&dyn Features> {
         self.inner.inside().map(|_| self as &dyn Features)
     }

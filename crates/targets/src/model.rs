@@ -1,6 +1,6 @@
 //! A model file on a local device: full access (AML.T0044).
 
-use scoville_kernels::{Array, Device, Head, Loss, head};
+use scoville_kernels::{Array, Device, Head, Loss, divergence, head};
 use scoville_runtime::Model;
 
 use crate::{ByFeatures, Error, Evaluation, Features, Gradients, Labels, OnDevice, Scores, Trees};
@@ -84,6 +84,12 @@ impl Gradients for ModelTarget {
             predicted,
             gradient,
         })
+    }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        let from = self.scores(from)?;
+        let slope = &mut |logits: &Array| Ok(divergence(logits, &from)?);
+        Ok(self.model.gradient(x, slope)?.1)
     }
 
     fn inside(&self) -> Option<&dyn Features> {

@@ -34,13 +34,29 @@ impl Adam {
     }
 
     /// Moves `w` down `gradient`.
-    pub fn descend(&mut self, w: &mut Array, mut gradient: Array) -> Result<(), Error> {
+    pub fn descend(&mut self, w: &mut Array, gradient: Array) -> Result<(), Error> {
+        let step = self.advance(gradient)?;
+        Ok(combine(w, 1.0, &step, -1.0)?)
+    }
+
+    /// The same with a step length of its own for each row, `length` (n x 1) times `rate`.
+    pub fn descend_by(
+        &mut self,
+        w: &mut Array,
+        gradient: Array,
+        length: &Array,
+    ) -> Result<(), Error> {
+        let mut step = self.advance(gradient)?;
+        zip(&mut step, Zip::Multiply, length)?;
+        Ok(combine(w, 1.0, &step, -1.0)?)
+    }
+
+    fn advance(&mut self, mut gradient: Array) -> Result<Array, Error> {
         self.steps += 1;
         combine(&mut self.mean, DECAY.0, &gradient, 1.0 - DECAY.0)?;
         map(&mut gradient, Map::Square)?;
         combine(&mut self.square, DECAY.1, &gradient, 1.0 - DECAY.1)?;
-        let step = self.step(self.steps)?;
-        Ok(combine(w, 1.0, &step, -1.0)?)
+        self.step(self.steps)
     }
 
     /// Moves `w` down `gradient` in the elements where `moved` is 1, each of which is moved for the `time`th time; the

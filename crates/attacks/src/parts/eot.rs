@@ -48,6 +48,16 @@ impl Gradients for Eot<'_> {
         Ok(mean)
     }
 
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        let mut mean = self.target.divergence(x, from)?;
+        for already in 1..self.samples {
+            let share = 1.0 / (already + 1) as f32;
+            let another = self.target.divergence(x, from)?;
+            combine(&mut mean, 1.0 - share, &another, share)?;
+        }
+        Ok(mean)
+    }
+
     fn inside(&self) -> Option<&dyn Features> {
         self.target.inside()
     }
@@ -95,6 +105,12 @@ mod tests {
                 predicted: self.labels(x)?,
                 gradient: Array::filled(&Device::Cpu, x.rows(), x.cols(), count)?,
             })
+        }
+
+        fn divergence(&self, x: &Array, _: &Array) -> Result<Array, Error> {
+            let count = self.0.get() + 1.0;
+            self.0.set(count);
+            Ok(Array::filled(&Device::Cpu, x.rows(), x.cols(), count)?)
         }
     }
 

@@ -69,6 +69,11 @@ impl<T: Gradients + ?Sized> Gradients for Towards<'_, T> {
         })
     }
 
+    /// That of all classes: it knows of no aim.
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        self.target.divergence(x, from)
+    }
+
     fn inside(&self) -> Option<&dyn Features> {
         self.target.inside()
     }
@@ -76,7 +81,7 @@ impl<T: Gradients + ?Sized> Gradients for Towards<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use scoville_kernels::{INVALID, head};
+    use scoville_kernels::{INVALID, divergence, head};
 
     use super::*;
 
@@ -122,6 +127,13 @@ mod tests {
                 predicted: head.predicted,
                 gradient: Array::from_vec(&Device::Cpu, x.rows(), 1, gradient)?,
             })
+        }
+
+        fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+            let slopes = divergence(&self.scores(x)?, &self.scores(from)?)?.to_vec()?;
+            let slope = |dz: &[f32]| dz.iter().zip(SLOPES).map(|(d, s)| d * s).sum();
+            let gradient = slopes.chunks(3).map(slope).collect();
+            Ok(Array::from_vec(&Device::Cpu, x.rows(), 1, gradient)?)
         }
     }
 

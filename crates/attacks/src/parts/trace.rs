@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use scoville_kernels::{Array, Device, Loss};
-use scoville_targets::{Error, Evaluation, Gradients, Labels, Scores};
+use scoville_targets::{Error, Evaluation, Features, Gradients, Labels, Scores};
 
 /// A target that keeps the loss of each sample at each evaluation of a gradient.
 pub struct Traced<'a> {
@@ -54,5 +54,13 @@ impl Gradients for Traced<'_> {
         let seen = self.target.gradient(x, y, loss)?;
         self.losses.borrow_mut().push(seen.loss.to_vec()?);
         Ok(seen)
+    }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
+        self.target.divergence(x, from)
+    }
+
+    fn inside(&self) -> Option<&dyn Features> {
+        self.target.inside()
     }
 }

@@ -20,6 +20,8 @@ use rows::ROWS;
 pub(crate) const CONVEX: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1]);
 /// Norms of attacks that know two of them.
 pub(crate) const BOTH: Budget = Budget::Ball(&[Norm::Linf, Norm::L2]);
+/// Norms of attacks on distances that are sums over the elements.
+pub(crate) const SUMS: Budget = Budget::Ball(&[Norm::L2, Norm::L1]);
 pub(crate) const LINF: Budget = Budget::Ball(&[Norm::Linf]);
 pub(crate) const L2: Budget = Budget::Ball(&[Norm::L2]);
 pub(crate) const L1: Budget = Budget::Ball(&[Norm::L1]);

@@ -16,11 +16,29 @@ use scoville_kernels::{
     Array, Map, Norm, Reduce, Zip, combine, distance_rows, map, reduce_rows, select, zip,
 };
 
+use scoville_targets::Labels;
+
 use crate::parts::into_balls;
 use crate::{Error, Search};
 use away::away;
 use oracle::{Halt, Oracle};
 use start::start;
+
+/// Where the way from a misclassified random image to the clean sample crosses the boundary, for attacks that know more than
+/// labels and begin there; `None` where no image is found. Samples without one leave the batch.
+pub(super) fn at_boundary(
+    rounds: usize,
+    search: &mut Search<'_>,
+    target: &dyn Labels,
+) -> Result<Option<Array>, Error> {
+    let mut point = None;
+    Oracle::spend(usize::MAX, search, target, |oracle| {
+        let far = start(oracle)?;
+        point = Some(to_boundary(&far, rounds, oracle)?);
+        Ok(())
+    })?;
+    Ok(point)
+}
 
 /// Each row over its L2 norm.
 fn normalise(x: &mut Array) -> Result<(), Error> {

@@ -80,7 +80,7 @@ fn gradient(bencher: Bencher) {
 fn attack(bencher: Bencher, name: &str) {
     let bed = Bed::new();
     let attack = parse(name).expect("parses");
-    let linf = attack.row.norms.contains(&Norm::Linf);
+    let linf = attack.row.budget.norms().contains(&Norm::Linf);
     let stop = AtomicBool::new(false);
     let problem = Problem {
         ids: &bed.ids,
@@ -91,9 +91,10 @@ fn attack(bencher: Bencher, name: &str) {
         bounds: (0.0, 1.0),
         seed: 1,
         goal: Goal::Any,
+        constraints: None,
         stop: &stop,
     };
     bencher
         .counter(ItemsCount::new(SAMPLES))
-        .bench_local(|| black_box(attack.run(&bed.target, &problem).expect("runs")));
+        .bench_local(|| black_box(attack.run(&bed.target, None, &problem).expect("runs")));
 }

@@ -3,7 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_kernels::{Array, Device, Loss, Norm, divergence, head};
-use scoville_targets::{Error, Evaluation, Gradients, Labels, Scores, TreeNode, Trees};
+use scoville_targets::{
+    ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores, TreeNode, Trees,
+};
 
 use crate::registry::{Access, rows};
 use crate::{Constraints, Element, Goal, Problem, Success, parse};
@@ -131,6 +133,10 @@ impl Gradients for Small {
         })
     }
 
+    fn inside(&self) -> Option<&dyn Features> {
+        Some(self)
+    }
+
     fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
         self.pull(&divergence(&self.scores(x)?, &self.scores(from)?)?, x)
     }
@@ -140,6 +146,17 @@ impl Gradients for Small {
             Small::Forest(trees) => Some(trees),
             Small::Linear(_) => None,
         }
+    }
+}
+
+/// What lies inside are the scores.
+impl Features for Small {
+    fn features(&self, x: &Array) -> Result<Array, Error> {
+        self.scores(x)
+    }
+
+    fn features_gradient(&self, x: &Array, by: ByFeatures<'_>) -> Result<Array, Error> {
+        self.pull(&by(&self.scores(x)?)?, x)
     }
 }
 

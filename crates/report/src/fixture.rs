@@ -17,6 +17,7 @@ pub fn events() -> Vec<Event> {
     let mut events = vec![
         Event::RunStarted(started().into()),
         Event::TextBroken(text()),
+        Event::SampleChanged(row()),
     ];
     for scored in [white_box(), black_box(), evasion()] {
         events.push(Event::TechniqueStarted(TechniqueStarted {
@@ -386,5 +387,21 @@ pub fn text() -> TextBroken {
         edits: 1,
         text: "a <good> film".into(),
         edited: "a b&d film".into(),
+    }
+}
+
+pub fn row() -> SampleChanged {
+    SampleChanged {
+        technique: "AML.T0043.000".into(),
+        attack: "lowprofool".into(),
+        sample: 4,
+        label: 0,
+        predicted: 1,
+        distance: 0.25,
+        changes: vec![FeatureChange {
+            feature: "capital-gain".into(),
+            before: "0".into(),
+            after: "<5178>".into(),
+        }],
     }
 }

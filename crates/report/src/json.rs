@@ -177,8 +177,8 @@ mod tests {
                 );
             }
         }
-        assert_eq!(kinds.len(), 8, "the fixture sends {kinds:?}");
-        assert_eq!(schema["oneOf"].as_array().unwrap().len(), 8);
+        assert_eq!(kinds.len(), 9, "the fixture sends {kinds:?}");
+        assert_eq!(schema["oneOf"].as_array().unwrap().len(), 9);
     }
 
     /// As much of JSON Schema as the events use; a keyword that it does not know is an error.

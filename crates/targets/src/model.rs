@@ -88,7 +88,7 @@ impl Gradients for ModelTarget {
 
     fn divergence(&self, x: &Array, from: &Array) -> Result<Array, Error> {
         let from = self.scores(from)?;
-        let slope = &mut |logits: &Array| Ok(divergence(logits, &from)?);
+        let slope = &mut |logits: &Array| divergence(logits, &from);
         Ok(self.model.gradient(x, slope)?.1)
     }
 

@@ -16,7 +16,7 @@ pub(super) fn section(record: &Record) -> String {
 </table></div>
 "#
     );
-    titled("Examples", body)
+    titled("Rows", body)
 }
 
 fn row(record: &Record, e: &SampleChanged) -> String {

@@ -53,6 +53,11 @@ fn the_page_is_well_formed_whatever_the_run() {
     let mut texts = Record::default();
     texts.add(&Event::TextBroken(fixture::text()));
     assert_well_formed(&html(&texts, &[]));
+    let mut rows = Record::default();
+    rows.add(&Event::SampleChanged(fixture::row()));
+    let rows = html(&rows, &[]);
+    assert_well_formed(&rows);
+    assert!(rows.contains("capital-gain: 0 → &lt;5178&gt;"));
 }
 
 #[test]
@@ -83,6 +88,7 @@ fn the_page_opens_with_the_verdict() {
         "Security curves",
         "Queries to success",
         "Samples",
+        "Rows",
         "Texts",
         "Evidence",
         "Warnings",

@@ -43,7 +43,8 @@ def art_attack(make, scores=False):
         # SimBA and ZOO want probabilities.
         net = torch.nn.Sequential(model, torch.nn.Softmax(1)) if scores else model
         c = PyTorchClassifier(net, loss, tuple(x.shape[1:]), 10, clip_values=(0, 1), device_type="cpu")
-        make(ae, c, a).generate(x.numpy(), y.numpy())
+        # SimBA takes labels as one-hot rows only.
+        make(ae, c, a).generate(x.numpy(), torch.nn.functional.one_hot(y, 10).numpy())
     return run
 
 

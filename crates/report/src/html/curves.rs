@@ -20,17 +20,22 @@ const LABELS: usize = 8;
 
 pub(super) fn section(record: &Record) -> String {
     let norm = record.started.as_ref().map_or("", |s| s.plan.norm.as_str());
+    let image = record
+        .started
+        .as_ref()
+        .is_none_or(|s| s.target.input_shape.len() == 3);
+    let budget = axis_title(norm, image);
     let clean = record.finished.as_ref().filter(|f| f.clean.samples > 0);
     let clean = clean.map(|f| f.clean.correct as f64 / f.clean.samples as f64);
     let scored = record.techniques.iter().filter_map(|t| t.scored.as_ref());
     let panels = scored
         .filter(|s| !s.curve.is_empty())
-        .map(|s| panel(s, norm, clean))
+        .map(|s| panel(s, norm, &budget, clean))
         .collect();
     titled("Security curves", panels)
 }
 
-fn panel(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
+fn panel(s: &TechniqueScored, norm: &str, budget: &str, clean: Option<f64>) -> String {
     let grade = if s.score.is_none() {
         " <span class=\"quiet\">inconclusive</span>"
     } else {
@@ -40,7 +45,7 @@ fn panel(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
         "<div class=\"panel\">\n<h3>{} {}{grade}</h3>\n{}{}</div>\n",
         atlas_link(&s.technique),
         Esc(&s.name),
-        drawing(s, norm, clean),
+        drawing(s, budget, clean),
         numbers(s, norm),
     )
 }
@@ -56,7 +61,7 @@ fn robust(p: &CurvePoint) -> (f64, [f64; 2]) {
     (p.robust_accuracy, p.robust_interval)
 }
 
-fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
+fn drawing(s: &TechniqueScored, budget: &str, clean: Option<f64>) -> String {
     let axis = Axis::new(&s.curve);
     format!(
         r#"<figure>
@@ -66,7 +71,6 @@ fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
 <figcaption><span class="asr">ASR</span> <span class="robust">robust accuracy</span>{clean_key} <span class="area">95 % interval</span></figcaption>
 </figure>
 "#,
-        budget = axis_title(norm),
         name = Esc(&s.name),
         grid = grid(),
         clean = clean.map(clean_line).unwrap_or_default(),
@@ -83,11 +87,12 @@ fn drawing(s: &TechniqueScored, norm: &str, clean: Option<f64>) -> String {
     )
 }
 
-fn axis_title(norm: &str) -> String {
+fn axis_title(norm: &str, image: bool) -> String {
     let text = budget_text(norm);
     let unit = match budget_word(norm) {
         "eps" if norm == "l0" => ", in changed elements",
-        "eps" => ", in [0,1] pixel units",
+        "eps" if image => ", in [0,1] pixel units",
+        "eps" => ", in ranges of the features",
         _ => "",
     };
     format!("{}{unit}", Esc(&text))

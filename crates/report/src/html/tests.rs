@@ -248,3 +248,20 @@ fn an_inconclusive_run_shows_no_score() {
     assert!(page.contains("Inconclusive: no score."));
     assert!(!page.contains("class=\"scale\"") && !page.contains("class=\"score\""));
 }
+
+#[test]
+fn the_axis_says_what_an_eps_is_measured_in() {
+    let axis = |shape: Vec<usize>| {
+        let mut started = fixture::started();
+        started.target.input_shape = shape;
+        let mut record = fixture::record();
+        record.started = Some(started);
+        let page = html(&record, &[]);
+        [
+            page.contains("in [0,1] pixel units"),
+            page.contains("in ranges of the features"),
+        ]
+    };
+    assert_eq!(axis(vec![3, 32, 32]), [true, false]);
+    assert_eq!(axis(vec![108]), [false, true]);
+}

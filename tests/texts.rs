@@ -257,7 +257,7 @@ fn what_does_not_fit_is_said() {
         scratch.file("broken.tsv", "praise\ta good film\nblame\n")
     );
     let wide = scratch.file("wide.toml", TOML.replace("length", "padding = 6\nlength"));
-    let cases: [(&[&str], i32, &str); 10] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (
             &[&strings, "--data", &data, "--attacks", "pgd"],
             2,
@@ -293,6 +293,11 @@ fn what_does_not_fit_is_said() {
         (&[&strings, "--data", &broken], 3, "line 2"),
         (
             &[&wide, "--data", &data, "--attacks", "hotflip"],
+            3,
+            "6 rows",
+        ),
+        (
+            &[&wide, "--data", &data, "--attacks", "deepwordbug"],
             3,
             "6 rows",
         ),

@@ -25,11 +25,6 @@ impl Embedding {
         self.width
     }
 
-    /// Tokens that have a row.
-    pub fn tokens(&self) -> usize {
-        self.rows.len() / self.width.max(1)
-    }
-
     /// The row of a token; none beyond the table.
     pub fn row(&self, id: u32) -> Option<&[f32]> {
         let start = (id as usize).checked_mul(self.width)?;
@@ -59,9 +54,7 @@ pub fn embedded(mut graph: Graph, length: usize) -> Result<(Graph, Embedding), E
         ));
     }
     let (ids, dtype) = (port.name.clone(), port.dtype);
-    let lookups: Vec<usize> = (0..graph.nodes.len())
-        .filter(|&at| looks_up(&graph, at, &ids))
-        .collect();
+    let lookups: Vec<usize> = lookups(&graph, &ids).collect();
     let &[at] = lookups.as_slice() else {
         let what =
             "one Gather of a constant table by the model's input is needed to take gradients by";
@@ -89,6 +82,19 @@ pub fn embedded(mut graph: Graph, length: usize) -> Result<(Graph, Embedding), E
         shape: Some(vec![Dim::Unknown, Dim::Fixed(split.whole)]),
     }];
     Ok((graph, Embedding { rows, width }))
+}
+
+/// How many rows the smallest table has that the ids, which are the graph's input, are looked up in.
+pub fn table_rows(graph: &Graph) -> Option<usize> {
+    let ids = &graph.inputs.first()?.name;
+    let tables = lookups(graph, ids).filter_map(|at| graph.nodes.get(at)?.inputs.first());
+    let rows = tables.filter_map(|table| graph.constants.get(table)?.shape.first().copied());
+    rows.min()
+}
+
+/// The nodes that take rows of a constant matrix by the graph's input `ids`.
+fn lookups<'a>(graph: &'a Graph, ids: &'a str) -> impl Iterator<Item = usize> + 'a {
+    (0..graph.nodes.len()).filter(move |&at| looks_up(graph, at, ids))
 }
 
 /// Whether node `at` takes rows of a constant matrix by the graph's input `ids`.
@@ -219,9 +225,10 @@ mod tests {
             "narrow",
             [("to".into(), Attribute::Int(6))],
         );
-        let (changed, embedding) =
-            embedded(graph(vec![cast, gather("narrow", "rows")]), 2).expect("there is one");
-        assert_eq!((embedding.width(), embedding.tokens()), (3, 2));
+        let graph = graph(vec![cast, gather("narrow", "rows")]);
+        assert_eq!(table_rows(&graph), Some(2));
+        let (changed, embedding) = embedded(graph, 2).expect("there is one");
+        assert_eq!(embedding.width(), 3);
         assert_eq!(embedding.row(1), Some([4.0, 5.0, 6.0].as_slice()));
         assert_eq!(embedding.row(2), None);
         let shape = changed.inputs.first().and_then(|port| port.shape.clone());

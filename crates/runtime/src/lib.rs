@@ -47,7 +47,7 @@ mod unroll;
 mod value;
 
 pub use binary::two_scores;
-pub use embedding::{Embedding, embedded};
+pub use embedding::{Embedding, embedded, table_rows};
 pub use error::{Error, Fault, Unsupported};
 pub use evaluate::{Feed, differentiate, evaluate, passes_gradient};
 pub use inspect::{Inspection, NodeReport};

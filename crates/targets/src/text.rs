@@ -3,11 +3,14 @@
 
 use scoville_kernels::{Array, Device, Head, INVALID, Loss, head};
 use scoville_onnx::Graph;
-use scoville_runtime::{Embedding, Model, ModelSpec, TextModel, embedded};
+use scoville_runtime::{Embedding, Model, ModelSpec, TextModel, embedded, table_rows};
 use scoville_text::{Token, Tokenizer};
 
 use crate::meter::Metered;
 use crate::{Error, OnDevice};
+
+/// Ids below this are whole numbers as float32, which a model's input is.
+const EXACT: usize = 1 << 24;
 
 /// Top-1 labels.
 pub trait Labels: Sync {
@@ -92,10 +95,11 @@ impl TextTarget {
             output: output.map(str::to_owned),
             ..ModelSpec::raw()
         };
+        // A lookup beyond its table would move to the last row without a word.
+        check_ids(&tokenizer, table_rows(&graph).unwrap_or(EXACT).min(EXACT))?;
         let inner = match with_gradients {
             true => {
                 let (graph, embedding) = embedded(graph.clone(), tokenizer.length)?;
-                check_ids(&tokenizer, embedding.tokens())?;
                 let length = tokenizer.length * (1 + embedding.width());
                 let model = Model::load(graph, &spec(length), device)?;
                 Some(Inner { model, embedding })

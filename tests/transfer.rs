@@ -216,6 +216,16 @@ fn an_ensemble_is_the_mean_of_its_members_logits() {
 }
 
 #[test]
+fn a_surrogate_alone_shows_its_inner_layer_and_several_show_none() {
+    assert!(
+        !transfer("feature-adversary", 0..SAMPLES, Goal::Any)
+            .found
+            .is_empty()
+    );
+    assert!(ensemble(1).inside().is_some() && ensemble(2).inside().is_none());
+}
+
+#[test]
 fn members_that_are_alike_change_nothing() {
     let data = generate(Split::Test, 4, 0);
     let x = Array::from_vec(&Device::Cpu, 4, 784, data.read_all().unwrap()).unwrap();

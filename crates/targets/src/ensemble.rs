@@ -5,7 +5,7 @@
 
 use scoville_kernels::{Array, Device, Loss, Map, combine, divergence, head, map};
 
-use crate::{Error, Evaluation, Gradients, Labels, ModelTarget, Scores};
+use crate::{Error, Evaluation, Features, Gradients, Labels, ModelTarget, Scores};
 
 /// A classifier whose logits are the mean of its members'. They have the same samples, classes and device.
 pub struct Ensemble {
@@ -92,5 +92,12 @@ impl Gradients for Ensemble {
         }
         let mut slope = divergence(&self.scores(x)?, &self.scores(from)?)?;
         self.pull(x, &mut slope)
+    }
+
+    /// Several members have no inner layer in common.
+    fn inside(&self) -> Option<&dyn Features> {
+        self.others
+            .is_empty()
+            .then_some(&self.first as &dyn Features)
     }
 }

@@ -37,7 +37,9 @@ pub enum Error {
     )]
     Ids { most: u32, rows: usize },
     /// The target shows nothing of its inside.
-    #[error("the target has no inner layer to attack")]
+    #[error(
+        "the model shows no inner layer to attack; several surrogates together have none: name one"
+    )]
     Closed,
 }
 

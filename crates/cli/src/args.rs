@@ -203,7 +203,7 @@ pub struct AssessArgs {
     pub eps_ladder: Vec<f64>,
 
     /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
-    /// apgd-ce,square:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
+    /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
     /// and transfer where there is a surrogate; deepwordbug on texts]
     #[arg(
         long,

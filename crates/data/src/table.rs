@@ -218,7 +218,7 @@ impl<'a> Table<'a> {
         let Some(schema) = schema.filter(|s| !s.columns.is_empty()) else {
             let name = |at: usize| match &self.names {
                 Some(names) => names.get(at).cloned().unwrap_or_default(),
-                None => format!("column {at}"),
+                None => format!("#{at}"),
             };
             return Ok(others()
                 .map(|at| (at, Column::number(&name(at), self.kind_of(at))))

@@ -35,8 +35,9 @@ const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
 const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
 const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
-/// The attacks that run where none are named: on numbers, on texts, and on a model that consists of decision trees.
+/// The attacks that run where none are named: on numbers, in L0, on texts, and on a model that consists of decision trees.
 const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
+const IN_L0: [&str; 2] = ["fmn", "pointwise:queries=500"];
 const ON_TEXTS: [&str; 1] = ["deepwordbug"];
 const OF_TREES: [&str; 4] = [
     "leaf-tuple",
@@ -46,9 +47,10 @@ const OF_TREES: [&str; 4] = [
 ];
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
-    let default = match texts::are_named(&args.target) {
-        true => &ON_TEXTS[..],
-        false => &DEFAULT,
+    let default = match (texts::are_named(&args.target), args.norm) {
+        (true, _) => &ON_TEXTS[..],
+        (_, Norm::L0) => &IN_L0,
+        _ => &DEFAULT,
     };
     let mut plan = plan(args, default)?;
     // Reports are opened first: a path that cannot be written must not cost a run.

@@ -1,6 +1,12 @@
-// copied = source, word by word: whatever the words mean.
+// Copies words of source, from one place on, to a place of copied, whatever the words mean.
 
-@group(0) @binding(0) var<uniform> words: u32;
+struct Params {
+    words: u32,
+    from_word: u32,
+    to_word: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> source: array<u32>;
 @group(0) @binding(2) var<storage, read_write> copied: array<u32>;
 
@@ -11,7 +17,7 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = (id.x + id.y * count.x) * 256u + lane;
-    if (i < words) {
-        copied[i] = source[i];
+    if (i < params.words) {
+        copied[params.to_word + i] = source[params.from_word + i];
     }
 }

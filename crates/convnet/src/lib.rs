@@ -29,6 +29,8 @@ mod pointwise;
 mod pool;
 mod product;
 mod simd;
+#[doc(hidden)]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod winograd;

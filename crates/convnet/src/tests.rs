@@ -1,6 +1,7 @@
 //! Networks against a plain interpreter in double precision.
 
-use crate::{Activation, Convolution, Dense, Kind, Layer, Net, Window};
+use crate::testing::{Builder, convolution, mean, mean_inside, numbers, window};
+use crate::{Activation, Kind, Layer, Net, Window};
 
 type Shape = [usize; 3];
 /// Output element, which input, its element, factor.
@@ -157,122 +158,28 @@ fn reference(
     (values.last().unwrap().data.clone(), gradients[0].clone())
 }
 
-/// Numbers that look random.
-fn numbers(seed: u64, n: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
+fn net(b: &Builder) -> Net {
+    Net::new(b.input(), b.layers.clone()).unwrap()
 }
 
-fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> Window {
-    Window {
-        kernel,
-        stride,
-        dilation: [1, 1],
-        begin: pad,
-        end: pad,
-    }
-}
-
-/// Builds networks and keeps the shapes.
-struct Builder {
-    input: Shape,
-    layers: Vec<Layer>,
-    shapes: Vec<Shape>,
-}
-
-impl Builder {
-    fn new(input: Shape) -> Builder {
-        Builder {
-            input,
-            layers: Vec::new(),
-            shapes: Vec::new(),
-        }
-    }
-
-    fn shape(&self, value: usize) -> Shape {
-        match value {
-            0 => self.input,
-            value => self.shapes[value - 1],
-        }
-    }
-
-    fn push(&mut self, kind: Kind, inputs: &[usize], shape: Shape) -> usize {
-        self.layers.push(Layer {
-            kind,
-            inputs: inputs.to_vec(),
-        });
-        self.shapes.push(shape);
-        self.layers.len()
-    }
-
-    fn conv(&mut self, from: usize, filters: usize, groups: usize, window: Window) -> usize {
-        let [channels, rows, cols] = self.shape(from);
-        let size = filters * channels / groups * window.kernel.iter().product::<usize>();
-        let scale = (filters as f32 / size as f32).sqrt();
-        let conv = Convolution {
-            weights: numbers(size as u64 + 7, size)
-                .iter()
-                .map(|w| w * scale)
-                .collect(),
-            bias: numbers(filters as u64, filters),
-            filters,
-            groups,
-            window,
-        };
-        let [rows, cols] = window.places([rows, cols]).unwrap();
-        self.push(Kind::Convolution(conv), &[from], [filters, rows, cols])
-    }
-
-    fn act(&mut self, from: usize, activation: Activation) -> usize {
-        self.push(Kind::Activation(activation), &[from], self.shape(from))
-    }
-
-    fn add(&mut self, a: usize, b: usize) -> usize {
-        self.push(Kind::Add, &[a, b], self.shape(a))
-    }
-
-    fn pool(&mut self, from: usize, window: Window, kind: fn(Window) -> Kind) -> usize {
-        let [channels, rows, cols] = self.shape(from);
-        let [rows, cols] = window.places([rows, cols]).unwrap();
-        self.push(kind(window), &[from], [channels, rows, cols])
-    }
-
-    fn dense(&mut self, from: usize, outputs: usize) -> usize {
-        let inputs: usize = self.shape(from).iter().product();
-        let dense = Dense {
-            weights: numbers(3, inputs * outputs),
-            bias: numbers(4, outputs),
-            outputs,
-        };
-        self.push(Kind::Dense(dense), &[from], [outputs, 1, 1])
-    }
-
-    /// Compares values and gradients of some samples.
-    fn agrees(&self) {
-        let net = Net::new(self.input, self.layers.clone()).unwrap();
-        for samples in [1, 5] {
-            let (inputs, outputs) = (net.inputs(), net.outputs());
-            let x = numbers(11, samples * inputs);
-            let by = numbers(13, samples * outputs);
-            let (y, tape) = net.forward(&x, true);
-            let gradient = net.backward(&tape.unwrap(), &by);
-            let (again, none) = net.forward(&x, false);
-            assert!(none.is_none());
-            assert_eq!(y, again, "with and without the tape");
-            for s in 0..samples {
-                let of = |data: &[f32], n: usize| data[s * n..][..n].to_vec();
-                let (by, x) = (of(&by, outputs), of(&x, inputs));
-                let (value, derivative) =
-                    reference(self.input, &self.shapes, &self.layers, &x, &by);
-                close("values", &of(&y, outputs), &value);
-                close("gradient", &of(&gradient, inputs), &derivative);
-            }
+/// Compares values and gradients of some samples.
+fn agrees(b: &Builder) {
+    let net = net(b);
+    for samples in [1, 5] {
+        let (inputs, outputs) = (net.inputs(), net.outputs());
+        let x = numbers(11, samples * inputs);
+        let by = numbers(13, samples * outputs);
+        let (y, tape) = net.forward(&x, true);
+        let gradient = net.backward(&tape.unwrap(), &by);
+        let (again, none) = net.forward(&x, false);
+        assert!(none.is_none());
+        assert_eq!(y, again, "with and without the tape");
+        for s in 0..samples {
+            let of = |data: &[f32], n: usize| data[s * n..][..n].to_vec();
+            let (by, x) = (of(&by, outputs), of(&x, inputs));
+            let (value, derivative) = reference(b.input(), &b.shapes[1..], &b.layers, &x, &by);
+            close("values", &of(&y, outputs), &value);
+            close("gradient", &of(&gradient, inputs), &derivative);
         }
     }
 }
@@ -283,20 +190,6 @@ fn close(what: &str, ours: &[f32], truth: &[f64]) {
     for (i, (&a, &b)) in ours.iter().zip(truth).enumerate() {
         let difference = (f64::from(a) - b).abs() / largest;
         assert!(difference < 2e-5, "{what} {i}: {a} for {b}");
-    }
-}
-
-fn mean(window: Window) -> Kind {
-    Kind::AveragePool {
-        window,
-        count_padding: true,
-    }
-}
-
-fn mean_inside(window: Window) -> Kind {
-    Kind::AveragePool {
-        window,
-        count_padding: false,
     }
 }
 
@@ -326,7 +219,7 @@ fn convolutions() {
     for (input, filters, kernel, stride, pad) in table {
         let mut b = Builder::new(input);
         b.conv(0, filters, 1, window(kernel, stride, pad));
-        b.agrees();
+        agrees(&b);
     }
 }
 
@@ -337,7 +230,7 @@ fn dense_layers_read_images() {
         let hidden = b.dense(0, 20);
         let active = b.act(hidden, Activation::Relu);
         b.dense(active, 3);
-        b.agrees();
+        agrees(&b);
     }
 }
 
@@ -352,15 +245,15 @@ fn uneven_padding_dilation_and_groups() {
     };
     let mut b = Builder::new([6, 8, 9]);
     b.conv(0, 8, 1, uneven);
-    b.agrees();
+    agrees(&b);
     let even = window([3, 3], [1, 1], [1, 1]);
     let mut b = Builder::new([32, 6, 6]);
     b.conv(0, 64, 2, even);
-    b.agrees();
+    agrees(&b);
     for stride in [1, 2, 3] {
         let mut b = Builder::new([21, 9, 6]);
         b.conv(0, 21, 21, window([3, 3], [stride, stride], [1, 1]));
-        b.agrees();
+        agrees(&b);
     }
 }
 
@@ -376,7 +269,7 @@ fn pools() {
         for kind in [Kind::MaxPool, mean, mean_inside] {
             let mut b = Builder::new([19, 7, 6]);
             b.pool(0, w, kind);
-            b.agrees();
+            agrees(&b);
         }
     }
 }
@@ -390,13 +283,13 @@ fn activations_alone_and_behind_a_convolution() {
     ] {
         let mut b = Builder::new([20, 5, 4]);
         b.act(0, activation);
-        b.agrees();
+        agrees(&b);
         let mut b = Builder::new([4, 5, 4]);
         let x = b.conv(0, 12, 1, window([3, 3], [1, 1], [1, 1]));
         let x = b.act(x, activation);
         let x = b.conv(x, 12, 1, window([3, 3], [1, 1], [1, 1]));
         b.act(x, activation);
-        b.agrees();
+        agrees(&b);
     }
 }
 
@@ -419,7 +312,7 @@ fn a_residual_network() {
     }
     let x = b.pool(x, window([8, 8], [1, 1], [0, 0]), mean);
     b.dense(x, 10);
-    b.agrees();
+    agrees(&b);
 }
 
 #[test]
@@ -434,7 +327,7 @@ fn a_network_with_pools_and_dense_layers() {
     let x = b.dense(x, 30);
     let x = b.act(x, Activation::Relu);
     b.dense(x, 4);
-    b.agrees();
+    agrees(&b);
 }
 
 #[test]
@@ -448,39 +341,38 @@ fn values_that_are_read_more_than_once() {
     let twice = b.add(sum, sum);
     let last = b.add(twice, x);
     b.act(last, Activation::Leaky(0.2));
-    b.agrees();
+    agrees(&b);
 }
 
 #[test]
 fn layers_that_do_not_fit() {
-    let what = |b: &Builder| Net::new(b.input, b.layers.clone()).unwrap_err().what;
-    let mut b = Builder::new([4, 5, 5]);
-    b.conv(0, 6, 2, window([3, 3], [1, 1], [0, 0]));
-    assert_eq!(what(&b), "its groups are no whole blocks of 16 channels");
+    let what = |input, kind, inputs: &[usize]| {
+        let inputs = inputs.to_vec();
+        Net::new(input, vec![Layer { kind, inputs }])
+            .unwrap_err()
+            .what
+    };
+    let grouped = convolution(4, 6, 2, window([3, 3], [1, 1], [0, 0]));
+    let groups = "its groups are no whole blocks of 16 channels";
+    assert_eq!(what([4, 5, 5], grouped, &[0]), groups);
     assert!(Net::new([4, 5, 5], Vec::new()).is_err());
-    let mut b = Builder::new([4, 5, 5]);
-    b.push(Kind::Add, &[0, 3], [4, 5, 5]);
-    assert_eq!(what(&b), "it reads what no earlier layer makes");
-    let mut b = Builder::new([4, 5, 5]);
-    b.push(
-        Kind::MaxPool(window([6, 6], [1, 1], [0, 0])),
-        &[0],
-        [4, 1, 1],
-    );
-    assert_eq!(what(&b), "its window does not fit");
-    let mut b = Builder::new([1, 90, 90]);
-    b.conv(0, 1, 1, window([1, 1], [90, 90], [0, 0]));
-    assert_eq!(what(&b), "its stride is too large");
-    let mut b = Builder::new([1, 4, 4]);
-    b.conv(0, 1, 1, window([1, 1], [8192, 8192], [1 << 20, 1 << 20]));
-    assert_eq!(what(&b), "its values take too much memory");
+    let unmade = "it reads what no earlier layer makes";
+    assert_eq!(what([4, 5, 5], Kind::Add, &[0, 3]), unmade);
+    let large = Kind::MaxPool(window([6, 6], [1, 1], [0, 0]));
+    assert_eq!(what([4, 5, 5], large, &[0]), "its window does not fit");
+    let far = convolution(1, 1, 1, window([1, 1], [90, 90], [0, 0]));
+    assert_eq!(what([1, 90, 90], far, &[0]), "its stride is too large");
+    let padded = window([1, 1], [8192, 8192], [1 << 20, 1 << 20]);
+    let padded = convolution(1, 1, 1, padded);
+    let much = "its values take too much memory";
+    assert_eq!(what([1, 4, 4], padded, &[0]), much);
 }
 
 #[test]
 fn not_a_number_stays() {
     let mut b = Builder::new([1, 1, 2]);
     b.act(0, Activation::Relu);
-    let net = Net::new(b.input, b.layers.clone()).unwrap();
+    let net = net(&b);
     let (y, _) = net.forward(&[f32::NAN, 1.0], false);
     assert!(y[0].is_nan() && y[1] == 1.0);
 }
@@ -492,7 +384,7 @@ fn a_sample_is_the_same_in_any_batch() {
     let x = b.act(x, Activation::Relu);
     let x = b.conv(x, 16, 1, window([3, 3], [1, 1], [1, 1]));
     b.dense(x, 5);
-    let net = Net::new(b.input, b.layers.clone()).unwrap();
+    let net = net(&b);
     let x = numbers(1, 9 * net.inputs());
     let (all, _) = net.forward(&x, false);
     for s in 0..9 {

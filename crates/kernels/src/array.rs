@@ -76,8 +76,17 @@ impl<T: Word> Array<T> {
 
     /// An array with `value` in every element.
     pub fn filled(device: &Device, rows: usize, cols: usize, value: T) -> Result<Self, Error> {
-        let len = checked_len(device, rows, cols)?;
-        Self::from_vec(device, rows, cols, vec![value; len])
+        match device {
+            Device::Cpu => {
+                let len = checked_len(device, rows, cols)?;
+                Self::from_vec(device, rows, cols, vec![value; len])
+            }
+            Device::Gpu(gpu) => {
+                let array = Self::uninit(device, rows, cols)?;
+                launch::fill(gpu, array.buffer("filled", gpu)?, rows * cols, value)?;
+                Ok(array)
+            }
+        }
     }
 
     /// An array whose elements are unspecified until a kernel writes them.
@@ -128,7 +137,7 @@ impl<T: Word> Array<T> {
             Storage::Gpu { gpu, handle, .. } => {
                 let words = self.rows * self.cols;
                 let target = reserve(gpu, words * size_of::<T>());
-                launch::copy(gpu, handle, &target, words)?;
+                launch::copy(gpu, (handle, 0), (&target, 0), words)?;
                 on_gpu(gpu, target)
             }
         };
@@ -152,6 +161,14 @@ impl<T: Word> Array<T> {
         match &mut self.storage {
             Storage::Cpu(data) => Ok(data),
             Storage::Gpu { .. } => Err(Error::DeviceMismatch { kernel }),
+        }
+    }
+
+    /// Keeps the first `rows` of an array on the CPU, and does nothing elsewhere.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        if let Storage::Cpu(data) = &mut self.storage {
+            self.rows = rows.min(self.rows);
+            data.truncate(self.rows * self.cols);
         }
     }
 
@@ -238,6 +255,7 @@ fn download<T: Word>(gpu: &Gpu, handle: &Handle, len: usize) -> Result<Vec<T>, E
         bytes: bytes as u64,
         reason,
     };
+    gpu.submit()?;
     #[cfg(test)]
     crate::testing::check_guard(gpu, handle);
     let data = gpu
@@ -304,6 +322,7 @@ impl Bridge for CubeBackend {
         let Storage::Gpu { gpu, handle, .. } = &array.storage else {
             return Err(Error::DeviceMismatch { kernel: "import" });
         };
+        gpu.submit()?;
         Ok(CubeTensor::new_contiguous(
             gpu.client.clone(),
             gpu.burn.clone(),

@@ -1,4 +1,4 @@
-//! Running a WGSL kernel over buffers that burn allocated, on the queue that burn submits to.
+//! Running a WGSL kernel over buffers that burn allocated, on the queue that burn submits to (`device/recorder.rs`).
 //!
 //! Conventions of every file in `shaders/`: entry point `main`; binding 0 is a uniform struct of
 //! 32-bit parameters, arrays follow from binding 1 in the order given to [`launch`]; workgroups
@@ -8,18 +8,17 @@
 //! wgpu refuses two kinds of access to one buffer in one dispatch.
 
 use burn_cubecl::cubecl::future::block_on;
-use burn_cubecl::cubecl::server::Handle;
+use burn_cubecl::cubecl::server::{BufferBinding as Bound, Handle};
 use burn_cubecl::cubecl::wgpu::wgpu::{
-    self, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, BufferDescriptor,
-    BufferSize, BufferUsages, CommandEncoderDescriptor, ComputePassDescriptor, ComputePipeline,
-    ComputePipelineDescriptor, ErrorFilter, PipelineCompilationOptions, PipelineLayout,
-    ShaderModuleDescriptor, ShaderSource,
+    self, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, BufferSize,
+    ComputePipeline, ComputePipelineDescriptor, ErrorFilter, PipelineCompilationOptions,
+    PipelineLayout, ShaderModuleDescriptor, ShaderSource,
 };
-use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
+use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuResource, WgpuServer};
 use bytemuck::Pod;
 
-use crate::Error;
-use crate::device::Gpu;
+use crate::device::{Dispatch, Gpu, SLOT};
+use crate::{Error, Word};
 
 /// Threads a workgroup, in every shader: WebGPU's guaranteed maximum.
 pub(crate) const WORKGROUP: u32 = 256;
@@ -68,7 +67,7 @@ impl Grid {
     }
 }
 
-/// Queues `shader` behind all that burn has queued so far. `params` is what the shader declares at
+/// Records `shader` behind all that was recorded and that burn has queued so far. `params` is what the shader declares at
 /// binding 0: 32-bit fields only.
 pub(crate) fn launch<P: Pod>(
     gpu: &Gpu,
@@ -77,19 +76,31 @@ pub(crate) fn launch<P: Pod>(
     arrays: &[&Handle],
     grid: Grid,
 ) -> Result<(), Error> {
-    let (x, y) = grid.dimensions(gpu.info.limits.max_workgroups_per_dimension);
-    if y == 0 {
+    const { assert!(size_of::<P>() <= SLOT) };
+    record(gpu, shader, bytemuck::bytes_of(params), arrays, grid)
+}
+
+fn record(
+    gpu: &Gpu,
+    shader: &Shader,
+    params: &[u8],
+    arrays: &[&Handle],
+    grid: Grid,
+) -> Result<(), Error> {
+    let workgroups = grid.dimensions(gpu.info.limits.max_workgroups_per_dimension);
+    if workgroups.1 == 0 {
         return Ok(());
     }
-    let failed = |reason: String| Error::device(format!("running {}", shader.name), reason);
-    let slices = arrays.iter().map(|&handle| Slice::of(gpu, handle));
+    let slices = arrays.iter().map(|&array| Slice::of(gpu, array));
     let slices = slices.collect::<Result<Vec<_>, _>>()?;
-    gpu.client.flush().map_err(|e| failed(format!("{e:?}")))?;
-    contain(gpu, || {
+    let recorded = gpu.record(params, slices, |offset, slices| {
         let pipeline = pipeline(gpu, shader, &[], None);
-        let uniform = uniform(gpu, bytemuck::bytes_of(params));
-        let bindings =
-            std::iter::once(uniform.as_entire_binding()).chain(slices.iter().map(Slice::binding));
+        let uniform = BindingResource::Buffer(BufferBinding {
+            buffer: gpu.recorder.parameters(),
+            offset,
+            size: BufferSize::new(params.len() as u64),
+        });
+        let bindings = std::iter::once(uniform).chain(slices.iter().map(Slice::binding));
         let entries: Vec<_> = (0..)
             .zip(bindings)
             .map(|(binding, resource)| BindGroupEntry { binding, resource })
@@ -99,58 +110,48 @@ pub(crate) fn launch<P: Pod>(
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
         });
-        let mut encoder = gpu
-            .device
-            .create_command_encoder(&CommandEncoderDescriptor {
-                label: Some(shader.name),
-            });
-        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor {
-            label: Some(shader.name),
-            timestamp_writes: None,
-        });
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &group, &[]);
-        pass.dispatch_workgroups(x, y, 1);
-        drop(pass);
-        gpu.queue.submit([encoder.finish()]);
-    })
-    .map_err(failed)
+        vec![Dispatch {
+            pipeline,
+            group,
+            offset: None,
+            workgroups,
+        }]
+    });
+    recorded.map_err(|reason| Error::device(format!("running {}", shader.name), reason))
 }
 
-/// An array's part of a wgpu buffer. It is the array's as long as the handle lives.
+/// An array's part of a wgpu buffer. While it lives, burn neither frees nor moves the part, nor writes there in place.
 pub(crate) struct Slice {
-    buffer: wgpu::Buffer,
-    offset: u64,
-    size: Option<BufferSize>,
+    resource: WgpuResource,
+    /// What is bound stays where it is, and what has two handles is not written in place.
+    _held: (Bound, Handle),
 }
 
 impl Slice {
     pub(crate) fn of(gpu: &Gpu, array: &Handle) -> Result<Slice, Error> {
-        let failed = |reason: String| Error::device("finding an array", reason);
+        let held = (array.clone().binding(), array.clone());
         let found = gpu
             .client
-            .get_resource::<WgpuServer<AutoCompiler>>(bound(array))
-            .map_err(|e| failed(format!("{e:?}")))?;
-        match found.resource().as_wgpu_bind_resource() {
-            BindingResource::Buffer(BufferBinding {
-                buffer,
-                offset,
-                size,
-            }) => Ok(Slice {
-                buffer: buffer.clone(),
-                offset,
-                size,
-            }),
-            _ => Err(failed("it is no buffer".into())),
-        }
+            .get_resource::<WgpuServer<AutoCompiler>>(bound(array));
+        let found = found.map_err(|e| Error::device("finding an array", format!("{e:?}")))?;
+        let resource = found.resource().clone();
+        Ok(Slice {
+            resource,
+            _held: held,
+        })
     }
 
     pub(crate) fn binding(&self) -> BindingResource<'_> {
-        BindingResource::Buffer(BufferBinding {
-            buffer: &self.buffer,
-            offset: self.offset,
-            size: self.size,
-        })
+        self.resource.as_wgpu_bind_resource()
+    }
+
+    /// The buffer, and where in it the part begins.
+    pub(crate) fn place(&self) -> (wgpu::Buffer, u64) {
+        (self.resource.buffer.clone(), self.resource.offset)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.resource.size
     }
 }
 
@@ -166,15 +167,28 @@ fn bound(array: &Handle) -> Handle {
     crate::testing::with_tail(array)
 }
 
-/// Copies `words` 32-bit words of `source` to `target`.
-pub(crate) fn copy(gpu: &Gpu, source: &Handle, target: &Handle, words: usize) -> Result<(), Error> {
-    launch(
-        gpu,
-        &shader!("copy"),
-        &(words as u32),
-        &[source, target],
-        Grid::Threads(words),
-    )
+/// Copies `words` 32-bit words from a place in one array to a place in another.
+pub(crate) fn copy(
+    gpu: &Gpu,
+    (source, from): (&Handle, usize),
+    (target, to): (&Handle, usize),
+    words: usize,
+) -> Result<(), Error> {
+    let params: [u32; 3] = [words as u32, from as u32, to as u32];
+    let grid = Grid::Threads(words);
+    launch(gpu, &shader!("copy"), &params, &[source, target], grid)
+}
+
+/// Writes `word` to all of the first `words` 32-bit words of `target`.
+pub(crate) fn fill<T: Word>(
+    gpu: &Gpu,
+    target: &Handle,
+    words: usize,
+    word: T,
+) -> Result<(), Error> {
+    let params: [u32; 2] = [words as u32, bytemuck::cast(word)];
+    let grid = Grid::Threads(words);
+    launch(gpu, &shader!("fill"), &params, &[target], grid)
 }
 
 /// The compiled pipeline: a shader's name and its overrides are its whole identity, nothing in it is a template. Without a
@@ -206,27 +220,16 @@ pub(crate) fn pipeline(
     })
 }
 
-fn uniform(gpu: &Gpu, params: &[u8]) -> wgpu::Buffer {
-    let buffer = gpu.device.create_buffer(&BufferDescriptor {
-        label: Some("parameters"),
-        size: params.len() as u64,
-        usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    gpu.queue.write_buffer(&buffer, 0, params);
-    buffer
-}
-
 /// Runs `work` and turns wgpu's errors, which would otherwise panic, into one message.
-pub(crate) fn contain(gpu: &Gpu, work: impl FnOnce()) -> Result<(), String> {
+pub(crate) fn contain<T>(gpu: &Gpu, work: impl FnOnce() -> T) -> Result<T, String> {
     let memory = gpu.device.push_error_scope(ErrorFilter::OutOfMemory);
     let internal = gpu.device.push_error_scope(ErrorFilter::Internal);
     let validation = gpu.device.push_error_scope(ErrorFilter::Validation);
-    work();
+    let done = work();
     let errors = [validation, internal, memory].map(|scope| block_on(scope.pop()));
     match errors.into_iter().flatten().next() {
         Some(error) => Err(error.to_string()),
-        None => Ok(()),
+        None => Ok(done),
     }
 }
 

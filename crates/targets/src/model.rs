@@ -63,10 +63,10 @@ impl Gradients for ModelTarget {
     }
 
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
-        let n = x.rows();
+        // Until the head was asked.
         let mut seen = (
-            Array::zeros(self.device(), n, 1)?,
-            Array::zeros(self.device(), n, 1)?,
+            Array::zeros(self.device(), 0, 1)?,
+            Array::zeros(self.device(), 0, 1)?,
         );
         let (_, gradient) = self.model.gradient(x, &mut |logits| {
             let Head {

@@ -87,3 +87,78 @@ pub(crate) fn labels(
         search.y.copy()?
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use scoville_kernels::{Device, DeviceSpec, Norm, adapters};
+    use scoville_runtime::{Model, ModelSpec};
+    use scoville_targets::{Labels, ModelTarget};
+
+    use super::*;
+    use crate::{Goal, Problem, white_box};
+
+    fn gpu() -> Option<Device> {
+        if std::env::var("SCOVILLE_NO_GPU_TESTS").is_ok_and(|value| value == "1") {
+            return None;
+        }
+        let all = adapters();
+        let info = all.iter().find(|info| info.software).or(all.first());
+        let info = info.expect("no adapter: install mesa-vulkan-drivers (lavapipe)");
+        let spec: DeviceSpec = format!("{}:{}", info.api, info.index).parse().unwrap();
+        Some(Device::open(&spec).unwrap())
+    }
+
+    fn target(device: &Device) -> ModelTarget {
+        let bytes = include_bytes!("../../../../datasets/glyphs-cnn.onnx");
+        let graph = scoville_onnx::parse(bytes.as_slice().into(), None).unwrap();
+        let spec = ModelSpec {
+            shape: Some(vec![1, 28, 28]),
+            ..ModelSpec::default()
+        };
+        ModelTarget::new(Model::load(graph, &spec, device).unwrap())
+    }
+
+    /// Command buffers that PGD with so many steps takes, where it breaks nothing.
+    fn submissions(target: &ModelTarget, steps: usize) -> u64 {
+        let Device::Gpu(gpu) = target.device() else {
+            return 0;
+        };
+        let x: Vec<f32> = (0..4 * 784).map(|i| (i % 251) as f32 / 251.0).collect();
+        let array = Array::from_vec(target.device(), 4, 784, x.clone()).unwrap();
+        let y = target.labels(&array).unwrap().to_vec().unwrap();
+        let problem = Problem {
+            ids: &[0, 1, 2, 3],
+            x: &x,
+            y: &y,
+            norm: Norm::Linf,
+            eps: 1e-6,
+            bounds: (0.0, 1.0),
+            seed: 7,
+            goal: Goal::Any,
+            constraints: None,
+            stop: &AtomicBool::new(false),
+        };
+        let pgd = Descent {
+            loss: Loss::CrossEntropy,
+            start: Start::Uniform,
+            rule: Rule::Steepest { step: 0.25 },
+            steps,
+            restarts: 1,
+        };
+        let before = gpu.submissions();
+        assert_eq!(white_box(&pgd, target, &problem).unwrap(), []);
+        gpu.submissions() - before
+    }
+
+    /// Beside the found flags, which are read every tenth time, nothing of an iteration waits for the host.
+    #[test]
+    fn iterations_share_command_buffers() {
+        let Some(device) = gpu() else { return };
+        let target = target(&device);
+        let (few, many) = (submissions(&target, 10), submissions(&target, 110));
+        println!("{few} of 10 steps, {many} of 110");
+        assert!(few > 0 && many - few <= 20, "{few} and {many}");
+    }
+}

@@ -1,8 +1,8 @@
 //! Convolutional networks on a GPU: the forward pass, and the gradient by the input. The CPU's twin is the crate
 //! `scoville-convnet`, which also makes the schedule that both follow.
 //!
-//! A pass is one compute pass and one submission: a dispatch a layer (a few where a stride is walked back), over weights that
-//! were packed once and buffers that are used again. What the gradient needs of the forward pass is a bit for each rectified
+//! A pass is a dispatch a layer (a few where a stride is walked back), recorded with the kernels before and behind it, over weights
+//! that were packed once and buffers that are used again. What the gradient needs of the forward pass is a bit for each rectified
 //! element and a word for each pooled one ([`Tape`]).
 
 mod dispatch;
@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_cubecl::cubecl::wgpu::wgpu::{
     BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer,
-    BufferBindingType, BufferSize, BufferUsages, CommandEncoderDescriptor, ComputePassDescriptor,
-    PipelineLayout, PipelineLayoutDescriptor, ShaderStages,
+    BufferBindingType, BufferSize, BufferUsages, PipelineLayout, PipelineLayoutDescriptor,
+    ShaderStages,
 };
 use scoville_convnet::{Layer, Schedule};
 
@@ -92,15 +92,13 @@ impl ConvNet {
             return Err(Error::TooLarge { bytes, limit });
         }
         let (inputs, outputs) = (elements(schedule.input), elements(schedule.output));
-        let mut made = None;
-        contain(gpu, || {
+        let made = contain(gpu, || {
             let packed = buffer(gpu, bytes.max(16), BufferUsages::STORAGE);
             gpu.queue
                 .write_buffer(&packed, 0, bytemuck::cast_slice(&constants.0));
-            made = Some((packed, layout(gpu)));
-        })
-        .map_err(refused)?;
-        let (constants, layout) = made.ok_or_else(|| refused("nothing was made".into()))?;
+            (packed, layout(gpu))
+        });
+        let (constants, layout) = made.map_err(refused)?;
         let network = Network {
             gpu: gpu.clone(),
             forward,
@@ -181,15 +179,16 @@ impl Network {
     /// One that no other pass uses, prepared for `samples`.
     fn workspace(&self, samples: usize) -> Result<Workspace, Error> {
         let idle = self.lock().pop();
-        self.contained(|| {
+        contain(&self.gpu, || {
             let fits = idle.filter(|workspace| workspace.capacity >= samples);
             let mut workspace = match fits {
                 Some(workspace) => workspace,
                 None => Workspace::new(self, samples)?,
             };
-            workspace.prepare(self, samples);
+            workspace.prepare(self, samples)?;
             Ok(workspace)
-        })?
+        })
+        .map_err(failed)?
     }
 
     fn run(&self, tape: &Tape, pass: Pass, from: &Array, cols: usize) -> Result<Array, Error> {
@@ -209,30 +208,11 @@ impl Network {
         };
         let input = Slice::of(gpu, from.buffer("convnet", gpu)?)?;
         let output = Slice::of(gpu, out.buffer("convnet", gpu)?)?;
-        gpu.client.flush().map_err(|e| failed(format!("{e:?}")))?;
-        self.contained(|| {
-            let (input, output) = (input.binding(), output.binding());
-            let encoded = workspace.encoded(self, route, first, input, output);
-            let mut encoder = gpu
-                .device
-                .create_command_encoder(&CommandEncoderDescriptor::default());
-            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            for dispatch in &encoded {
-                let (x, y) = dispatch.workgroups;
-                pass.set_pipeline(&dispatch.pipeline);
-                pass.set_bind_group(0, &dispatch.group, &[dispatch.offset]);
-                pass.dispatch_workgroups(x, y, 1);
-            }
-            drop(pass);
-            gpu.queue.submit([encoder.finish()]);
-        })?;
+        let recorded = gpu.record(&[], vec![input, output], |_, ends| {
+            workspace.dispatches(self, route, first, ends)
+        });
+        recorded.map_err(failed)?;
         Ok(out)
-    }
-
-    fn contained<T>(&self, work: impl FnOnce() -> T) -> Result<T, Error> {
-        let mut made = None;
-        contain(&self.gpu, || made = Some(work())).map_err(failed)?;
-        made.ok_or_else(|| failed("nothing ran".into()))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Workspace>> {

@@ -1,106 +1,29 @@
 //! Networks on the GPU against the CPU's, which are held against double precision in their own crate.
 
-use scoville_convnet::{Activation, Convolution, Dense, Kind, Layer, Net, Window};
+use scoville_convnet::testing::{Builder, THREE, mean, mean_inside, numbers, window};
+use scoville_convnet::{Activation, Kind, Net, Window};
 
 use super::ConvNet;
-use crate::testing::{self, Random};
+use crate::testing;
 use crate::{Array, Device};
 
-fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> Window {
-    Window {
-        kernel,
-        stride,
-        dilation: [1, 1],
-        begin: pad,
-        end: pad,
-    }
-}
-
-const THREE: Window = Window {
-    kernel: [3, 3],
-    stride: [1, 1],
-    dilation: [1, 1],
-    begin: [1, 1],
-    end: [1, 1],
-};
-
-/// Layers, with random weights, and the shapes that they make.
-struct Builder {
-    random: Random,
-    shapes: Vec<[usize; 3]>,
-    layers: Vec<Layer>,
-}
-
-impl Builder {
-    fn new(input: [usize; 3]) -> Builder {
-        Builder {
-            random: Random::new(17),
-            shapes: vec![input],
-            layers: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, kind: Kind, inputs: &[usize]) -> usize {
-        let shapes: Vec<_> = inputs.iter().map(|&value| self.shapes[value]).collect();
-        self.shapes.push(kind.shape(&shapes).unwrap());
-        self.layers.push(Layer {
-            kind,
-            inputs: inputs.to_vec(),
-        });
-        self.layers.len()
-    }
-
-    fn conv(&mut self, from: usize, filters: usize, groups: usize, window: Window) -> usize {
-        let size =
-            filters * self.shapes[from][0] / groups * window.kernel.iter().product::<usize>();
-        let reach = (3.0 * filters as f32 / size as f32).sqrt();
-        let conv = Convolution {
-            weights: self.random.floats(size, -reach, reach),
-            bias: self.random.floats(filters, -0.5, 0.5),
-            filters,
-            groups,
-            window,
+/// Values and gradients of a few batches agree with the CPU's, one workspace after the other.
+fn agrees(b: &Builder) {
+    let Some(device) = testing::gpu() else { return };
+    let ours = ConvNet::new(&device, b.input(), &b.layers).unwrap();
+    let twin = Net::new(b.input(), b.layers.clone()).unwrap();
+    for samples in [3, 1, 6] {
+        let x = numbers(11, samples * twin.inputs());
+        let by = numbers(13, samples * twin.outputs());
+        let (values, tape) = twin.forward(&x, true);
+        let gradient = twin.backward(&tape.unwrap(), &by);
+        let array = |data: &[f32]| {
+            Array::from_vec(&device, samples, data.len() / samples, data.to_vec()).unwrap()
         };
-        self.push(Kind::Convolution(conv), &[from])
-    }
-
-    fn dense(&mut self, from: usize, outputs: usize) -> usize {
-        let inputs = self.shapes[from].iter().product::<usize>();
-        let dense = Dense {
-            weights: self.random.floats(inputs * outputs, -0.2, 0.2),
-            bias: self.random.floats(outputs, -0.5, 0.5),
-            outputs,
-        };
-        self.push(Kind::Dense(dense), &[from])
-    }
-
-    fn act(&mut self, from: usize, activation: Activation) -> usize {
-        self.push(Kind::Activation(activation), &[from])
-    }
-
-    fn relu(&mut self, from: usize) -> usize {
-        self.act(from, Activation::Relu)
-    }
-
-    /// Values and gradients of a few batches agree with the CPU's, one workspace after the other.
-    fn agrees(mut self) {
-        let Some(device) = testing::gpu() else { return };
-        let input = self.shapes[0];
-        let ours = ConvNet::new(&device, input, &self.layers).unwrap();
-        let twin = Net::new(input, self.layers).unwrap();
-        for samples in [3, 1, 6] {
-            let x = self.random.floats(samples * twin.inputs(), -1.0, 1.0);
-            let by = self.random.floats(samples * twin.outputs(), -1.0, 1.0);
-            let (values, tape) = twin.forward(&x, true);
-            let gradient = twin.backward(&tape.unwrap(), &by);
-            let array = |data: &[f32]| {
-                Array::from_vec(&device, samples, data.len() / samples, data.to_vec()).unwrap()
-            };
-            let (out, tape) = ours.forward(&array(&x)).unwrap();
-            close("values", &out, &values);
-            let by_input = ours.backward(&tape, &array(&by)).unwrap();
-            close("gradient", &by_input, &gradient);
-        }
+        let (out, tape) = ours.forward(&array(&x)).unwrap();
+        close("values", &out, &values);
+        let by_input = ours.backward(&tape, &array(&by)).unwrap();
+        close("gradient", &by_input, &gradient);
     }
 }
 
@@ -133,7 +56,7 @@ fn convolutions() {
         let mut b = Builder::new(input);
         let c = b.conv(0, filters, 1, window(kernel, stride, pad));
         b.relu(c);
-        b.agrees();
+        agrees(&b);
     }
 }
 
@@ -145,7 +68,7 @@ fn large_and_small_tiles() {
         let c = b.conv(0, filters, 1, window([1, 1], [1, 1], [0, 0]));
         let r = b.relu(c);
         b.conv(r, 1, 1, window([1, 1], [1, 1], [0, 0]));
-        b.agrees();
+        agrees(&b);
     }
 }
 
@@ -163,7 +86,7 @@ fn dilation_uneven_padding_and_groups() {
         let c = b.conv(0, filters, groups, uneven);
         let r = b.act(c, Activation::Leaky(0.1));
         b.conv(r, 4, 1, THREE);
-        b.agrees();
+        agrees(&b);
     }
 }
 
@@ -181,17 +104,13 @@ fn pools() {
         window([3, 3], [2, 2], [1, 1]),
         uneven,
     ] {
-        let mean = |count_padding| Kind::AveragePool {
-            window,
-            count_padding,
-        };
-        for kind in [Kind::MaxPool(window), mean(true), mean(false)] {
+        for kind in [Kind::MaxPool, mean, mean_inside] {
             let mut b = Builder::new([3, 9, 10]);
             let c = b.conv(0, 18, 1, THREE);
             let r = b.act(c, Activation::Clip(-0.5, 0.75));
-            let p = b.push(kind, &[r]);
+            let p = b.pool(r, window, kind);
             b.dense(p, 5);
-            b.agrees();
+            agrees(&b);
         }
     }
 }
@@ -204,7 +123,7 @@ fn dense_layers() {
     let d = b.dense(r, 18);
     let r = b.relu(d);
     b.dense(r, 3);
-    b.agrees();
+    agrees(&b);
 }
 
 /// Values that are read twice, a shorter way with a stride, a mean over all, as in a residual network.
@@ -216,21 +135,17 @@ fn a_residual_network() {
     let c = b.conv(stem, 16, 1, THREE);
     let r = b.relu(c);
     let c = b.conv(r, 16, 1, THREE);
-    let sum = b.push(Kind::Add, &[c, stem]);
+    let sum = b.add(c, stem);
     let block = b.relu(sum);
     let c = b.conv(block, 32, 1, window([3, 3], [2, 2], [1, 1]));
     let r = b.relu(c);
     let c = b.conv(r, 32, 1, THREE);
     let short = b.conv(block, 32, 1, window([1, 1], [2, 2], [0, 0]));
-    let sum = b.push(Kind::Add, &[c, short]);
+    let sum = b.add(c, short);
     let block = b.relu(sum);
-    let whole = Kind::AveragePool {
-        window: Window::whole([6, 6]),
-        count_padding: true,
-    };
-    let mean = b.push(whole, &[block]);
-    b.dense(mean, 10);
-    b.agrees();
+    let pooled = b.pool(block, Window::whole([6, 6]), mean);
+    b.dense(pooled, 10);
+    agrees(&b);
 }
 
 /// The network's input is added, and its output is read inside.
@@ -238,10 +153,10 @@ fn a_residual_network() {
 fn the_callers_arrays_are_read_and_written_in_the_middle() {
     let mut b = Builder::new([4, 5, 5]);
     let c = b.conv(0, 4, 1, THREE);
-    let sum = b.push(Kind::Add, &[c, 0]);
+    let sum = b.add(c, 0);
     let r = b.relu(sum);
-    b.push(Kind::Add, &[r, r]);
-    b.agrees();
+    b.add(r, r);
+    agrees(&b);
 }
 
 #[test]
@@ -252,8 +167,8 @@ fn two_tapes_live_side_by_side() {
     b.relu(c);
     let twin = Net::new([3, 4, 4], b.layers.clone()).unwrap();
     let ours = ConvNet::new(&device, [3, 4, 4], &b.layers).unwrap();
-    let xs = [1, 2].map(|_| b.random.floats(2 * 48, -1.0, 1.0));
-    let by = b.random.floats(2 * 80, -1.0, 1.0);
+    let xs = [1, 2].map(|seed| numbers(seed, 2 * 48));
+    let by = numbers(13, 2 * 80);
     let array = |data: &[f32]| Array::from_vec(&device, 2, data.len() / 2, data.to_vec()).unwrap();
     let tapes = xs.each_ref().map(|x| ours.forward(&array(x)).unwrap().1);
     for (x, tape) in xs.iter().zip(&tapes) {
@@ -264,6 +179,25 @@ fn two_tapes_live_side_by_side() {
             &ours.backward(tape, &array(&by)).unwrap(),
             &expected,
         );
+    }
+}
+
+/// One workspace, prepared for another batch while what is recorded still needs the parameters of the last.
+#[test]
+fn batches_follow_one_another_unread() {
+    let Some(device) = testing::gpu() else { return };
+    let mut b = Builder::new([3, 4, 4]);
+    let c = b.conv(0, 5, 1, THREE);
+    b.relu(c);
+    let twin = Net::new(b.input(), b.layers.clone()).unwrap();
+    let ours = ConvNet::new(&device, b.input(), &b.layers).unwrap();
+    let x = numbers(11, 6 * 48);
+    let batches = [6, 1, 3].map(|samples| {
+        let x = Array::from_vec(&device, samples, 48, x[..samples * 48].to_vec()).unwrap();
+        (samples, ours.forward(&x).unwrap().0)
+    });
+    for (samples, out) in batches {
+        close("values", &out, &twin.forward(&x[..samples * 48], false).0);
     }
 }
 

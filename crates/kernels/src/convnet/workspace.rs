@@ -11,11 +11,9 @@ use super::Network;
 use super::params::Params;
 use super::route::{Place, Route};
 use crate::Error;
-use crate::device::Gpu;
-use crate::launch::pipeline;
+use crate::device::{Dispatch, Gpu, SLOT};
+use crate::launch::{Slice, pipeline};
 
-/// From one dispatch's parameters to the next's: what devices may ask an offset to be aligned to.
-const SLOT: usize = 256;
 /// Elements that one value may have: shaders count in `i32`.
 const MAX_ELEMENTS: u64 = i32::MAX as u64;
 
@@ -38,14 +36,6 @@ struct Ready {
     workgroups: (u32, u32),
     /// `None` where the caller's arrays are bound.
     group: Option<BindGroup>,
-}
-
-/// One dispatch that is ready to be encoded.
-pub(super) struct Encoded {
-    pub pipeline: ComputePipeline,
-    pub group: BindGroup,
-    pub offset: u32,
-    pub workgroups: (u32, u32),
 }
 
 impl Workspace {
@@ -71,11 +61,13 @@ impl Workspace {
     }
 
     /// Prepares both passes for `batch` samples, at most the capacity.
-    pub fn prepare(&mut self, network: &Network, batch: usize) {
+    pub fn prepare(&mut self, network: &Network, batch: usize) -> Result<(), Error> {
         if self.batch == batch {
-            return;
+            return Ok(());
         }
         let gpu = &network.gpu;
+        // A recorded pass still needs the parameters of the batch before.
+        gpu.submit()?;
         let max = gpu.info.limits.max_workgroups_per_dimension;
         let mut bytes = vec![0; network.dispatches().count() * SLOT];
         let mut ready = Vec::new();
@@ -98,26 +90,27 @@ impl Workspace {
         }
         gpu.queue.write_buffer(&self.params, 0, &bytes);
         (self.batch, self.ready) = (batch, ready);
+        Ok(())
     }
 
-    /// The dispatches of `route`, the first of which is the network's `first`th, from `input` to `output`.
-    pub fn encoded(
+    /// The dispatches of `route`, the first of which is the network's `first`th, from the array of input to that of output.
+    pub fn dispatches(
         &self,
         network: &Network,
         route: &Route,
         first: usize,
-        input: BindingResource,
-        output: BindingResource,
-    ) -> Vec<Encoded> {
+        ends: &[Slice],
+    ) -> Vec<Dispatch> {
+        let end = |i: usize| ends.get(i).map(Slice::binding);
+        let (input, output) = (end(0), end(1));
         let all = self.ready.iter().enumerate().skip(first);
         let all = all.take(route.dispatches.len());
-        all.map(|(i, ready)| Encoded {
+        all.map(|(i, ready)| Dispatch {
             pipeline: ready.pipeline.clone(),
-            group: ready
-                .group
-                .clone()
-                .unwrap_or_else(|| self.group(network, route, i, [Some(&input), Some(&output)])),
-            offset: (i * SLOT) as u32,
+            group: ready.group.clone().unwrap_or_else(|| {
+                self.group(network, route, i, [input.as_ref(), output.as_ref()])
+            }),
+            offset: Some((i * SLOT) as u32),
             workgroups: ready.workgroups,
         })
         .collect()

@@ -5,6 +5,7 @@
 
 mod adapters;
 mod pipelines;
+mod recorder;
 mod spec;
 
 use std::fmt;
@@ -25,8 +26,10 @@ use crate::memory;
 use crate::{Cache, Error};
 use adapters::{enumerate, instance, rank};
 use pipelines::Pipelines;
+use recorder::Recorder;
 
 pub use adapters::{AdapterInfo, AdapterLimits, adapters};
+pub(crate) use recorder::{Dispatch, SLOT};
 pub use spec::{Api, DeviceSpec};
 
 /// Kernels index with `u32`, with room for the last workgroup: the most elements on any device.
@@ -119,6 +122,7 @@ pub struct Gpu {
     pub(crate) client: Client,
     pub(crate) burn: CubeDevice,
     pub(crate) pipelines: Pipelines,
+    pub(crate) recorder: Recorder,
 }
 
 impl Gpu {
@@ -167,6 +171,7 @@ impl Gpu {
         let client = burn.client();
         Ok(Gpu {
             pipelines: Pipelines::open(&device, info, &Cache::of_user()),
+            recorder: Recorder::new(&device),
             info: info.clone(),
             device,
             queue,

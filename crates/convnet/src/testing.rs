@@ -1,0 +1,127 @@
+//! Small networks with weights that look random, for the tests of every device's networks.
+
+use crate::{Activation, Convolution, Dense, Kind, Layer, Window};
+
+/// A kernel of 3 x 3 that keeps the size.
+pub const THREE: Window = window([3, 3], [1, 1], [1, 1]);
+
+/// A window with padding alike on both sides.
+pub const fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> Window {
+    Window {
+        kernel,
+        stride,
+        dilation: [1, 1],
+        begin: pad,
+        end: pad,
+    }
+}
+
+/// Numbers in [-1, 1) that look random.
+pub fn numbers(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// Weights of `outputs` sums, each over `terms` numbers, that keep a value's size.
+fn weights(seed: u64, outputs: usize, terms: usize) -> Vec<f32> {
+    let reach = (3.0 / terms as f32).sqrt();
+    let weights = numbers(seed, outputs * terms).into_iter();
+    weights.map(|weight| weight * reach).collect()
+}
+
+/// A convolution over `channels`.
+pub fn convolution(channels: usize, filters: usize, groups: usize, window: Window) -> Kind {
+    let terms = channels / groups * window.kernel.iter().product::<usize>();
+    Kind::Convolution(Convolution {
+        weights: weights((filters * terms) as u64 + 7, filters, terms),
+        bias: numbers(filters as u64, filters),
+        filters,
+        groups,
+        window,
+    })
+}
+
+/// Layers that follow one another, and the shapes that they make.
+pub struct Builder {
+    pub layers: Vec<Layer>,
+    /// Of the input, and of each layer's value.
+    pub shapes: Vec<[usize; 3]>,
+}
+
+impl Builder {
+    pub fn new(input: [usize; 3]) -> Builder {
+        Builder {
+            layers: Vec::new(),
+            shapes: vec![input],
+        }
+    }
+
+    pub fn input(&self) -> [usize; 3] {
+        self.shapes[0]
+    }
+
+    /// Appends a layer; gives its value.
+    pub fn push(&mut self, kind: Kind, inputs: &[usize]) -> usize {
+        let shapes: Vec<_> = inputs.iter().map(|&value| self.shapes[value]).collect();
+        let shape = kind.shape(&shapes);
+        self.shapes.push(shape.expect("a layer that fits"));
+        self.layers.push(Layer {
+            kind,
+            inputs: inputs.to_vec(),
+        });
+        self.layers.len()
+    }
+
+    pub fn conv(&mut self, from: usize, filters: usize, groups: usize, window: Window) -> usize {
+        let kind = convolution(self.shapes[from][0], filters, groups, window);
+        self.push(kind, &[from])
+    }
+
+    pub fn dense(&mut self, from: usize, outputs: usize) -> usize {
+        let terms = self.shapes[from].iter().product();
+        let dense = Dense {
+            weights: weights(3, outputs, terms),
+            bias: numbers(4, outputs),
+            outputs,
+        };
+        self.push(Kind::Dense(dense), &[from])
+    }
+
+    pub fn act(&mut self, from: usize, activation: Activation) -> usize {
+        self.push(Kind::Activation(activation), &[from])
+    }
+
+    pub fn relu(&mut self, from: usize) -> usize {
+        self.act(from, Activation::Relu)
+    }
+
+    pub fn add(&mut self, a: usize, b: usize) -> usize {
+        self.push(Kind::Add, &[a, b])
+    }
+
+    pub fn pool(&mut self, from: usize, window: Window, kind: fn(Window) -> Kind) -> usize {
+        self.push(kind(window), &[from])
+    }
+}
+
+/// A mean of each window in which padding counts.
+pub fn mean(window: Window) -> Kind {
+    Kind::AveragePool {
+        window,
+        count_padding: true,
+    }
+}
+
+/// A mean of each window in which padding does not count.
+pub fn mean_inside(window: Window) -> Kind {
+    Kind::AveragePool {
+        window,
+        count_padding: false,
+    }
+}

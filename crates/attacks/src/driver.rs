@@ -108,7 +108,8 @@ fn aimed(
         return attack(None, problem);
     }
     let mut nearest: BTreeMap<usize, Success> = BTreeMap::new();
-    for (class, mut rows) in goal::aims(problem, target)? {
+    let ranked = |rank| goal::ranked(problem, target, rank);
+    for (class, mut rows) in goal::aims(problem.goal, problem.y, target.classes(), ranked)? {
         if !algorithm.is_minimal() {
             rows.retain(|row| !nearest.contains_key(row));
         }

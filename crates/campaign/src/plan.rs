@@ -51,6 +51,12 @@ pub enum PlanError {
         "{0} edits: a budget of edits is a whole number from 1 to {MOST_EDITS}, for example --eps-ladder 1,2,4"
     )]
     Edits(f64),
+    #[error("{0}%: a share of a text's words is above 0 and at most 100%")]
+    Share(f64),
+    #[error(
+        "a budget with % is a share of a text's words, and the attacks of this run change numbers"
+    )]
+    ShareOfNothing,
     #[error(
         "severity {0}: a severity is a whole number from 1 to 5, for example --eps-ladder 1,3,5"
     )]
@@ -150,9 +156,26 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan of `attacks` over `ladder`, grouped by technique.
-    pub fn new(attacks: Vec<Attack>, norm: Norm, mut ladder: Vec<f64>) -> Result<Self, PlanError> {
+    /// A plan of `attacks` over `ladder`, grouped by technique; balls are in `norm`.
+    pub fn new(attacks: Vec<Attack>, norm: Norm, ladder: Vec<f64>) -> Result<Self, PlanError> {
         let measure = measure(&attacks, norm)?;
+        Self::over(attacks, measure, ladder)
+    }
+
+    /// The same of attacks on texts, whose budgets are shares of their words.
+    pub fn in_shares(attacks: Vec<Attack>, ladder: Vec<f64>) -> Result<Self, PlanError> {
+        match measure(&attacks, Norm::Linf)? {
+            Measure::Edits => Self::over(attacks, Measure::Share, ladder),
+            _ => Err(PlanError::ShareOfNothing),
+        }
+    }
+
+    fn over(
+        attacks: Vec<Attack>,
+        measure: Measure,
+        mut ladder: Vec<f64>,
+    ) -> Result<Self, PlanError> {
+        let norm = measure.norm();
         check_ladder(&ladder, measure)?;
         ladder.sort_by(f64::total_cmp);
         ladder.dedup();
@@ -387,6 +410,7 @@ fn check_ladder(ladder: &[f64], measure: Measure) -> Result<(), PlanError> {
             refused(&|eps| eps > 0.0 && eps <= most).map(|eps| PlanError::Eps(eps, most))
         }
         Measure::Severity => refused(&|s| SEVERITIES.contains(&s)).map(PlanError::Severity),
+        Measure::Share => refused(&|p| p > 0.0 && p <= 1.0).map(|p| PlanError::Share(100.0 * p)),
         Measure::Edits => {
             refused(&|n| n.fract() == 0.0 && (1.0..=MOST_EDITS).contains(&n)).map(PlanError::Edits)
         }

@@ -8,7 +8,7 @@ use scoville_data::{Change, Dataset, Features};
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
 use scoville_report::event::{FeatureChange, SampleChanged};
-use scoville_targets::{Labels, Metered, ModelTarget, Scores};
+use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Scores};
 
 use super::{Exhibit, Field};
 use crate::evidence::Probe;
@@ -22,6 +22,7 @@ pub(crate) struct Numbers<'a> {
 
 impl Field for Numbers<'_> {
     type Target = ModelTarget;
+    type Surrogate = Ensemble;
     type Found = Vec<f32>;
 
     fn labels(&self) -> &[u32] {
@@ -51,7 +52,7 @@ impl Field for Numbers<'_> {
 
     fn attack(
         &self,
-        at: Place<'_, ModelTarget>,
+        at: Place<'_, ModelTarget, Ensemble>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
@@ -70,7 +71,12 @@ impl Field for Numbers<'_> {
             constraints: plan.constraints.as_ref(),
             stop,
         };
-        Ok(attack.run(at.target, at.surrogate(), &problem)?)
+        let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
+        Ok(attack.run(at.target, surrogate, &problem)?)
+    }
+
+    fn reach(&self, plan: &Plan, _: u32, distance: f64) -> usize {
+        plan.reach(distance)
     }
 
     fn findings(

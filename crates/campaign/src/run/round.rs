@@ -102,8 +102,9 @@ impl<F: Field> Run<'_, '_, F> {
                     self.tallies[t].efforts[a].samples += open.len();
                 }
                 for success in self.attack(t, a, at, samples, &open)? {
+                    let id = samples.ids[success.row];
                     let reached = match attack.is_minimal() {
-                        true => plan.reach(success.distance),
+                        true => self.field.reach(plan, id, success.distance),
                         false => at,
                     };
                     let place = &mut broken[success.row];

@@ -18,6 +18,7 @@ pub mod suite;
 #[cfg(test)]
 mod tables;
 pub mod text;
+mod transport;
 
 pub use constraints::{Constraints, Element};
 pub use driver::{Problem, Structure, Success, black_box, labels_only, white_box};

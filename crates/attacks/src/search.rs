@@ -157,7 +157,7 @@ impl<'a> Search<'a> {
         let x = valid.as_ref().unwrap_or(x);
         let wrong = self.wrong(predicted)?;
         let mut distance = Array::filled(&self.device(), self.running(), 1, f32::MAX)?;
-        let here = distance_rows(x, &self.x0, self.ball.norm.into())?;
+        let here = distance_rows(x, &self.x0, self.ball.norm.try_into()?)?;
         select(&mut distance, &here, &wrong)?;
         let nearer = keep_lower(&mut self.nearest, &distance)?;
         select(&mut self.adversarial, x, &nearer)?;

@@ -193,17 +193,17 @@ pub struct AssessArgs {
     #[command(flatten)]
     pub target: TargetArgs,
 
-    /// The norm that budgets are measured in: linf, l2, l1 or l0 (changed elements)
+    /// The norm that budgets are measured in: linf, l2, l1, l0 (changed elements) or wasserstein (share of an image's mass that is moved, times pixels)
     #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
     pub norm: Norm,
 
-    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8], or shares of its words such as 10%, rounded down and at least one word
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0, 0.001,0.005,0.02,0.1,0.5 in wasserstein]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8], or shares of its words such as 10%, rounded down and at least one word
     #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
           value_parser = parse::budget, allow_hyphen_values = true)]
     pub eps_ladder: Vec<Budget>,
 
     /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
-    /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
+    /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, in wasserstein wasserstein, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
     /// and transfer where there is a surrogate; on texts deepwordbug and transfer:hotflip]
     #[arg(
         long,

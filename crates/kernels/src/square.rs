@@ -16,6 +16,15 @@ pub struct Image {
 }
 
 impl Image {
+    /// What is no image: one row of `width` features.
+    pub fn row(width: usize) -> Self {
+        Self {
+            channels: 1,
+            height: 1,
+            width,
+        }
+    }
+
     /// Pixels of one channel.
     pub(crate) fn plane(&self) -> usize {
         self.height * self.width

@@ -92,10 +92,12 @@ impl Probe<'_> {
         Ok(x)
     }
 
-    /// The ball of `eps`. In L1 and L0, where points of it differ in few elements, the budget is spread over all of them.
+    /// The ball of `eps`. In L1 and L0, where points of it differ in few elements, the budget is spread over all of them, and
+    /// in Wasserstein, where it is a share of the mass, as much over all of that.
     fn ball(&self, eps: f64) -> Ball {
         let (norm, eps) = match self.plan.measure.norm() {
             Norm::L1 | Norm::L0 => (Norm::Linf, eps / self.cols() as f64),
+            Norm::Wasserstein => (Norm::Linf, eps * self.mean()),
             norm => (norm, eps),
         };
         Ball {
@@ -104,6 +106,11 @@ impl Probe<'_> {
             lo: 0.0,
             hi: 1.0,
         }
+    }
+
+    /// The mean value of an element.
+    fn mean(&self) -> f64 {
+        self.x.iter().map(|&v| f64::from(v)).sum::<f64>() / self.x.len() as f64
     }
 
     fn smallest(&self) -> f64 {

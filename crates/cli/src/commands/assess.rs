@@ -33,11 +33,14 @@ const LINF_LADDER: [f64; 5] = [
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
 const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
+const WASSERSTEIN_LADDER: [f64; 5] = [0.001, 0.005, 0.02, 0.1, 0.5];
 const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
-/// The attacks that run where none are named: on numbers, in L0, on texts, and on a model that consists of decision trees.
+/// The attacks that run where none are named: on numbers, in L0, in Wasserstein, on texts, and on a model that consists of
+/// decision trees.
 const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
 const IN_L0: [&str; 2] = ["fmn", "pointwise:queries=500"];
+const IN_WASSERSTEIN: [&str; 1] = ["wasserstein"];
 const ON_TEXTS: [&str; 1] = ["deepwordbug"];
 const TRANSFER_ON_TEXTS: &str = "transfer:hotflip";
 const OF_TREES: [&str; 4] = [
@@ -51,6 +54,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let default = match (texts::are_named(&args.target), args.norm) {
         (true, _) => &ON_TEXTS[..],
         (_, Norm::L0) => &IN_L0,
+        (_, Norm::Wasserstein) => &IN_WASSERSTEIN,
         _ => &DEFAULT,
     };
     let mut plan = plan(args, default)?;
@@ -101,8 +105,9 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
         return Err(Failure::new(Exit::Usage, message));
     }
     let trees = loaded.target().inner().model().trees();
-    if args.attacks.is_empty() && trees.is_some() {
-        *plan = self::plan(args, &of_trees(args.norm))?;
+    let known = of_trees(args.norm);
+    if args.attacks.is_empty() && trees.is_some() && !known.is_empty() {
+        *plan = self::plan(args, &known)?;
     }
     plan.check_trees(trees.map(|trees| trees.roots.len()))
         .or_fail(Exit::Usage, "--attacks")?;
@@ -326,6 +331,7 @@ fn default_ladder(measure: Measure) -> &'static [f64] {
         Measure::Norm(Norm::L2) => &L2_LADDER,
         Measure::Norm(Norm::L1) => &L1_LADDER,
         Measure::Norm(Norm::L0) => &L0_LADDER,
+        Measure::Norm(Norm::Wasserstein) => &WASSERSTEIN_LADDER,
         Measure::Severity => &SEVERITIES,
         Measure::Edits | Measure::Share => &EDITS_LADDER,
     }

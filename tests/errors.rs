@@ -199,11 +199,14 @@ fn command_lines_that_are_wrong() {
         ),
         (
             &["--norm", "wasserstein", "--attacks", "wasserstein,pgd"],
-            &["pgd cannot run in wasserstein", "there run wasserstein,"],
+            &[
+                "pgd cannot run in wasserstein",
+                "in wasserstein run wasserstein",
+            ],
         ),
         (
             &["--attacks", "wasserstein"],
-            &["cannot run in linf", "wasserstein runs in wasserstein"],
+            &["wasserstein cannot run in linf, but in wasserstein;"],
         ),
         (&["--std", "0"], &["std", "positive"]),
         (&["--classes", "a,b"], &["2 class names", "3 classes"]),

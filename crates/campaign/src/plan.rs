@@ -33,7 +33,7 @@ pub enum PlanError {
     Target { class: u32, classes: usize },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
-    #[error("{attack} cannot run in {norm}; there run {known}, and {attack} runs in {own}")]
+    #[error("{attack} cannot run in {norm}, but in {own}; in {norm} run {known}")]
     Norm {
         attack: String,
         norm: Norm,
@@ -483,10 +483,9 @@ mod tests {
         let in_l1 = Plan::new(vec![parse("ti-fgsm").unwrap()], Norm::L1, vec![0.1]);
         let error = in_l1.err().map(|e| e.to_string()).unwrap_or_default();
         assert!(
-            error.starts_with("ti-fgsm cannot run in l1; there run pgd,"),
+            error.starts_with("ti-fgsm cannot run in l1, but in linf, l2; in l1 run pgd,"),
             "{error}"
         );
-        assert!(error.ends_with(", and ti-fgsm runs in linf, l2"), "{error}");
         let moved = parse("wasserstein").unwrap();
         let moved = Plan::new(vec![moved], Norm::Wasserstein, vec![0.1]).unwrap();
         assert!(moved.check_shape(&[1, 28, 28]).is_ok());

@@ -35,16 +35,16 @@ pub(crate) trait Field: Sync {
         rows: &[usize],
     ) -> Result<(Vec<u32>, Vec<f32>), Error>;
 
-    /// Runs `attack` on `samples` with one budget.
+    /// Runs `attack` on `samples`, abreast with each of `budgets`.
     fn attack(
         &self,
         at: Place<'_, Self::Target>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        budget: f64,
+        budgets: &[f64],
         stop: &AtomicBool,
-    ) -> Result<Vec<Success<Self::Found>>, Error>;
+    ) -> Result<Vec<Vec<Success<Self::Found>>>, Error>;
 
     /// The reliability checks on a probe; `white_box` is the rung at which white-box attacks broke each of it.
     fn findings(

@@ -3,12 +3,12 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_atlas::evidence::Finding;
-use scoville_attacks::{Attack, Problem, Success};
+use scoville_attacks::{Attack, Problem, Success, abreast};
 use scoville_data::{Change, Dataset, Features};
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
 use scoville_report::event::{FeatureChange, SampleChanged};
-use scoville_targets::{Labels, Metered, ModelTarget, Scores};
+use scoville_targets::{Gradients, Labels, Metered, ModelTarget, Scores};
 
 use super::{Exhibit, Field};
 use crate::evidence::Probe;
@@ -55,22 +55,32 @@ impl Field for Numbers<'_> {
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        eps: f64,
+        ladder: &[f64],
         stop: &AtomicBool,
-    ) -> Result<Vec<Success>, Error> {
-        let problem = Problem {
-            ids: &samples.ids,
-            x: &samples.x,
-            y: &samples.y,
-            norm: plan.measure.norm(),
-            eps,
-            bounds: (0.0, 1.0),
-            seed: attack_seed(plan.seed, &attack.name, eps),
-            goal: plan.goal,
-            constraints: plan.constraints.as_ref(),
-            stop,
+    ) -> Result<Vec<Vec<Success>>, Error> {
+        let run = |target: &dyn Gradients, eps: f64| {
+            let problem = Problem {
+                ids: &samples.ids,
+                x: &samples.x,
+                y: &samples.y,
+                norm: plan.measure.norm(),
+                eps,
+                bounds: (0.0, 1.0),
+                seed: attack_seed(plan.seed, &attack.name, eps),
+                goal: plan.goal,
+                constraints: plan.constraints.as_ref(),
+                stop,
+            };
+            attack.run(target, at.surrogate(), &problem)
         };
-        Ok(attack.run(at.target, at.surrogate(), &problem)?)
+        if let [eps] = *ladder {
+            return Ok(vec![run(at.target, eps)?]);
+        }
+        let run = &run;
+        let runs = ladder.iter();
+        let runs = runs.map(|&eps| move |target: &dyn Gradients| run(target, eps));
+        let found: Result<_, _> = abreast(at.target, runs.collect()).into_iter().collect();
+        Ok(found?)
     }
 
     fn findings(

@@ -56,21 +56,24 @@ impl Field for Texts<'_> {
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        edits: f64,
+        budgets: &[f64],
         stop: &AtomicBool,
-    ) -> Result<Vec<Success<String>>, Error> {
+    ) -> Result<Vec<Vec<Success<String>>>, Error> {
         let text = |&id: &u32| self.data.texts[id as usize].as_str();
         let texts: Vec<&str> = samples.ids.iter().map(text).collect();
-        let problem = TextProblem {
-            ids: &samples.ids,
-            texts: &texts,
-            y: &samples.y,
-            edits: edits as usize,
-            seed: attack_seed(plan.seed, &attack.name, edits),
-            lexicon: self.lexicon,
-            stop,
+        let run = |&edits: &f64| {
+            let problem = TextProblem {
+                ids: &samples.ids,
+                texts: &texts,
+                y: &samples.y,
+                edits: edits as usize,
+                seed: attack_seed(plan.seed, &attack.name, edits),
+                lexicon: self.lexicon,
+                stop,
+            };
+            Ok(attack.run_text(at.target, &problem)?)
         };
-        Ok(attack.run_text(at.target, &problem)?)
+        budgets.iter().map(run).collect()
     }
 
     /// Whether the same text twice gives the same scores; the other checks are of numbers.

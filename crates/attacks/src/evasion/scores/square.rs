@@ -127,10 +127,11 @@ fn propose(
     search: &Search<'_>,
 ) -> Result<(), Error> {
     let Search { x0, ids, ball, .. } = search;
-    Ok(match ball.norm {
+    match ball.norm {
         Norm::Linf => square_linf_propose(candidate, best, x0, ids, windows, before, ball)?,
         _ => square_l2_propose(candidate, best, x0, ids, windows, ball)?,
-    })
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! f32 sample, and only then counts a success. Gradient attacks are values of a few [`parts`] (loss x start x rule x
 //! schedule), not copies of one loop. To add an attack: one file, one row in the [`registry`].
 
+mod abreast;
 mod constraints;
 mod counted;
 pub mod driver;
@@ -20,6 +21,7 @@ mod tables;
 pub mod text;
 mod transport;
 
+pub use abreast::abreast;
 pub use constraints::{Constraints, Element};
 pub use driver::{Problem, Structure, Success, black_box, labels_only, white_box};
 pub use goal::Goal;

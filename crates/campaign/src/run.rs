@@ -1,6 +1,7 @@
 //! The run itself: round by round through every technique and rung of the ladder.
 
 mod events;
+mod fill;
 mod round;
 mod samples;
 mod verdict;

@@ -11,7 +11,7 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeDevice};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
 
-use crate::device::{Device, Gpu};
+use crate::device::{Allocation, Device, Gpu};
 use crate::{Error, launch};
 
 /// An element of an array: 32 bits on every device.
@@ -37,7 +37,7 @@ enum Storage<T> {
     Cpu(Vec<T>),
     Gpu {
         gpu: Arc<Gpu>,
-        handle: Handle,
+        memory: Allocation,
         word: PhantomData<T>,
     },
 }
@@ -126,26 +126,24 @@ impl<T: Word> Array<T> {
     pub fn to_vec(&self) -> Result<Vec<T>, Error> {
         match &self.storage {
             Storage::Cpu(data) => Ok(data.clone()),
-            Storage::Gpu { gpu, handle, .. } => download(gpu, handle, self.rows * self.cols),
+            Storage::Gpu { gpu, memory, .. } => {
+                download(gpu, memory.handle(), self.rows * self.cols)
+            }
         }
     }
 
     /// A deep copy on the same device.
     pub fn copy(&self) -> Result<Self, Error> {
-        let storage = match &self.storage {
-            Storage::Cpu(data) => Storage::Cpu(data.clone()),
-            Storage::Gpu { gpu, handle, .. } => {
-                let words = self.rows * self.cols;
-                let target = reserve(gpu, words * size_of::<T>());
-                launch::copy(gpu, (handle, 0), (&target, 0), words)?;
-                on_gpu(gpu, target)
+        let (rows, cols) = (self.rows, self.cols);
+        match &self.storage {
+            Storage::Cpu(data) => Self::from_vec(&Device::Cpu, rows, cols, data.clone()),
+            Storage::Gpu { gpu, memory, .. } => {
+                let copy = Self::uninit(&Device::Gpu(gpu.clone()), rows, cols)?;
+                let target = copy.buffer("copy", gpu)?;
+                launch::copy(gpu, (memory, 0), (target, 0), rows * cols)?;
+                Ok(copy)
             }
-        };
-        Ok(Array {
-            rows: self.rows,
-            cols: self.cols,
-            storage,
-        })
+        }
     }
 
     /// The elements of an array on the CPU; an error for one that lies elsewhere.
@@ -173,11 +171,15 @@ impl<T: Word> Array<T> {
     }
 
     /// The buffer of an array on `gpu`; an error for one that lies elsewhere.
-    pub(crate) fn buffer(&self, kernel: &'static str, gpu: &Arc<Gpu>) -> Result<&Handle, Error> {
+    pub(crate) fn buffer(
+        &self,
+        kernel: &'static str,
+        gpu: &Arc<Gpu>,
+    ) -> Result<&Allocation, Error> {
         match &self.storage {
             Storage::Gpu {
-                gpu: own, handle, ..
-            } if Arc::ptr_eq(own, gpu) => Ok(handle),
+                gpu: own, memory, ..
+            } if Arc::ptr_eq(own, gpu) => Ok(memory),
             _ => Err(Error::DeviceMismatch { kernel }),
         }
     }
@@ -219,7 +221,7 @@ fn checked_len(device: &Device, rows: usize, cols: usize) -> Result<usize, Error
 fn on_gpu<T>(gpu: &Arc<Gpu>, handle: Handle) -> Storage<T> {
     Storage::Gpu {
         gpu: gpu.clone(),
-        handle,
+        memory: Allocation::new(handle),
         word: PhantomData,
     }
 }
@@ -319,7 +321,7 @@ impl Bridge for Flex {
 impl Bridge for CubeBackend {
     fn import(array: &Array, shape: &[usize]) -> Result<CubeTensor, Error> {
         expect_elements("import", array.rows * array.cols, shape)?;
-        let Storage::Gpu { gpu, handle, .. } = &array.storage else {
+        let Storage::Gpu { gpu, memory, .. } = &array.storage else {
             return Err(Error::DeviceMismatch { kernel: "import" });
         };
         gpu.submit()?;
@@ -327,7 +329,7 @@ impl Bridge for CubeBackend {
             gpu.client.clone(),
             gpu.burn.clone(),
             Shape::from(shape.to_vec()),
-            handle.clone(),
+            memory.handle().clone(),
             DType::F32,
         ))
     }

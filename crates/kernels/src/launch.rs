@@ -8,16 +8,14 @@
 //! wgpu refuses two kinds of access to one buffer in one dispatch.
 
 use burn_cubecl::cubecl::future::block_on;
-use burn_cubecl::cubecl::server::{BufferBinding as Bound, Handle};
 use burn_cubecl::cubecl::wgpu::wgpu::{
-    self, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, BufferSize,
+    BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, BufferSize,
     ComputePipeline, ComputePipelineDescriptor, ErrorFilter, PipelineCompilationOptions,
     PipelineLayout, ShaderModuleDescriptor, ShaderSource,
 };
-use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuResource, WgpuServer};
 use bytemuck::Pod;
 
-use crate::device::{Dispatch, Gpu, SLOT};
+use crate::device::{Allocation, Dispatch, Gpu, SLOT};
 use crate::{Error, Word};
 
 /// Threads a workgroup, in every shader: WebGPU's guaranteed maximum.
@@ -73,7 +71,7 @@ pub(crate) fn launch<P: Pod>(
     gpu: &Gpu,
     shader: &Shader,
     params: &P,
-    arrays: &[&Handle],
+    arrays: &[&Allocation],
     grid: Grid,
 ) -> Result<(), Error> {
     const { assert!(size_of::<P>() <= SLOT) };
@@ -84,14 +82,14 @@ fn record(
     gpu: &Gpu,
     shader: &Shader,
     params: &[u8],
-    arrays: &[&Handle],
+    arrays: &[&Allocation],
     grid: Grid,
 ) -> Result<(), Error> {
     let workgroups = grid.dimensions(gpu.info.limits.max_workgroups_per_dimension);
     if workgroups.1 == 0 {
         return Ok(());
     }
-    let slices = arrays.iter().map(|&array| Slice::of(gpu, array));
+    let slices = arrays.iter().map(|array| array.slice(gpu));
     let slices = slices.collect::<Result<Vec<_>, _>>()?;
     let recorded = gpu.record(params, slices, |offset, slices| {
         let pipeline = pipeline(gpu, shader, &[], None);
@@ -100,7 +98,7 @@ fn record(
             offset,
             size: BufferSize::new(params.len() as u64),
         });
-        let bindings = std::iter::once(uniform).chain(slices.iter().map(Slice::binding));
+        let bindings = std::iter::once(uniform).chain(slices.iter().map(|slice| slice.binding()));
         let entries: Vec<_> = (0..)
             .zip(bindings)
             .map(|(binding, resource)| BindGroupEntry { binding, resource })
@@ -120,58 +118,11 @@ fn record(
     recorded.map_err(|reason| Error::device(format!("running {}", shader.name), reason))
 }
 
-/// An array's part of a wgpu buffer. While it lives, burn neither frees nor moves the part, nor writes there in place.
-pub(crate) struct Slice {
-    resource: WgpuResource,
-    /// What is bound stays where it is, and what has two handles is not written in place.
-    _held: (Bound, Handle),
-}
-
-impl Slice {
-    pub(crate) fn of(gpu: &Gpu, array: &Handle) -> Result<Slice, Error> {
-        let held = (array.clone().binding(), array.clone());
-        let found = gpu
-            .client
-            .get_resource::<WgpuServer<AutoCompiler>>(bound(array));
-        let found = found.map_err(|e| Error::device("finding an array", format!("{e:?}")))?;
-        let resource = found.resource().clone();
-        Ok(Slice {
-            resource,
-            _held: held,
-        })
-    }
-
-    pub(crate) fn binding(&self) -> BindingResource<'_> {
-        self.resource.as_wgpu_bind_resource()
-    }
-
-    /// The buffer, and where in it the part begins.
-    pub(crate) fn place(&self) -> (wgpu::Buffer, u64) {
-        (self.resource.buffer.clone(), self.resource.offset)
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.resource.size
-    }
-}
-
-#[cfg(not(test))]
-fn bound(array: &Handle) -> Handle {
-    array.clone()
-}
-
-/// In tests a shader may write past an array, into the canaries: at the end of a binding the driver
-/// would stop it, and hide that an index is not checked.
-#[cfg(test)]
-fn bound(array: &Handle) -> Handle {
-    crate::testing::with_tail(array)
-}
-
 /// Copies `words` 32-bit words from a place in one array to a place in another.
 pub(crate) fn copy(
     gpu: &Gpu,
-    (source, from): (&Handle, usize),
-    (target, to): (&Handle, usize),
+    (source, from): (&Allocation, usize),
+    (target, to): (&Allocation, usize),
     words: usize,
 ) -> Result<(), Error> {
     let params: [u32; 3] = [words as u32, from as u32, to as u32];
@@ -182,7 +133,7 @@ pub(crate) fn copy(
 /// Writes `word` to all of the first `words` 32-bit words of `target`.
 pub(crate) fn fill<T: Word>(
     gpu: &Gpu,
-    target: &Handle,
+    target: &Allocation,
     words: usize,
     word: T,
 ) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use burn_flex::{Flex, FlexDevice};
 use scoville_kernels::Device;
 use scoville_onnx::{DType, Data, Graph, Port, Tensor};
 
-use crate::network::contained;
+use crate::contained::contained;
 use crate::ops::{self, Gradient};
 use crate::program::{Plan, Program};
 use crate::step::Host;

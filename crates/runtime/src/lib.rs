@@ -24,6 +24,7 @@
 
 mod binary;
 mod choice;
+mod contained;
 mod convnet;
 mod embedding;
 mod error;

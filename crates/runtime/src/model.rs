@@ -7,8 +7,9 @@ use scoville_kernels::{Array, Device};
 use scoville_onnx::{DType, Dim, Graph, Port};
 use sha2::{Digest, Sha256};
 
+use crate::contained::contained;
 use crate::convnet::gpu::Gpu;
-use crate::network::{End, Engine, FinalSoftmax, Network, Recipe, contained};
+use crate::network::{End, Engine, FinalSoftmax, Network, Recipe};
 use crate::probe::{agree, noise};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;

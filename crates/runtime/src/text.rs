@@ -5,7 +5,7 @@ use burn_flex::FlexDevice;
 use scoville_kernels::{Array, Device};
 use scoville_onnx::{DType, Dim, Graph, Port};
 
-use crate::network::contained;
+use crate::contained::contained;
 use crate::program::Program;
 use crate::step::Host;
 use crate::value::{Elements, Fact, Value, read};

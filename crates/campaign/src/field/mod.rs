@@ -37,16 +37,16 @@ pub(crate) trait Field: Sync {
         rows: &[usize],
     ) -> Result<(Vec<u32>, Vec<f32>), Error>;
 
-    /// Runs `attack` on `samples` with one budget.
+    /// Runs `attack` on `samples`, abreast with each of `budgets`.
     fn attack(
         &self,
         at: Place<'_, Self::Target, Self::Surrogate>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        budget: f64,
+        budgets: &[f64],
         stop: &AtomicBool,
-    ) -> Result<Vec<Success<Self::Found>>, Error>;
+    ) -> Result<Vec<Vec<Success<Self::Found>>>, Error>;
 
     /// The first rung whose budget reaches as far as `distance` from a sample.
     fn reach(&self, plan: &Plan, sample: u32, distance: f64) -> usize;

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use scoville_atlas::evidence::Finding;
-use scoville_attacks::{Attack, Problem, Success};
+use scoville_attacks::{Attack, Problem, Success, abreast};
 use scoville_data::{Change, Dataset, Features};
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
@@ -56,23 +56,33 @@ impl Field for Numbers<'_> {
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        eps: f64,
+        ladder: &[f64],
         stop: &AtomicBool,
-    ) -> Result<Vec<Success>, Error> {
-        let problem = Problem {
-            ids: &samples.ids,
-            x: &samples.x,
-            y: &samples.y,
-            norm: plan.measure.norm(),
-            eps,
-            bounds: (0.0, 1.0),
-            seed: attack_seed(plan.seed, &attack.name, eps),
-            goal: plan.goal,
-            constraints: plan.constraints.as_ref(),
-            stop,
+    ) -> Result<Vec<Vec<Success>>, Error> {
+        let run = |target: &dyn Gradients, eps: f64| {
+            let problem = Problem {
+                ids: &samples.ids,
+                x: &samples.x,
+                y: &samples.y,
+                norm: plan.measure.norm(),
+                eps,
+                bounds: (0.0, 1.0),
+                seed: attack_seed(plan.seed, &attack.name, eps),
+                goal: plan.goal,
+                constraints: plan.constraints.as_ref(),
+                stop,
+            };
+            let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
+            attack.run(target, surrogate, &problem)
         };
-        let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
-        Ok(attack.run(at.target, surrogate, &problem)?)
+        if let [eps] = *ladder {
+            return Ok(vec![run(at.target, eps)?]);
+        }
+        let run = &run;
+        let runs = ladder.iter();
+        let runs = runs.map(|&eps| move |target: &dyn Gradients| run(target, eps));
+        let found: Result<_, _> = abreast(at.target, runs.collect()).into_iter().collect();
+        Ok(found?)
     }
 
     fn reach(&self, plan: &Plan, _: u32, distance: f64) -> usize {

@@ -68,24 +68,27 @@ impl Field for Texts<'_> {
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        budget: f64,
+        budgets: &[f64],
         stop: &AtomicBool,
-    ) -> Result<Vec<Success<String>>, Error> {
+    ) -> Result<Vec<Vec<Success<String>>>, Error> {
         let text = |&id: &u32| self.data.texts[id as usize].as_str();
         let texts: Vec<&str> = samples.ids.iter().map(text).collect();
-        let edits = samples.ids.iter().map(|&id| self.allowed(plan, id, budget));
-        let problem = TextProblem {
-            ids: &samples.ids,
-            texts: &texts,
-            y: &samples.y,
-            edits: &edits.collect::<Vec<_>>(),
-            seed: attack_seed(plan.seed, &attack.name, budget),
-            goal: plan.goal,
-            lexicon: self.lexicon,
-            stop,
+        let run = |&budget: &f64| {
+            let edits = samples.ids.iter().map(|&id| self.allowed(plan, id, budget));
+            let problem = TextProblem {
+                ids: &samples.ids,
+                texts: &texts,
+                y: &samples.y,
+                edits: &edits.collect::<Vec<_>>(),
+                seed: attack_seed(plan.seed, &attack.name, budget),
+                goal: plan.goal,
+                lexicon: self.lexicon,
+                stop,
+            };
+            let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
+            Ok(attack.run_text(at.target, surrogate, &problem)?)
         };
-        let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
-        Ok(attack.run_text(at.target, surrogate, &problem)?)
+        budgets.iter().map(run).collect()
     }
 
     fn reach(&self, plan: &Plan, sample: u32, distance: f64) -> usize {

@@ -1,5 +1,6 @@
 //! One round: the clean answers, then every technique up the ladder on what was right.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -77,7 +78,7 @@ impl<F: Field> Run<'_, '_, F> {
     }
 
     /// One technique on one round of `size` samples, up the ladder: what a small eps broke stays broken at every larger
-    /// one. An attack that seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung
+    /// one. What an attack found ahead at a larger eps counts for the samples that are still open there. An attack that seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung
     /// that reaches so far.
     fn technique(
         &mut self,
@@ -88,6 +89,7 @@ impl<F: Field> Run<'_, '_, F> {
         let plan = self.plan;
         let technique = &plan.techniques[t];
         let mut broken: Vec<Option<Broken>> = vec![None; samples.len()];
+        let mut ahead = BTreeMap::new();
         for at in 0..plan.ladder.len() {
             for (a, attack) in technique.attacks.iter().enumerate() {
                 if attack.is_minimal() && at > 0 {
@@ -101,13 +103,21 @@ impl<F: Field> Run<'_, '_, F> {
                 if at == 0 {
                     self.tallies[t].efforts[a].samples += open.len();
                 }
-                for success in self.attack(t, a, at, samples, &open)? {
+                if !ahead.contains_key(&(a, at)) {
+                    let found = self.attack(t, a, at, samples, &open)?;
+                    ahead.extend((at..).map(|at| (a, at)).zip(found));
+                }
+                for success in ahead.remove(&(a, at)).into_iter().flatten() {
+                    let place = &mut broken[success.row];
+                    if rung(place) <= at {
+                        continue;
+                    }
                     let id = samples.ids[success.row];
+                    self.show(t, attack, plan.ladder[top], samples, &success)?;
                     let reached = match attack.is_minimal() {
                         true => self.field.reach(plan, id, success.distance),
                         false => at,
                     };
-                    let place = &mut broken[success.row];
                     if reached < rung(place) {
                         *place = Some(Broken {
                             rung: reached,
@@ -129,7 +139,8 @@ impl<F: Field> Run<'_, '_, F> {
         Ok(broken)
     }
 
-    /// One attack at one rung on the samples that are open: those of `samples` that it breaks.
+    /// One attack on the samples that are open, at one rung and, where a batch has room, at the next ones ahead: for each those
+    /// of `samples` that it breaks.
     fn attack(
         &mut self,
         t: usize,
@@ -137,31 +148,38 @@ impl<F: Field> Run<'_, '_, F> {
         at: usize,
         samples: &Samples,
         open: &[usize],
-    ) -> Result<Vec<Success<F::Found>>, Error> {
+    ) -> Result<Vec<Vec<Success<F::Found>>>, Error> {
         let (plan, stop, field) = (self.plan, self.stop, self.field);
         let attack = &plan.techniques[t].attacks[a];
-        let eps = plan.ladder[plan.rung_of(attack, at)];
+        let universal = attack.algorithm.is_universal();
+        let abreast = match universal || attack.is_transfer() {
+            true => 1,
+            false => self.workers.abreast(open.len()),
+        };
+        let ladder = &plan.ladder[plan.rung_of(attack, at)..];
+        let ladder = &ladder[..abreast.min(ladder.len())];
         let (spent, since) = (self.workers.spent(), Instant::now());
-        let split = match attack.algorithm.is_universal() {
+        let split = match universal {
             true => Split::Whole,
             false => Split::Finely,
         };
-        let found = self.workers.each(open.len(), split, |at, range| {
+        let parts = self.workers.each(open.len(), split, |at, range| {
             let batch = samples.select(&open[range]);
-            field.attack(at, attack, &batch, plan, eps, stop)
+            field.attack(at, attack, &batch, plan, ladder, stop)
         });
         let now = self.workers.spent();
         let spent = [now[0].since(spent[0]), now[1].since(spent[1])];
         self.tallies[t].spend(a, spent, since.elapsed().as_secs_f64());
-        let mut successes = Vec::new();
-        for (range, found) in found? {
-            for mut success in found {
-                success.row = open[range.start + success.row];
-                self.show(t, attack, eps, samples, &success)?;
-                successes.push(success);
+        let mut all: Vec<Vec<_>> = ladder.iter().map(|_| Vec::new()).collect();
+        for (range, part) in parts? {
+            for (all, found) in all.iter_mut().zip(part) {
+                all.extend(found.into_iter().map(|success| Success {
+                    row: open[range.start + success.row],
+                    ..success
+                }));
             }
         }
-        Ok(successes)
+        Ok(all)
     }
 
     /// AML.T0015 from what the techniques found.
@@ -201,4 +219,75 @@ impl<F: Field> Run<'_, '_, F> {
 /// Where a sample was broken; never is after every rung.
 fn rung(broken: &Option<Broken>) -> usize {
     broken.as_ref().map_or(usize::MAX, |b| b.rung)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use scoville_attacks::parse;
+    use scoville_data::glyphs::{Split, generate};
+    use scoville_kernels::{Device, Norm};
+    use scoville_runtime::{Model, ModelSpec};
+    use scoville_targets::{Metered, ModelTarget};
+
+    use super::*;
+    use crate::Plan;
+    use crate::field::Numbers;
+
+    fn target() -> Metered<ModelTarget> {
+        let model = include_bytes!("../../../../datasets/glyphs-cnn.onnx");
+        let graph = scoville_onnx::parse(model.as_slice().into(), None).unwrap();
+        let spec = ModelSpec {
+            shape: Some(vec![1, 28, 28]),
+            ..ModelSpec::default()
+        };
+        Metered::new(ModelTarget::new(
+            Model::load(graph, &spec, &Device::Cpu).unwrap(),
+        ))
+    }
+
+    /// The verdicts on 20 samples, and the calls of each attack, where rungs go abreast or not.
+    fn judged(abreast: bool) -> (Vec<Event>, Vec<u64>) {
+        let attacks = [
+            "pgd:steps=7",
+            "deepfool:steps=5",
+            "apgd-ce:steps=9",
+            "square:queries=20",
+        ];
+        let attacks = attacks.map(|name| parse(name).unwrap());
+        let ladder = vec![0.01, 0.03, 0.06, 0.1];
+        let mut plan = Plan::new(attacks.into(), Norm::L2, ladder).unwrap();
+        plan.batch = 80;
+        let data = generate(Split::Test, 20, 0);
+        let (targets, stop) = ([target()], AtomicBool::new(false));
+        let mut events = Vec::new();
+        let mut emit = |event: &Event| {
+            if let Event::SamplesJudged(_) = event {
+                events.push(event.clone());
+            }
+            Ok(())
+        };
+        let field = Numbers { data: &data };
+        let mut run = Run::new(&plan, (&targets, &[]), &field, &stop, &mut emit).unwrap();
+        run.workers.gains.set(abreast).unwrap();
+        run.rounds().unwrap();
+        let efforts = run.tallies.iter().flat_map(|tally| &tally.efforts);
+        let calls = efforts.map(|effort| effort.spent.calls).collect();
+        (events, calls)
+    }
+
+    #[test]
+    fn rungs_abreast_give_the_verdicts_of_rungs_in_turn() {
+        let ((abreast, few), (in_turn, many)) = (judged(true), judged(false));
+        assert_eq!(abreast, in_turn);
+        assert_eq!(
+            few[1], many[1],
+            "an attack that seeks the nearest point runs once"
+        );
+        assert!(
+            [0, 2, 3].iter().all(|&a| few[a] < many[a]),
+            "{few:?} {many:?}"
+        );
+    }
 }

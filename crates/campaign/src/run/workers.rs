@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use scoville_kernels::Device;
 use scoville_targets::{Metered, OnDevice, Spent};
 
+use super::fill;
 use crate::Error;
 
 /// What lies on one device.
@@ -104,6 +105,8 @@ pub(super) struct Workers<'a, T, S> {
     batch: usize,
     /// The most samples that the memory of each device is known to hold.
     rooms: Vec<AtomicUsize>,
+    /// Whether the devices gain by several runs side by side.
+    pub(super) gains: OnceLock<bool>,
     /// One a device.
     whole: Vec<Lane<'a, T>>,
     /// One a GPU, and one a thread of the CPU.
@@ -142,6 +145,7 @@ impl<'a, T: OnDevice + Sync, S: OnDevice + Sync> Workers<'a, T, S> {
             surrogates,
             stop,
             batch,
+            gains: OnceLock::new(),
             rooms: targets
                 .iter()
                 .map(|_| AtomicUsize::new(usize::MAX))
@@ -174,6 +178,24 @@ impl<'a, T: OnDevice + Sync, S: OnDevice + Sync> Workers<'a, T, S> {
     /// Samples of the round after `done`: as many as before it, so that the first results come soon, in whole batches.
     pub fn round(&self, done: usize) -> usize {
         round(self.batch * self.targets.len(), done)
+    }
+
+    /// How many runs on `n` samples each device has room for side by side, where it gains by that.
+    pub fn abreast(&self, n: usize) -> usize {
+        let room = |lane: &Lane<'_, T>| {
+            let room = self.rooms[lane.device].load(Ordering::Relaxed);
+            lane.most.min(room)
+        };
+        let least = self.whole.iter().map(room).min().unwrap_or(1);
+        let runs = least / n.div_ceil(self.whole.len()).max(1);
+        let gains = || {
+            let mut lanes = self.whole.iter();
+            lanes.all(|lane| fill::gains(lane.target.inner().model(), least))
+        };
+        match n > 0 && runs > 1 && *self.gains.get_or_init(gains) {
+            true => runs,
+            false => 1,
+        }
     }
 
     /// Runs `n` samples in batches of equal size, each on the next lane that is free. What comes out is in the order of the

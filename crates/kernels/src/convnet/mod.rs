@@ -24,7 +24,7 @@ use burn_cubecl::cubecl::wgpu::wgpu::{
 use scoville_convnet::{Layer, Schedule};
 
 use crate::device::{Device, Gpu};
-use crate::launch::{Slice, contain};
+use crate::launch::contain;
 use crate::{Array, Error};
 use dispatch::Dispatch;
 use marks::Marks;
@@ -206,9 +206,8 @@ impl Network {
         let Some(workspace) = tape.workspace.as_ref().filter(|_| samples > 0) else {
             return Ok(out);
         };
-        let input = Slice::of(gpu, from.buffer("convnet", gpu)?)?;
-        let output = Slice::of(gpu, out.buffer("convnet", gpu)?)?;
-        let recorded = gpu.record(&[], vec![input, output], |_, ends| {
+        let [input, output] = [from, &out].map(|end| end.buffer("convnet", gpu)?.slice(gpu));
+        let recorded = gpu.record(&[], vec![input?, output?], |_, ends| {
             workspace.dispatches(self, route, first, ends)
         });
         recorded.map_err(failed)?;

@@ -11,8 +11,8 @@ use super::Network;
 use super::params::Params;
 use super::route::{Place, Route};
 use crate::Error;
-use crate::device::{Dispatch, Gpu, SLOT};
-use crate::launch::{Slice, pipeline};
+use crate::device::{Dispatch, Gpu, SLOT, Slice};
+use crate::launch::pipeline;
 
 /// Elements that one value may have: shaders count in `i32`.
 const MAX_ELEMENTS: u64 = i32::MAX as u64;
@@ -99,9 +99,9 @@ impl Workspace {
         network: &Network,
         route: &Route,
         first: usize,
-        ends: &[Slice],
+        ends: &[Arc<Slice>],
     ) -> Vec<Dispatch> {
-        let end = |i: usize| ends.get(i).map(Slice::binding);
+        let end = |i: usize| ends.get(i).map(|end| end.binding());
         let (input, output) = (end(0), end(1));
         let all = self.ready.iter().enumerate().skip(first);
         let all = all.take(route.dispatches.len());

@@ -4,6 +4,7 @@
 //! burn tensor and an [`Array`](crate::Array) can be one buffer.
 
 mod adapters;
+mod allocation;
 mod pipelines;
 mod recorder;
 mod spec;
@@ -29,6 +30,7 @@ use pipelines::Pipelines;
 use recorder::Recorder;
 
 pub use adapters::{AdapterInfo, AdapterLimits, adapters};
+pub(crate) use allocation::{Allocation, Slice};
 pub(crate) use recorder::{Dispatch, SLOT};
 pub use spec::{Api, DeviceSpec};
 

@@ -10,16 +10,16 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_cubecl::cubecl::wgpu::wgpu::{
     self, BindGroup, Buffer, BufferDescriptor, BufferUsages, CommandEncoder,
     CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, ComputePipeline,
 };
 
-use super::Gpu;
+use super::{Gpu, Slice};
 use crate::Error;
-use crate::launch::{Slice, contain};
+use crate::launch::contain;
 
 /// The most dispatches in a command buffer: a submission is little beside so many, and the device starts while more are recorded.
 const MOST: usize = 256;
@@ -50,7 +50,7 @@ struct Recording {
     dispatches: usize,
     parameters: Vec<u8>,
     /// By where they lie.
-    held: HashMap<(Buffer, u64), Slice>,
+    held: HashMap<(Buffer, u64), Arc<Slice>>,
     bytes: u64,
 }
 
@@ -90,8 +90,8 @@ impl Gpu {
     pub(crate) fn record(
         &self,
         parameters: &[u8],
-        arrays: Vec<Slice>,
-        make: impl FnOnce(u64, &[Slice]) -> Vec<Dispatch>,
+        arrays: Vec<Arc<Slice>>,
+        make: impl FnOnce(u64, &[Arc<Slice>]) -> Vec<Dispatch>,
     ) -> Result<(), String> {
         let mut recording = self.recorder.lock();
         let slot = recording.parameters.len();
@@ -147,7 +147,7 @@ impl Recording {
         self.dispatches += dispatches.len();
     }
 
-    fn hold(&mut self, arrays: Vec<Slice>) {
+    fn hold(&mut self, arrays: Vec<Arc<Slice>>) {
         for array in arrays {
             let bytes = array.bytes();
             if self.held.insert(array.place(), array).is_none() {

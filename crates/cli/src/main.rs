@@ -7,6 +7,7 @@ mod exit;
 mod load;
 mod output;
 mod parse;
+mod plan;
 mod sinks;
 mod surrogate;
 mod terminal;

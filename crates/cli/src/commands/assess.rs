@@ -3,91 +3,30 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use scoville_attacks::evasion::corruptions::SEVERITIES;
-use scoville_attacks::{
-    Access, Algorithm, Budget, Constraints, Element, Goal, Measure, PREFIX, parse, parse_all, rows,
-};
+use scoville_attacks::{Access, Algorithm, Constraints, Element, Measure};
 use scoville_campaign::{Emit, Finished, Manifest, Plan};
-use scoville_data::{Dataset, Source};
-use scoville_kernels::Norm;
+use scoville_data::Dataset;
 use scoville_report::Record;
 use scoville_report::event::{Event, SurrogateInfo};
 use scoville_targets::text::{self, Gradients};
 use scoville_targets::{Labels, Metered};
 
-use crate::args::{AssessArgs, Targets};
+use crate::args::AssessArgs;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{About, Loaded, check_classifier, check_labels, load, schema, spec};
-use crate::parse::{Batch, Budget as Rung};
+use crate::parse::Batch;
 use crate::sinks::{Reports, Sinks};
-use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
-use crate::texts;
-
-const LINF_LADDER: [f64; 5] = [
-    1.0 / 255.0,
-    2.0 / 255.0,
-    4.0 / 255.0,
-    8.0 / 255.0,
-    16.0 / 255.0,
-];
-const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
-const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
-const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
-const WASSERSTEIN_LADDER: [f64; 5] = [0.001, 0.005, 0.02, 0.1, 0.5];
-const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
-
-/// The attacks that run where none are named: on numbers, in L0, in Wasserstein, on texts, and on a model that consists of
-/// decision trees.
-const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
-const IN_L0: [&str; 2] = ["fmn", "pointwise:queries=500"];
-const IN_WASSERSTEIN: [&str; 1] = ["wasserstein"];
-const ON_TEXTS: [&str; 1] = ["deepwordbug"];
-const TRANSFER_ON_TEXTS: &str = "transfer:hotflip";
-const OF_TREES: [&str; 4] = [
-    "leaf-tuple",
-    "square:queries=500",
-    "hop-skip-jump",
-    "pointwise",
-];
+use crate::surrogate::{self, Surrogates, Wanted};
+use crate::{plan, texts};
 
 pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
-    let default = match (texts::are_named(&args.target), args.norm) {
-        (true, _) => &ON_TEXTS[..],
-        (_, Norm::L0) => &IN_L0,
-        (_, Norm::Wasserstein) => &IN_WASSERSTEIN,
-        _ => &DEFAULT,
-    };
-    let mut plan = plan(args, default)?;
+    let mut plan = plan::of(args)?;
     // Reports are opened first: a path that cannot be written must not cost a run.
     let reports = Reports::open(args)?;
-    check_kind(args, &plan)?;
     match plan.measure {
         Measure::Edits | Measure::Share => on_texts(args, &mut plan, reports),
         _ => on_numbers(args, &mut plan, reports),
     }
-}
-
-/// Refuses attacks on numbers for texts, and the other way round.
-fn check_kind(args: &AssessArgs, plan: &Plan) -> Result<(), Failure> {
-    let attack = plan.techniques.iter().flat_map(|t| &t.attacks).next();
-    let attack = attack.map_or("", |attack| attack.row.name);
-    let message = match (texts::are_named(&args.target), plan.measure) {
-        (true, Measure::Edits | Measure::Share) | (false, Measure::Norm(_) | Measure::Severity) => {
-            return Ok(());
-        }
-        (true, _) => {
-            let known = rows().iter().filter(|row| row.budget == Budget::Edits);
-            let known: Vec<&str> = known.map(|row| row.name).collect();
-            let known = known.join(", ");
-            format!(
-                "--attacks: {attack} changes numbers, and the data are texts; on texts run {known}"
-            )
-        }
-        (false, _) => format!(
-            "--attacks: {attack} changes words, and the data are numbers; it takes --data tsv:FILE"
-        ),
-    };
-    Err(Failure::new(Exit::Usage, message))
 }
 
 fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {
@@ -105,9 +44,11 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
         return Err(Failure::new(Exit::Usage, message));
     }
     let trees = loaded.target().inner().model().trees();
-    let known = of_trees(args.norm);
-    if args.attacks.is_empty() && trees.is_some() && !known.is_empty() {
-        *plan = self::plan(args, &known)?;
+    if args.attacks.is_empty()
+        && trees.is_some()
+        && let Some(of_trees) = plan::of_trees(args)?
+    {
+        *plan = of_trees;
     }
     plan.check_trees(trees.map(|trees| trees.roots.len()))
         .or_fail(Exit::Usage, "--attacks")?;
@@ -227,13 +168,6 @@ fn failure(error: scoville_campaign::Error) -> Failure {
     Failure::new(exit, error.to_string())
 }
 
-/// Those of [`OF_TREES`] that know the norm.
-fn of_trees(norm: Norm) -> Vec<&'static str> {
-    let knows =
-        |name: &&str| parse(name).is_ok_and(|attack| attack.row.budget.norms().contains(&norm));
-    OF_TREES.into_iter().filter(knows).collect()
-}
-
 /// What may become of a row of a table.
 fn constraints(data: &Dataset) -> Result<Option<Constraints>, Failure> {
     let Some(features) = &data.features else {
@@ -249,102 +183,6 @@ fn constraints(data: &Dataset) -> Result<Option<Constraints>, Failure> {
         elements: features.elements().into_iter().map(element).collect(),
         importance: data.importance().or_fail(Exit::BadInput, "")?,
     }))
-}
-
-/// `default` runs where no attack is named, and transfer where there is a surrogate.
-fn plan(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
-    let transfer = match texts::are_named(&args.target) {
-        true => TRANSFER_ON_TEXTS,
-        false => PREFIX,
-    };
-    let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
-        ([], []) => parse_all(default),
-        ([], _) => parse_all(&[default, &[transfer]].concat()),
-        (named, _) => parse_all(named),
-    };
-    let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
-    let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
-    let numbers: Option<Vec<f64>> = args.eps_ladder.iter().map(Rung::number).collect();
-    let shares: Option<Vec<f64>> = args.eps_ladder.iter().map(Rung::share).collect();
-    let plan = match (numbers, shares) {
-        (Some(numbers), _) if numbers.is_empty() => {
-            let ladder = measure.map_or(&[][..], |measure| ladder(args, measure));
-            Plan::new(attacks, args.norm, ladder.to_vec())
-        }
-        (Some(numbers), _) => Plan::new(attacks, args.norm, numbers),
-        (None, Some(shares)) => Plan::in_shares(attacks, shares),
-        (None, None) => {
-            let message =
-                "--eps-ladder: write all budgets as words or all as shares, such as 5%,10%";
-            return Err(Failure::new(Exit::Usage, message));
-        }
-    };
-    let mut plan = plan.or_fail(Exit::Usage, "")?;
-    plan.seed = args.seed;
-    plan.goal = goal(args);
-    plan.until_width = args.until_width;
-    plan.exposure = args.exposure;
-    plan.impact = args.impact;
-    plan.fail_on.clone_from(&args.fail_on);
-    plan.check().or_fail(Exit::Usage, "")?;
-    plan.check_surrogate(!args.surrogate.is_empty())
-        .or_fail(Exit::Usage, "")?;
-    let trained = |word: &Surrogate| matches!(word, Surrogate::Trained(_));
-    for (given, message) in [
-        (
-            args.surrogate_data.is_some(),
-            "--surrogate-data trains nothing: add --surrogate trained",
-        ),
-        (
-            args.save_surrogate.is_some(),
-            "--save-surrogate has nothing to write: add --surrogate trained",
-        ),
-    ] {
-        if given && !args.surrogate.iter().any(trained) {
-            return Err(Failure::new(Exit::Usage, message));
-        }
-    }
-    Ok(plan)
-}
-
-/// The budgets where none are given.
-fn ladder(args: &AssessArgs, measure: Measure) -> &'static [f64] {
-    match args.target.data.as_ref().is_some_and(Source::is_table) {
-        true => table_ladder(measure),
-        false => default_ladder(measure),
-    }
-}
-
-/// In a table a range is 1 long, and a change of category moves two elements by 1.
-fn table_ladder(measure: Measure) -> &'static [f64] {
-    match measure {
-        Measure::Norm(Norm::Linf) => &[0.01, 0.02, 0.05, 0.1, 0.2],
-        Measure::Norm(Norm::L2 | Norm::L1) => &[0.1, 0.25, 0.5, 1.0, 2.0],
-        Measure::Norm(Norm::L0) => &[1.0, 2.0, 3.0, 4.0, 8.0],
-        other => default_ladder(other),
-    }
-}
-
-fn default_ladder(measure: Measure) -> &'static [f64] {
-    match measure {
-        Measure::Norm(Norm::Linf) => &LINF_LADDER,
-        Measure::Norm(Norm::L2) => &L2_LADDER,
-        Measure::Norm(Norm::L1) => &L1_LADDER,
-        Measure::Norm(Norm::L0) => &L0_LADDER,
-        Measure::Norm(Norm::Wasserstein) => &WASSERSTEIN_LADDER,
-        Measure::Severity => &SEVERITIES,
-        Measure::Edits | Measure::Share => &EDITS_LADDER,
-    }
-}
-
-fn goal(args: &AssessArgs) -> Goal {
-    match (args.target_class, args.targets) {
-        (Some(class), _) => Goal::Class(class),
-        (None, Some(Targets::Second)) => Goal::Second,
-        (None, Some(Targets::LeastLikely)) => Goal::LeastLikely,
-        (None, Some(Targets::All)) => Goal::Every,
-        (None, None) => Goal::Any,
-    }
 }
 
 /// The first Ctrl-C asks the run to end with what it has; a second one ends the process.

@@ -54,6 +54,7 @@ fn ball(norm: Norm) -> Ball {
         Norm::L2 => 0.5,
         Norm::L1 => 12.0,
         Norm::L0 => 16.0,
+        Norm::Wasserstein => 0.005,
     };
     Ball {
         norm,

@@ -69,7 +69,7 @@ const OTHER: &str = "another answer than was asked for";
 enum Answer {
     Labels(Array<u32>),
     Scores(Array),
-    Gradient(Evaluation),
+    Gradient(Box<Evaluation>),
 }
 
 impl Table<'_> {
@@ -148,7 +148,9 @@ impl Table<'_> {
         Ok(match question {
             Question::Labels(x) => Answer::Labels(target.labels(x)?),
             Question::Scores(x) => Answer::Scores(target.scores(x)?),
-            Question::Gradient(x, y, loss) => Answer::Gradient(target.gradient(x, y, *loss)?),
+            Question::Gradient(x, y, loss) => {
+                Answer::Gradient(Box::new(target.gradient(x, y, *loss)?))
+            }
         })
     }
 }
@@ -195,11 +197,11 @@ impl Answer {
         Ok(match self {
             Answer::Labels(labels) => Answer::Labels(part(labels, rows)?),
             Answer::Scores(scores) => Answer::Scores(part(scores, rows)?),
-            Answer::Gradient(seen) => Answer::Gradient(Evaluation {
+            Answer::Gradient(seen) => Answer::Gradient(Box::new(Evaluation {
                 loss: part(&seen.loss, rows.clone())?,
                 predicted: part(&seen.predicted, rows.clone())?,
                 gradient: part(&seen.gradient, rows)?,
-            }),
+            })),
         })
     }
 }
@@ -252,7 +254,7 @@ impl Gradients for Seat<'_> {
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         let question = Question::Gradient(x.copy()?, y.copy()?, loss);
         match self.table.ask(self.number, question)? {
-            Answer::Gradient(seen) => Ok(seen),
+            Answer::Gradient(seen) => Ok(*seen),
             _ => unreachable!("{OTHER}"),
         }
     }

@@ -51,7 +51,7 @@ impl Attack {
         }
     }
 
-    /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
+    /// Whether one run serves every eps: see [`WhiteBox::is_minimal`](crate::WhiteBox::is_minimal).
     pub fn is_minimal(&self) -> bool {
         // On a surrogate nobody knows how many words are enough: each budget is spent.
         let spends = self.transfer && self.row.budget == Budget::Edits;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use scoville_kernels::{
-    Array, Ball, Device, DeviceSpec, Image, Loss, Norm, Reduce, apgd_step, claim, combine,
+    Array, Ball, Device, DeviceSpec, Image, Loss, Norm, Reduce, Windows, apgd_step, claim, combine,
     distance_rows, fab_step, gather, head, project_l1, select, square_linf_propose, start, step,
 };
 
@@ -127,10 +127,20 @@ fn start_of(bencher: Bencher, norm: Norm) {
 #[divan::bench]
 fn square_proposal(bencher: Bencher) {
     let (x, x0, ids) = (array(COLS, 0), array(COLS, 0), words(|row| row));
-    let ball = ball(Norm::Linf);
-    bencher.counter(BytesCount::new(3 * BATCH)).bench_local(|| {
-        let proposal = square_linf_propose(&x, &x0, &ids, IMAGE, 8, 1, 1, &ball);
-        finish(&proposal.expect("proposes"));
+    let mut candidate = array(COLS, 0);
+    let (ball, windows) = (
+        ball(Norm::Linf),
+        Windows {
+            image: IMAGE,
+            side: 8,
+            seed: 1,
+            iteration: 1,
+        },
+    );
+    bencher.counter(BytesCount::new(2 * BATCH)).bench_local(|| {
+        square_linf_propose(&mut candidate, &x, &x0, &ids, &windows, None, &ball)
+            .expect("proposes");
+        finish(&candidate);
     });
 }
 

@@ -2,7 +2,7 @@
 // APGD's momentum step in the L2 ball, one workgroup a row (Croce & Hein 2020, arXiv 2003.01690,
 // algorithm 1), with P = clip(project):
 //   z = P(x + alpha * grad / |grad|)
-//   x = P(x + keep * (z - x) + (1 - keep) * (x - x_prev)), and x_prev = the old x.
+//   x_prev = P(x + keep * (z - x) + (1 - keep) * (x - x_prev)), which the host then calls x.
 // In a row without a direction z = P(x).
 
 struct Params {
@@ -87,15 +87,14 @@ fn main(
     for (var i = first; i < end; i += 256u) {
         let here = x[i];
         let z = shrunk(ascended(i, along), i, z_shrink);
-        x[i] = here + params.keep * (z - here) + (1.0 - params.keep) * (here - x_prev[i]);
-        x_prev[i] = here;
-        let delta = x[i] - x0[i];
+        x_prev[i] = here + params.keep * (z - here) + (1.0 - params.keep) * (here - x_prev[i]);
+        let delta = x_prev[i] - x0[i];
         distance2 += delta * delta;
     }
     let x_shrink = shrink(sum(lane, distance2));
 
     // Each thread reads back only what it wrote itself.
     for (var i = first; i < end; i += 256u) {
-        x[i] = shrunk(x[i], i, x_shrink);
+        x_prev[i] = shrunk(x_prev[i], i, x_shrink);
     }
 }

@@ -1,7 +1,7 @@
 // APGD's momentum step in the Linf ball, element by element (Croce & Hein 2020, arXiv 2003.01690,
 // algorithm 1), with P = clip(project):
 //   z = P(x + alpha * sign(grad))
-//   x = P(x + keep * (z - x) + (1 - keep) * (x - x_prev)), and x_prev = the old x.
+//   x_prev = P(x + keep * (z - x) + (1 - keep) * (x - x_prev)), which the host then calls x.
 
 struct Params {
     rows: u32,
@@ -45,6 +45,5 @@ fn main(
     let here = x[i];
     let z = project(here + alpha[i / params.cols] * sign_of(grad[i]), x0[i]);
     let next = here + params.keep * (z - here) + (1.0 - params.keep) * (here - x_prev[i]);
-    x_prev[i] = here;
-    x[i] = project(next, x0[i]);
+    x_prev[i] = project(next, x0[i]);
 }

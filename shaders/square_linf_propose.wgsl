@@ -1,6 +1,6 @@
 // needs: philox.wgsl, square.wgsl
 // Square Attack's proposal in the Linf ball: one window a sample at a random place, moved by 2 eps
-// up or down in each channel, then projected. One thread an element. Andriushchenko et al. 2020,
+// up or down in each channel and projected. One thread an element. Andriushchenko et al. 2020,
 // arXiv 1912.00049, algorithm 2.
 
 struct Params {
@@ -22,11 +22,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> x0: array<f32>;
 @group(0) @binding(3) var<storage, read_write> ids: array<u32>;
 @group(0) @binding(4) var<storage, read_write> candidate: array<f32>;
-
-fn project(value: f32, centre: f32) -> f32 {
-    let inside = clamp(value, centre - params.eps, centre + params.eps);
-    return clamp(inside, params.lo, params.hi);
-}
 
 @compute @workgroup_size(256)
 fn main(
@@ -50,6 +45,8 @@ fn main(
     if (all(pixel >= corner) && all(pixel < corner + size)) {
         let up = random_bit(params.seed, draws, FIRST_SIGN + element / plane);
         value += 2.0 * select(-params.eps, params.eps, up);
+        value = clamp(value, x0[i] - params.eps, x0[i] + params.eps);
+        value = clamp(value, params.lo, params.hi);
     }
-    candidate[i] = project(value, x0[i]);
+    candidate[i] = value;
 }

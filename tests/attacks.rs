@@ -6,12 +6,19 @@ use scoville_attacks::{
     Access, Algorithm, Budget, Goal, Problem, Success, driver, labels_only, parse, projection, rows,
 };
 use scoville_data::glyphs::{Split, generate};
-use scoville_kernels::{Array, Device, Norm};
-use scoville_targets::{Gradients, Labels, Metered, ModelTarget};
+use scoville_kernels::philox::{philox4x32, unit};
+use scoville_kernels::{Array, Device, Image, Loss, Norm};
+use scoville_targets::{Evaluation, Gradients, Labels, Metered, ModelTarget, Scores};
 
 use crate::devices::target;
 
 const SAMPLES: usize = 32;
+
+const IMAGE: Image = Image {
+    channels: 1,
+    height: 28,
+    width: 28,
+};
 
 struct Run {
     found: Vec<Success>,
@@ -73,7 +80,7 @@ fn correct_samples(target: &ModelTarget) -> (Vec<f32>, Vec<u32>) {
 fn check(found: &[Success], x: &[f32], y: &[u32], norm: Norm, eps: f64, target: &ModelTarget) {
     for success in found {
         let clean = &x[success.row * 784..][..784];
-        assert!(projection::distance(norm, clean, &success.x) <= eps);
+        assert!(projection::distance(norm, IMAGE, clean, &success.x) <= eps);
         assert!(success.x.iter().all(|v| (0.0..=1.0).contains(v)));
         let stored = Array::from_vec(&Device::Cpu, 1, 784, success.x.clone()).unwrap();
         let label = target.labels(&stored).unwrap().to_vec().unwrap()[0];
@@ -101,6 +108,7 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
                 Norm::L2 => 4.0,
                 Norm::L1 => 60.0,
                 Norm::L0 => 150.0,
+                Norm::Wasserstein => 0.5,
             };
             let most = match row.name {
                 // One step, or one pixel at a time, goes less far.
@@ -232,7 +240,8 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "rays:queries=100",
     ]
     .map(|attack| (attack, linf));
-    for (attack, (norm, eps)) in in_linf.into_iter().chain(in_l0) {
+    let of_mass = [("wasserstein:steps=20", (Norm::Wasserstein, 0.03))];
+    for (attack, (norm, eps)) in in_linf.into_iter().chain(in_l0).chain(of_mass) {
         let rows_broken = |rows: std::ops::Range<usize>| -> Vec<(usize, u64)> {
             let ids: Vec<u32> = rows.clone().map(|i| i as u32).collect();
             let (x, y) = (&x[rows.start * 784..rows.end * 784], &y[rows.clone()]);
@@ -264,6 +273,95 @@ fn a_sample_fares_alone_as_in_a_batch() {
             together.len()
         );
     }
+}
+
+/// A target whose gradients are noise.
+struct Noisy(ModelTarget);
+
+impl Labels for Noisy {
+    fn classes(&self) -> usize {
+        self.0.classes()
+    }
+
+    fn sample_shape(&self) -> &[usize] {
+        self.0.sample_shape()
+    }
+
+    fn device(&self) -> &Device {
+        self.0.device()
+    }
+
+    fn labels(&self, x: &Array) -> Result<Array<u32>, scoville_targets::Error> {
+        self.0.labels(x)
+    }
+}
+
+impl Scores for Noisy {
+    fn scores(&self, x: &Array) -> Result<Array, scoville_targets::Error> {
+        self.0.scores(x)
+    }
+}
+
+impl Gradients for Noisy {
+    fn gradient(
+        &self,
+        x: &Array,
+        y: &Array<u32>,
+        loss: Loss,
+    ) -> Result<Evaluation, scoville_targets::Error> {
+        let mut seen = self.0.gradient(x, y, loss)?;
+        // Other noise at each other point.
+        let bits = seen.gradient.to_vec()?.into_iter().map(f32::to_bits);
+        let key = bits.fold(0, u32::wrapping_add);
+        let noise = (0..(x.rows() * x.cols()) as u32)
+            .map(|i| unit(philox4x32([i, 0, 0, 0], [key, 0])[0]) - 0.5);
+        seen.gradient = Array::from_vec(self.device(), x.rows(), x.cols(), noise.collect())?;
+        Ok(seen)
+    }
+
+    fn divergence(&self, x: &Array, from: &Array) -> Result<Array, scoville_targets::Error> {
+        self.0.divergence(x, from)
+    }
+}
+
+#[test]
+fn mass_that_is_moved_along_the_gradient_does_more_than_mass_moved_at_random() {
+    let (norm, eps) = (Norm::Wasserstein, 0.05);
+    let (x, y) = correct_samples(&target(&Device::Cpu));
+    let found = |target: &dyn Gradients| {
+        let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+        let problem = Problem {
+            ids: &ids,
+            x: &x,
+            y: &y,
+            norm,
+            eps,
+            bounds: (0.0, 1.0),
+            seed: 1,
+            goal: Goal::Any,
+            constraints: None,
+            stop: &AtomicBool::new(false),
+        };
+        let found = launch("wasserstein:steps=30", target, &problem).unwrap();
+        for success in &found {
+            let clean = &x[success.row * 784..][..784];
+            assert_eq!(
+                success.distance,
+                projection::distance(norm, IMAGE, clean, &success.x)
+            );
+            let mass = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>();
+            assert!((mass(&success.x) / mass(clean) - 1.0).abs() < 1e-6);
+        }
+        found.len()
+    };
+    let (along, random) = (
+        found(&target(&Device::Cpu)),
+        found(&Noisy(target(&Device::Cpu))),
+    );
+    assert!(
+        along >= SAMPLES / 2 && random <= along / 4,
+        "{along} {random}"
+    );
 }
 
 /// A target that has nothing but labels to give.
@@ -304,7 +402,7 @@ fn attacks_from_labels_run_on_a_target_that_has_no_scores() {
             eps: match norm {
                 Norm::Linf => 1.0,
                 Norm::L2 => 28.0,
-                Norm::L1 | Norm::L0 => 784.0,
+                _ => 784.0,
             },
             bounds: (0.0, 1.0),
             seed: 1,

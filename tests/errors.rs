@@ -164,7 +164,7 @@ fn command_lines_that_are_wrong() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 6);
     let with = |extra: &[&'static str]| [assess(&model, &data), extra.to_vec()].concat();
-    let cases: [(&[&'static str], &[&str]); 21] = [
+    let cases: [(&[&'static str], &[&str]); 24] = [
         (&["--eps-ladder", "0"], &["eps", "above 0"]),
         (&["--eps-ladder", "-1/255"], &["above 0"]),
         (&["--eps-ladder", "2"], &["at most 1"]),
@@ -192,7 +192,19 @@ fn command_lines_that_are_wrong() {
         (&["--fail-on", "AML.T0024=5"], &["AML.T0024"]),
         (&["--until-width", "0"], &["width"]),
         (&["--limit", "0"], &["at least 1"]),
-        (&["--norm", "l7"], &["l7"]),
+        (&["--norm", "l7"], &["l7", "wasserstein"]),
+        (
+            &["--norm", "wasserstein"],
+            &["images", "[4]", "--norm linf"],
+        ),
+        (
+            &["--norm", "wasserstein", "--attacks", "wasserstein,pgd"],
+            &["pgd cannot run in wasserstein", "there run wasserstein,"],
+        ),
+        (
+            &["--attacks", "wasserstein"],
+            &["cannot run in linf", "wasserstein runs in wasserstein"],
+        ),
         (&["--std", "0"], &["std", "positive"]),
         (&["--classes", "a,b"], &["2 class names", "3 classes"]),
     ];

@@ -1,6 +1,6 @@
 //! Tables, end to end: a description, a model, and what is said of rows that were changed.
 
-use scoville_onnx::{Attribute, Attributes, Node};
+use scoville_onnx::{Attribute, Attributes, Data, Node, Tensor};
 
 use crate::support::{Scratch, events, linear_model, node, of_kind, scored, scoville, stderr};
 
@@ -152,6 +152,103 @@ fn a_tree_is_attacked_without_gradients() {
         page.contains("<td>no → yes</td>") && page.contains("→ 41"),
         "{page}"
     );
+}
+
+/// "yes" above an age, which the sum moves a little; rows are taken as they stand.
+fn linear(age: f32, by_sum: f32) -> Vec<u8> {
+    linear_model(|graph| {
+        graph.outputs[0].shape = None;
+        let weights = vec![0.0, 0.1, 0.0, by_sum, 0.0, 0.0, 0.0, 0.0];
+        for (name, shape, values) in [
+            ("w", vec![4, 2], weights),
+            ("b", vec![2], vec![0.0, -0.1 * age]),
+        ] {
+            let data = Data::F32(values);
+            graph.constants.insert(name.into(), Tensor { shape, data });
+        }
+    })
+}
+
+#[test]
+fn rows_that_fool_another_model_are_valid_rows() {
+    let (scratch, _, data, features) = files();
+    let model = scratch.file("model.onnx", linear(40.5, 0.0));
+    let other = scratch.file("other.onnx", linear(43.0, 0.3));
+    let saved = scratch.path("trained.onnx");
+    let run = |arguments: &[&str]| {
+        let fixed = ["assess", &model, "--data", &data, "--features", &features];
+        let attacks = ["--attacks", "apgd-ce:steps=5,transfer:mi-fgsm"];
+        let rest = ["--device", "cpu", "--eps-ladder", "0.05,0.2"];
+        let output = scoville(&[&fixed[..], &rest, &attacks, arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        events(&output)
+    };
+    let successes = |events: &[serde_json::Value], technique: &str| {
+        let curve = &scored(events, technique)["curve"];
+        [0, 1].map(|rung| curve[rung]["successes"].as_u64().unwrap())
+    };
+    let given = run(&["--surrogate", &other]);
+    // Age alone may rise, by whole years: what the other model knows is enough.
+    let own = successes(&given, "AML.T0043.000");
+    assert_eq!(successes(&given, "AML.T0043.002"), own);
+    assert!(own[0] > 0 && own[1] > own[0], "{own:?}");
+    let changed = of_kind(&given, "sample.changed").into_iter();
+    let transferred = changed.filter(|e| e["attack"] == "transfer:mi-fgsm");
+    let mut rows = 0;
+    for change in transferred.flat_map(|e| e["changes"].as_array().unwrap().clone()) {
+        rows += 1;
+        let after = change["after"].as_str().unwrap();
+        let valid = match change["feature"].as_str().unwrap() {
+            "age" => after.parse::<u32>().is_ok(),
+            name => name == "sum" && after.parse::<f64>().is_ok(),
+        };
+        assert!(valid, "{change}");
+    }
+    assert!(rows > 0);
+
+    let trained = run(&[
+        "--surrogate",
+        "trained:queries=60",
+        "--save-surrogate",
+        &saved,
+    ]);
+    let training = &of_kind(&trained, "run.started")[0]["surrogates"][0]["training"];
+    assert_eq!(
+        (&training["queries"], &training["held_out"]),
+        (&60.into(), &8.into())
+    );
+    assert!(successes(&trained, "AML.T0043.002")[1] > 0);
+    let again = run(&["--surrogate", &saved]);
+    assert!(successes(&again, "AML.T0043.002")[1] > 0);
+}
+
+#[test]
+fn a_surrogate_of_other_columns_is_refused() {
+    let (scratch, _, data, features) = files();
+    let model = scratch.file("model.onnx", linear(40.5, 0.0));
+    let more = SCHEMA.replace("[0, 100]", "[0, 120]");
+    let toml = format!("[model]\npath = \"model.onnx\"\n{more}");
+    let other = scratch.file("other.toml", toml);
+    let ranges = scratch.file("wide.toml", more);
+    let plain = scratch.file("plain.csv", "age,label\n30,no\n50,yes\n");
+    let plain = format!("csv:{plain}");
+    for (arguments, says) in [
+        (vec!["--surrogate", &*other], "its [features] are others"),
+        (
+            vec!["--surrogate", "trained", "--surrogate-data", &plain],
+            "column",
+        ),
+        (
+            vec!["--surrogate", &model, "--save-surrogate", &ranges],
+            "nothing to write",
+        ),
+    ] {
+        let fixed = ["assess", &model, "--data", &data, "--features", &features];
+        let output = scoville(&[&fixed, arguments.as_slice()].concat());
+        assert!(matches!(output.status.code(), Some(2 | 3)), "{arguments:?}");
+        let message = stderr(&output);
+        assert!(message.contains(says), "{arguments:?}: {message}");
+    }
 }
 
 #[test]

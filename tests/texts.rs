@@ -84,6 +84,21 @@ fn of_strings() -> Vec<u8> {
     encode::to_bytes(&graph)
 }
 
+/// Reads six token ids, of the vocabulary below, and gives two logits, `z`, which `end` computes further.
+fn of_ids_ending_in(end: Vec<Node>) -> Vec<u8> {
+    let mut graph = scoville_onnx::parse(of_ids().into(), None).unwrap();
+    graph.nodes.pop();
+    graph.nodes.extend(end);
+    let last = graph.nodes.last().unwrap().outputs[0].clone();
+    graph.outputs = vec![port(&last, DType::F32, &[2])];
+    let weights = floats(&[2, 2], &[-9.0, 9.0, 0.0, 0.0]);
+    graph.constants.insert("weights".into(), weights);
+    for (name, value) in [("0.3", 0.3), ("1e4", 1e4), ("0", 0.0), ("1e-3", 1e-3)] {
+        graph.constants.insert(name.into(), floats(&[], &[value]));
+    }
+    encode::to_bytes(&graph)
+}
+
 /// Reads six token ids, of the vocabulary below, and gives one probability.
 fn of_ids() -> Vec<u8> {
     let axes = vec![
@@ -257,7 +272,7 @@ fn what_does_not_fit_is_said() {
         scratch.file("broken.tsv", "praise\ta good film\nblame\n")
     );
     let wide = scratch.file("wide.toml", TOML.replace("length", "padding = 6\nlength"));
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 17] = [
         (
             &[&strings, "--data", &data, "--attacks", "pgd"],
             2,
@@ -280,9 +295,47 @@ fn what_does_not_fit_is_said() {
             "read by textfooler",
         ),
         (
-            &[&strings, "--data", &data, "--target-class", "1"],
+            &[&strings, "--data", &data, "--target-class", "2"],
             2,
-            "leave --target-class",
+            "the model has 2 classes",
+        ),
+        (
+            &[&strings, "--data", &data, "--surrogate", "trained"],
+            2,
+            "none is trained for texts",
+        ),
+        (
+            &[&target, "--data", &data, "--surrogate", &strings],
+            3,
+            "one Gather of a constant table",
+        ),
+        (
+            &[
+                &target,
+                "--data",
+                &data,
+                "--surrogate",
+                &target,
+                "--attacks",
+                "hotflip",
+            ],
+            2,
+            "no attack of this run uses the surrogate",
+        ),
+        (
+            &[&target, "--data", &data, "--eps-ladder", "10%,2"],
+            2,
+            "all as shares",
+        ),
+        (
+            &[&target, "--data", &data, "--eps-ladder", "110%"],
+            2,
+            "at most 100%",
+        ),
+        (
+            &["--eps-ladder", "10%"],
+            2,
+            "the attacks of this run change numbers",
         ),
         (
             &[&strings, "--data", &data, "--mean", "0.5"],
@@ -309,4 +362,194 @@ fn what_does_not_fit_is_said() {
         assert!(message.contains(says), "{says}: {message}");
     }
     assert!(target.ends_with("target.toml"));
+}
+
+/// Runs HotFlip and typing errors at random on the model of ids, with more arguments.
+fn successes(scratch: &Scratch, arguments: &[&str]) -> (Vec<Value>, Vec<u64>) {
+    let (model, data) = (ids(scratch), texts(scratch));
+    let fixed = ["assess", &model, "--data", &data, "--device", "cpu"];
+    let output = scoville(&[&fixed, arguments].concat());
+    let all = events(&output);
+    assert!(!all.is_empty(), "{}", stderr(&output));
+    let curve = scored(&all, "AML.T0015")["curve"].as_array().unwrap();
+    let rates = curve
+        .iter()
+        .map(|point| point["successes"].as_u64().unwrap());
+    let rates = rates.collect();
+    (all, rates)
+}
+
+#[test]
+fn texts_are_led_to_a_class() {
+    let scratch = Scratch::new("texts-goal");
+    let flips = ["--attacks", "hotflip", "--eps-ladder", "1,4"];
+    let (_, any) = successes(&scratch, &flips);
+    let (events, blame) = successes(&scratch, &[&flips[..], &["--target-class", "0"]].concat());
+    let started = &of_kind(&events, "run.started")[0]["plan"];
+    assert_eq!(started["goal"], "class 0");
+    let found = of_kind(&events, "text.broken");
+    assert!(!found.is_empty() && found.iter().all(|event| event["predicted"] == 0));
+    // Half of the texts are of that class already.
+    assert_eq!((any, blame), (vec![30, 40], vec![10, 20]));
+    let (_, second) = successes(&scratch, &[&flips[..], &["--targets", "second"]].concat());
+    assert_eq!(second, [30, 40]);
+}
+
+#[test]
+fn budgets_are_shares_of_the_words_of_each_text() {
+    let scratch = Scratch::new("texts-share");
+    let flips = ["--attacks", "hotflip", "--eps-ladder", "40%,10%,20%"];
+    let (events, rates) = successes(&scratch, &flips);
+    let plan = &of_kind(&events, "run.started")[0]["plan"];
+    assert_eq!(
+        (&plan["norm"], &plan["eps_ladder"]),
+        (&"share".into(), &serde_json::json!([0.1, 0.2, 0.4]))
+    );
+    // The seven words of "good and fine and good too, 2" take two flips, 40 % of them or 29; the other texts take one.
+    assert_eq!(rates, [30, 30, 40]);
+    let (_, rates) = successes(
+        &scratch,
+        &["--attacks", "hotflip", "--eps-ladder", "28%,29%"],
+    );
+    assert_eq!(rates, [30, 40]);
+}
+
+#[test]
+fn words_are_flipped_by_another_model() {
+    let scratch = Scratch::new("texts-transfer");
+    let surrogate = scratch.file("other.toml", TOML.replace("lower = true\n", ""));
+    let flips = [
+        "--surrogate",
+        &surrogate,
+        "--eps-ladder",
+        "1,4",
+        "--attacks",
+    ];
+    let (events, _) = successes(
+        &scratch,
+        &[&flips[..], &["hotflip,transfer:hotflip"]].concat(),
+    );
+    let started = of_kind(&events, "run.started")[0];
+    assert_eq!(started["surrogates"][0]["name"], "ids.onnx");
+    assert_eq!(started["surrogates"][0]["input"], "6 token ids (vocab)");
+    let transfer = scored(&events, "AML.T0043.002");
+    let counts = |key: &str| transfer["budgets"][0][key].as_u64().unwrap();
+    // 40 texts at one word, and those that still stand at four.
+    assert_eq!(
+        (transfer["gradients"].as_u64(), counts("queries")),
+        (Some(0), 40 + 10)
+    );
+    assert!(counts("surrogate_gradients") >= 40 + 4 * 10);
+    let curve = &transfer["curve"];
+    assert_eq!(
+        (&curve[0]["successes"], &curve[1]["successes"]),
+        (&30.into(), &40.into())
+    );
+    let checks = transfer["checks"].as_array().unwrap();
+    let beats = checks
+        .iter()
+        .find(|check| check["code"] == "transfer-beats-white-box");
+    assert_eq!(beats.unwrap()["outcome"], "passed");
+    // By default typing errors run, and the surrogate's flips.
+    let (events, _) = successes(&scratch, &["--surrogate", &surrogate]);
+    let attacks = &of_kind(&events, "run.started")[0]["plan"]["techniques"];
+    assert_eq!(
+        attacks[1]["attacks"][0].as_str().unwrap().split(' ').next(),
+        Some("transfer:hotflip")
+    );
+}
+
+#[test]
+fn the_reliability_checks_are_made_on_texts() {
+    let scratch = Scratch::new("texts-evidence");
+    let (events, _) = successes(
+        &scratch,
+        &["--attacks", "hotflip,deepwordbug", "--eps-ladder", "1,2,4"],
+    );
+    let evasion = scored(&events, "AML.T0015");
+    let outcome = |code: &str| {
+        let checks = evasion["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["code"] == code).unwrap();
+        check["outcome"].as_str().unwrap().to_owned()
+    };
+    for code in [
+        "randomised-output",
+        "flat-scores",
+        "non-finite-outputs",
+        "zero-gradients",
+        "gradient-mismatch",
+        "ascent-fails",
+        "other-attacks-gain",
+        "unbounded-eps-fails",
+    ] {
+        assert_eq!(outcome(code), "passed", "{code} {evasion}");
+    }
+    for code in [
+        "incomplete-optimisation",
+        "single-step-beats-iterative",
+        "more-iterations-gain",
+    ] {
+        assert_eq!(outcome(code), "not_run", "{code}");
+    }
+}
+
+#[test]
+fn each_check_of_texts_warns_where_it_should() {
+    let scratch = Scratch::new("texts-warnings");
+    let data = texts(&scratch);
+    let target = ids(&scratch);
+    let noise = with(node("RandomNormalLike", &["z"], "noise"), "", Vec::new());
+    for (code, end) in [
+        ("flat-scores", vec![node("Hardmax", &["z"], "y")]),
+        (
+            "randomised-output",
+            vec![noise, node("Add", &["z", "noise"], "y")],
+        ),
+        (
+            "gradient-mismatch",
+            vec![
+                node("Mul", &["z", "1e4"], "fast"),
+                node("Sin", &["fast"], "wave"),
+                node("Add", &["z", "wave"], "y"),
+            ],
+        ),
+        (
+            "non-finite-outputs",
+            vec![
+                node("Abs", &["z"], "size"),
+                node("Sub", &["size", "0.3"], "sure"),
+                node("Sqrt", &["sure"], "root"),
+                node("Mul", &["root", "0"], "nothing"),
+                node("Add", &["z", "nothing"], "y"),
+            ],
+        ),
+        (
+            "ascent-fails",
+            vec![
+                node("Round", &["z"], "steps"),
+                node("Mul", &["z", "1e-3"], "slope"),
+                node("Sub", &["steps", "slope"], "y"),
+            ],
+        ),
+    ] {
+        scratch.file("ids.onnx", of_ids_ending_in(end));
+        let output = scoville(&[
+            "assess",
+            &target,
+            "--data",
+            &data,
+            "--device",
+            "cpu",
+            "--attacks",
+            "hotflip",
+        ]);
+        let all = events(&output);
+        let warned = of_kind(&all, "warning");
+        let warned: Vec<&str> = warned.iter().filter_map(|w| w["code"].as_str()).collect();
+        assert!(
+            warned.contains(&code),
+            "{code}: {warned:?} {}",
+            stderr(&output)
+        );
+    }
 }

@@ -334,6 +334,51 @@ fn a_surrogate_is_trained_on_samples_that_are_not_attacked() {
 }
 
 #[test]
+fn a_surrogate_is_kept_and_taken_again() {
+    let scratch = Scratch::new("saved-surrogate");
+    let (saved, model) = (scratch.path("s.onnx"), scratch.file("target.onnx", MODEL));
+    let run = |arguments: &[&str]| {
+        let fixed = [
+            "assess",
+            "--device",
+            "cpu",
+            "--limit",
+            "40",
+            "--eps-ladder",
+            "32/255",
+        ];
+        let output = scoville(&[&fixed, arguments, &["--attacks", "transfer:mi-fgsm"]].concat());
+        let events = events(&output);
+        assert!(!events.is_empty(), "{}", stderr(&output));
+        let surrogate = of_kind(&events, "run.started")[0]["surrogates"][0].clone();
+        let curve = &scored(&events, "AML.T0043.002")["curve"][0];
+        (surrogate, curve["successes"].as_u64().unwrap())
+    };
+    let trained = "trained:queries=120";
+    let (first, _) = run(&["--surrogate", trained, "--save-surrogate", &saved]);
+    let (again, broken) = run(&["--surrogate", &saved]);
+    assert_eq!(again["name"], "s.onnx");
+    assert!(again["training"].is_null() && broken > 0, "{again}");
+    // Means and deviations are constants of the file.
+    assert_eq!(
+        again["parameters"].as_u64(),
+        first["parameters"].as_u64().map(|n| n + 2)
+    );
+    // It is fed as it was, whatever the target wants.
+    let fed = [
+        "--data",
+        "glyphs:test",
+        "--mean",
+        "0.01",
+        "--pixel-range",
+        "0..1",
+    ];
+    let (beside, same) = run(&[&[&*model][..], &fed, &["--surrogate", &saved]].concat());
+    assert_eq!(beside["input"], again["input"]);
+    assert!(same > 0 && !beside["input"].as_str().unwrap().contains("mean"));
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let scratch = Scratch::new("no-transfer");
     let linear = scratch.file("linear.onnx", linear_model(|_| ()));
@@ -365,6 +410,21 @@ fn what_cannot_be_is_refused() {
             vec!["--surrogate", &linear, "--surrogate-data", "glyphs:train:9"],
             2,
             "trains nothing",
+        ),
+        (
+            vec!["--surrogate", &linear, "--save-surrogate", "s.onnx"],
+            2,
+            "nothing to write",
+        ),
+        (
+            vec![
+                "--surrogate",
+                "trained",
+                "--save-surrogate",
+                "nowhere/s.onnx",
+            ],
+            2,
+            "nowhere/s.onnx",
         ),
         (
             vec![

@@ -6,6 +6,7 @@
 
 use scoville_onnx::{Attribute, Graph};
 
+use super::quantised::quantise;
 use super::wrap::{Wrap, wrap};
 
 pub struct Defence {
@@ -35,6 +36,7 @@ pub const DEFENCES: &[Defence] = defences! {
         w.op("Add", &[&steps, &slope])
     }),
     "quantised activations" => |g| wrap(g, "relu2", |w, a| w.rounded(a, 2.0)),
+    "quantised network" => quantise,
     "input rounding" => |g| wrap(g, "image", |w, x| w.rounded(x, 4.0)),
     "thermometer code" => |g| wrap(g, "image", thermometer),
     "input by its sign" => |g| wrap(g, "image", |w, x| {

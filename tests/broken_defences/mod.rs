@@ -2,6 +2,7 @@
 
 mod defences;
 mod indicators;
+mod quantised;
 mod wrap;
 
 use std::collections::BTreeSet;
@@ -148,6 +149,7 @@ fn steps_fall_to_gradients_through_stand_ins() {
         ("quantised activations", "auto", BROKEN),
         ("input rounding", "auto", BROKEN),
         ("thermometer code", "auto", BROKEN),
+        ("quantised network", "auto", BROKEN),
         // It helps: pixels far from the threshold cannot be moved across it.
         ("input by its sign", "auto", 0.3),
         ("rounded logits, reversed slope", "on", BROKEN),

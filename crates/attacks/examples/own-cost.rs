@@ -5,10 +5,11 @@
 //! One JSON line an attack, the fastest of the rounds. `seconds` is the run, `target_s` what it spent in the target,
 //! `model_s` the same batches through the model alone, without mean and deviation, loss or attack: each right after the
 //! target's own call, so that a busy machine disturbs both alike. `own` is the share of the run outside the target,
-//! `around` the share that `model_s` does not explain.
+//! `around` the share that `model_s` does not explain. All of it runs in a pool of one thread and on 32
+//! samples at once, as a lane of a run does.
 
-use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use scoville_attacks::{Attack, Goal, Problem, driver, parse};
@@ -17,7 +18,10 @@ use scoville_kernels::{Array, Device, Loss, Norm};
 use scoville_runtime::{Model, ModelSpec};
 use scoville_targets::{Evaluation, Gradients, Labels, ModelTarget, Scores};
 
-type Failure = Box<dyn std::error::Error>;
+/// Samples that a thread of a run works on at once: of a batch of 128 each of two threads takes two parts.
+const PART: usize = 32;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -47,13 +51,16 @@ fn main() -> Result<(), Failure> {
     let target = Timed {
         target: ModelTarget::new(load(&spec)?),
         alone: load(&raw)?,
-        spent: RefCell::default(),
+        spent: Mutex::default(),
     };
+    let lane = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     for text in attacks {
         let attack = parse(text)?;
         let mut best: Option<Times> = None;
         for _ in 0..rounds.parse()? {
-            let times = measure(&attack, &target, &data, eps.parse()?)?;
+            let eps = eps.parse()?;
+            let times = lane.install(|| measure(&attack, &target, &data, eps));
+            let times = times.map_err(|e| e.to_string())?;
             if best.is_none_or(|best| times.run < best.run) {
                 best = Some(times);
             }
@@ -98,27 +105,32 @@ impl Times {
 }
 
 fn measure(attack: &Attack, target: &Timed, data: &Dataset, eps: f64) -> Result<Times, Failure> {
-    target.spent.take();
+    std::mem::take(&mut *target.spent());
     let ids: Vec<u32> = (0..data.len() as u32).collect();
-    let problem = Problem {
-        ids: &ids,
-        x: &data.read_all()?,
-        y: &data.y,
-        norm: Norm::Linf,
-        eps,
-        bounds: (0.0, 1.0),
-        seed: 0,
-        goal: Goal::Any,
-        constraints: None,
-        stop: &AtomicBool::new(false),
-    };
+    let x = data.read_all()?;
     let start = Instant::now();
-    let found = driver::run(&attack.algorithm, target, &problem)?;
+    let mut found = 0;
+    let parts = ids.chunks(PART).zip(data.y.chunks(PART));
+    for ((ids, y), x) in parts.zip(x.chunks(PART * data.sample_len())) {
+        let problem = Problem {
+            ids,
+            x,
+            y,
+            norm: Norm::Linf,
+            eps,
+            bounds: (0.0, 1.0),
+            seed: 0,
+            goal: Goal::Any,
+            constraints: None,
+            stop: &AtomicBool::new(false),
+        };
+        found += driver::run(&attack.algorithm, target, &problem)?.len();
+    }
     let run = start.elapsed().as_secs_f64();
-    let spent = target.spent.take();
+    let spent = std::mem::take(&mut *target.spent());
     Ok(Times {
         run: run - spent.model,
-        found: found.len(),
+        found,
         ..spent
     })
 }
@@ -127,10 +139,14 @@ fn measure(attack: &Attack, target: &Timed, data: &Dataset, eps: f64) -> Result<
 struct Timed {
     target: ModelTarget,
     alone: Model,
-    spent: RefCell<Times>,
+    spent: Mutex<Times>,
 }
 
 impl Timed {
+    fn spent(&self) -> std::sync::MutexGuard<'_, Times> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note<T>(&self, x: &Array, gradient: bool, call: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let result = call();
@@ -141,7 +157,7 @@ impl Timed {
             false => self.alone.logits(x).is_ok(),
         };
         assert!(done, "the model ran before, behind its mean and deviation");
-        let mut spent = self.spent.borrow_mut();
+        let mut spent = self.spent();
         spent.target += (between - start).as_secs_f64();
         spent.model += between.elapsed().as_secs_f64();
         spent.evaluations += x.rows();

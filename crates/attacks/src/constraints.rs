@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use scoville_kernels::valid::{FALL, RISE};
-use scoville_kernels::{Array, Ball, Depth, Map, Norm, Zip, combine, map, valid, zip};
+use scoville_kernels::{Array, Ball, Depth, Image, Map, Norm, Zip, combine, map, valid, zip};
 
 use crate::projection;
 use crate::search::gather_in_place;
@@ -128,11 +128,12 @@ impl Constraints {
         let room = match norm {
             Norm::Linf => eps,
             Norm::L2 => (eps * eps - taken * taken).max(0.0).sqrt() * (1.0 - 1e-12),
-            Norm::L1 | Norm::L0 => (eps - taken).max(0.0),
+            _ => (eps - taken).max(0.0),
         };
         let of = |row: &[f32]| -> Vec<f32> { free.iter().map(|&j| row[j]).collect() };
         let (clean, mut moved) = (of(x0), of(x));
-        projection::project(norm, room, (0.0, 1.0), &clean, &mut moved);
+        let row = Image::row(clean.len());
+        projection::project(norm, row, room, (0.0, 1.0), &clean, &mut moved);
         for (&j, value) in free.iter().zip(moved) {
             x[j] = value;
         }
@@ -152,7 +153,7 @@ fn length(norm: Norm, moves: impl Iterator<Item = f64>) -> f64 {
         Norm::Linf => moves.fold(0.0, |worst, d| worst.max(d.abs())),
         Norm::L2 => moves.map(|d| d * d).sum::<f64>().sqrt(),
         Norm::L1 => moves.map(f64::abs).sum(),
-        Norm::L0 => moves.filter(|&d| d != 0.0).count() as f64,
+        _ => moves.filter(|&d| d != 0.0).count() as f64,
     }
 }
 

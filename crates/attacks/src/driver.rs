@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
+use rayon::prelude::*;
 use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
 use scoville_targets::{Gradients, Labels, Scores, Trees};
 
@@ -107,7 +108,8 @@ fn aimed(
         return attack(None, problem);
     }
     let mut nearest: BTreeMap<usize, Success> = BTreeMap::new();
-    for (class, mut rows) in goal::aims(problem, target)? {
+    let ranked = |rank| goal::ranked(problem, target, rank);
+    for (class, mut rows) in goal::aims(problem.goal, problem.y, target.classes(), ranked)? {
         if !algorithm.is_minimal() {
             rows.retain(|row| !nearest.contains_key(row));
         }
@@ -283,6 +285,7 @@ fn verify(
 ) -> Result<Vec<Success>, Error> {
     let cols = problem.x.len() / problem.ids.len();
     let clean = |row: usize| &problem.x[row * cols..(row + 1) * cols];
+    let image = image(target.sample_shape());
     let Problem {
         norm,
         eps,
@@ -290,13 +293,14 @@ fn verify(
         constraints,
         ..
     } = *problem;
-    candidates.retain_mut(|c| match constraints {
-        Some(constraints) => constraints.settle(norm, eps, clean(c.row), &mut c.x),
-        None => {
-            projection::project(norm, eps, bounds, clean(c.row), &mut c.x);
-            true
+    match constraints {
+        Some(constraints) => {
+            candidates.retain_mut(|c| constraints.settle(norm, eps, clean(c.row), &mut c.x));
         }
-    });
+        None => candidates.par_iter_mut().for_each(|c| {
+            projection::project(norm, image, eps, bounds, clean(c.row), &mut c.x);
+        }),
+    }
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
@@ -305,14 +309,14 @@ fn verify(
     let (device, n) = (target.device(), labels.len());
     let stored = Array::from_vec(device, n, cols, stored)?;
     let predicted = target.labels(&stored)?.to_vec()?;
-    let verdicts = candidates.into_iter().zip(predicted).zip(labels);
+    let verdicts = candidates.into_par_iter().zip(predicted).zip(labels);
     Ok(verdicts
         .filter(|((_, predicted), label)| predicted != label && *predicted != INVALID)
         .map(|((Candidate { row, asked, x }, predicted), _)| Success {
             row,
             distance: match constraints {
                 Some(constraints) => constraints.distance(norm, clean(row), &x),
-                None => projection::distance(norm, clean(row), &x),
+                None => projection::distance(norm, image, clean(row), &x),
             },
             x,
             predicted,
@@ -339,11 +343,7 @@ fn image(shape: &[usize]) -> Image {
             height,
             width,
         },
-        _ => Image {
-            channels: 1,
-            height: 1,
-            width: shape.iter().product(),
-        },
+        _ => Image::row(shape.iter().product()),
     }
 }
 

@@ -77,31 +77,30 @@ impl Group {
     }
 }
 
-/// The rows of `problem` by the class that they must reach; under [`Goal::Every`] a row is there many times.
+/// Samples by the class that they must reach: the places of their labels `y`. Under [`Goal::Every`] a sample is there many
+/// times. `ranked` gives the class of that rank on each clean sample, of those other than its label.
 pub(crate) fn aims(
-    problem: &Problem<'_>,
-    target: &dyn Scores,
+    goal: Goal,
+    y: &[u32],
+    classes: usize,
+    ranked: impl FnOnce(usize) -> Result<Vec<u32>, Error>,
 ) -> Result<BTreeMap<u32, Vec<usize>>, Error> {
-    let n = problem.ids.len();
-    let last = target.classes().saturating_sub(2);
-    let pairs: Vec<(u32, usize)> = match problem.goal {
+    let last = classes.saturating_sub(2);
+    let pairs: Vec<(u32, usize)> = match goal {
         Goal::Any => Vec::new(),
-        Goal::Class(class) => (0..n).map(|row| (class, row)).collect(),
-        Goal::Second => ranked(problem, target, 0)?.into_iter().zip(0..).collect(),
-        Goal::LeastLikely => ranked(problem, target, last)?
-            .into_iter()
-            .zip(0..)
-            .collect(),
+        Goal::Class(class) => (0..y.len()).map(|row| (class, row)).collect(),
+        Goal::Second => ranked(0)?.into_iter().zip(0..).collect(),
+        Goal::LeastLikely => ranked(last)?.into_iter().zip(0..).collect(),
         Goal::Every => {
-            let classes = 0..target.classes() as u32;
-            let rows = classes.flat_map(|class| (0..n).map(move |row| (class, row)));
+            let classes = 0..classes as u32;
+            let rows = classes.flat_map(|class| (0..y.len()).map(move |row| (class, row)));
             rows.collect()
         }
     };
     let mut aims: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (class, row) in pairs {
         // The target names no class where its answer to the clean sample is not finite.
-        if class != INVALID && class != problem.y[row] {
+        if class != INVALID && class != y[row] {
             aims.entry(class).or_default().push(row);
         }
     }
@@ -109,7 +108,11 @@ pub(crate) fn aims(
 }
 
 /// The class of that rank on each clean sample, of those other than its label.
-fn ranked(problem: &Problem<'_>, target: &dyn Scores, rank: usize) -> Result<Vec<u32>, Error> {
+pub(crate) fn ranked(
+    problem: &Problem<'_>,
+    target: &dyn Scores,
+    rank: usize,
+) -> Result<Vec<u32>, Error> {
     let (device, n) = (target.device(), problem.ids.len());
     let x = Array::from_vec(device, n, problem.x.len() / n.max(1), problem.x.to_vec())?;
     let y = Array::from_vec(device, n, 1, problem.y.to_vec())?;

@@ -19,6 +19,7 @@ pub mod suite;
 #[cfg(test)]
 mod tables;
 pub mod text;
+mod transport;
 
 pub use abreast::abreast;
 pub use constraints::{Constraints, Element};

@@ -29,7 +29,7 @@ impl Budget {
         match measure {
             Measure::Norm(norm) => self.norms().contains(&norm),
             Measure::Severity => self == Budget::Severity,
-            Measure::Edits => self == Budget::Edits,
+            Measure::Edits | Measure::Share => self == Budget::Edits,
         }
     }
 
@@ -49,7 +49,10 @@ pub enum Measure {
     /// Radii of balls.
     Norm(Norm),
     Severity,
+    /// Words of a text that are changed.
     Edits,
+    /// The same as a share of all its words, of which one is always allowed.
+    Share,
 }
 
 impl Measure {
@@ -57,7 +60,7 @@ impl Measure {
     pub fn norm(self) -> Norm {
         match self {
             Measure::Norm(norm) => norm,
-            Measure::Severity | Measure::Edits => Norm::Linf,
+            Measure::Severity | Measure::Edits | Measure::Share => Norm::Linf,
         }
     }
 }
@@ -68,6 +71,7 @@ impl fmt::Display for Measure {
             Measure::Norm(norm) => norm.fmt(f),
             Measure::Severity => f.write_str("severity"),
             Measure::Edits => f.write_str("edits"),
+            Measure::Share => f.write_str("share"),
         }
     }
 }

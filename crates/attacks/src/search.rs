@@ -157,7 +157,7 @@ impl<'a> Search<'a> {
         let x = valid.as_ref().unwrap_or(x);
         let wrong = self.wrong(predicted)?;
         let mut distance = Array::filled(&self.device(), self.running(), 1, f32::MAX)?;
-        let here = distance_rows(x, &self.x0, self.ball.norm.into())?;
+        let here = distance_rows(x, &self.x0, self.ball.norm.try_into()?)?;
         select(&mut distance, &here, &wrong)?;
         let nearer = keep_lower(&mut self.nearest, &distance)?;
         select(&mut self.adversarial, x, &nearer)?;
@@ -235,7 +235,7 @@ impl<'a> Search<'a> {
 
     fn part_with(&mut self, gone: &[bool], found: &[u32]) -> Result<Array<u32>, Error> {
         self.collect(gone, found)?;
-        let keep: Vec<usize> = (0..gone.len()).filter(|&i| !gone[i]).collect();
+        let keep = staying(gone);
         self.rows = keep.iter().map(|&i| self.rows[i]).collect();
         self.count.running.set(self.rows.len());
         let keep: Vec<u32> = keep.into_iter().map(|i| i as u32).collect();
@@ -284,11 +284,41 @@ impl<'a> Search<'a> {
     }
 }
 
+/// The rows that are not gone, the last ones in the places of those that are: on the CPU only these move.
+fn staying(gone: &[bool]) -> Vec<usize> {
+    let count = gone.iter().filter(|&&gone| !gone).count();
+    let mut last = (count..gone.len()).filter(|&row| !gone[row]);
+    (0..count)
+        .filter_map(|row| if gone[row] { last.next() } else { Some(row) })
+        .collect()
+}
+
 /// Replaces `array` by its `rows`.
 pub(crate) fn gather_in_place<T: Word>(
     array: &mut Array<T>,
     rows: &Array<u32>,
 ) -> Result<(), Error> {
-    *array = gather(array, rows)?;
-    Ok(())
+    Ok(scoville_kernels::gather_in_place(array, rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::staying;
+
+    #[test]
+    fn the_last_rows_take_the_places_of_those_that_are_gone() {
+        let table: [(&[u8], &[usize]); 7] = [
+            (&[], &[]),
+            (&[1], &[]),
+            (&[0, 0, 0], &[0, 1, 2]),
+            (&[0, 1, 0], &[0, 2]),
+            (&[1, 0, 0, 1], &[2, 1]),
+            (&[1, 1, 0, 0, 0], &[3, 4, 2]),
+            (&[0, 0, 1, 1], &[0, 1]),
+        ];
+        for (gone, expected) in table {
+            let gone: Vec<bool> = gone.iter().map(|&gone| gone == 1).collect();
+            assert_eq!(staying(&gone), expected, "{gone:?}");
+        }
+    }
 }

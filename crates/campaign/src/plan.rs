@@ -33,11 +33,12 @@ pub enum PlanError {
     Target { class: u32, classes: usize },
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
-    #[error("{attack} cannot run in {norm}; there run {known}")]
+    #[error("{attack} cannot run in {norm}; there run {known}, and {attack} runs in {own}")]
     Norm {
         attack: String,
         norm: Norm,
         known: String,
+        own: String,
     },
     #[error("budgets of {first} count {measure}, those of {attack} {other}: run them apart")]
     Mixed {
@@ -50,6 +51,12 @@ pub enum PlanError {
         "{0} edits: a budget of edits is a whole number from 1 to {MOST_EDITS}, for example --eps-ladder 1,2,4"
     )]
     Edits(f64),
+    #[error("{0}%: a share of a text's words is above 0 and at most 100%")]
+    Share(f64),
+    #[error(
+        "a budget with % is a share of a text's words, and the attacks of this run change numbers"
+    )]
+    ShareOfNothing,
     #[error(
         "severity {0}: a severity is a whole number from 1 to 5, for example --eps-ladder 1,3,5"
     )]
@@ -58,6 +65,11 @@ pub enum PlanError {
         "{attack} takes images, channels x height x width; a sample of this model is {shape:?}"
     )]
     Images { attack: String, shape: Vec<usize> },
+    #[error(
+        "wasserstein moves mass between the pixels of images, channels x height x width; a sample of this model is \
+         {0:?}: give --norm linf, l2, l1 or l0"
+    )]
+    Pixels(Vec<usize>),
     #[error(
         "{0} reads decision trees, and the model does not consist of them alone; run others, for example --attacks \
          hop-skip-jump,square"
@@ -144,9 +156,26 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan of `attacks` over `ladder`, grouped by technique.
-    pub fn new(attacks: Vec<Attack>, norm: Norm, mut ladder: Vec<f64>) -> Result<Self, PlanError> {
+    /// A plan of `attacks` over `ladder`, grouped by technique; balls are in `norm`.
+    pub fn new(attacks: Vec<Attack>, norm: Norm, ladder: Vec<f64>) -> Result<Self, PlanError> {
         let measure = measure(&attacks, norm)?;
+        Self::over(attacks, measure, ladder)
+    }
+
+    /// The same of attacks on texts, whose budgets are shares of their words.
+    pub fn in_shares(attacks: Vec<Attack>, ladder: Vec<f64>) -> Result<Self, PlanError> {
+        match measure(&attacks, Norm::Linf)? {
+            Measure::Edits => Self::over(attacks, Measure::Share, ladder),
+            _ => Err(PlanError::ShareOfNothing),
+        }
+    }
+
+    fn over(
+        attacks: Vec<Attack>,
+        measure: Measure,
+        mut ladder: Vec<f64>,
+    ) -> Result<Self, PlanError> {
+        let norm = measure.norm();
         check_ladder(&ladder, measure)?;
         ladder.sort_by(f64::total_cmp);
         ladder.dedup();
@@ -160,6 +189,7 @@ impl Plan {
                     attack: attack.name.to_string(),
                     norm,
                     known: known_in(norm),
+                    own: list(attack.row.budget.norms()),
                 });
             }
             match techniques.iter_mut().find(|t| t.id == attack.technique) {
@@ -270,8 +300,11 @@ impl Plan {
         })
     }
 
-    /// Refuses corruptions of images for samples that are none.
+    /// Refuses corruptions of images and moves between pixels for samples that are no images.
     pub fn check_shape(&self, shape: &[usize]) -> Result<(), PlanError> {
+        if self.measure == Measure::Norm(Norm::Wasserstein) && shape.len() != 3 {
+            return Err(PlanError::Pixels(shape.into()));
+        }
         let mut attacks = self.techniques.iter().flat_map(|t| &t.attacks);
         match attacks.find(|a| a.row.budget == Budget::Severity && shape.len() != 3) {
             Some(attack) => Err(PlanError::Images {
@@ -344,6 +377,11 @@ fn known_in(norm: Norm) -> String {
     known.map(|row| row.name).collect::<Vec<_>>().join(", ")
 }
 
+fn list(norms: &[Norm]) -> String {
+    let names: Vec<String> = norms.iter().map(Norm::to_string).collect();
+    names.join(", ")
+}
+
 /// What the budgets of all attacks count, where balls are in `norm`.
 fn measure(attacks: &[Attack], norm: Norm) -> Result<Measure, PlanError> {
     let first = attacks.first().ok_or(PlanError::NoAttacks)?;
@@ -372,6 +410,7 @@ fn check_ladder(ladder: &[f64], measure: Measure) -> Result<(), PlanError> {
             refused(&|eps| eps > 0.0 && eps <= most).map(|eps| PlanError::Eps(eps, most))
         }
         Measure::Severity => refused(&|s| SEVERITIES.contains(&s)).map(PlanError::Severity),
+        Measure::Share => refused(&|p| p > 0.0 && p <= 1.0).map(|p| PlanError::Share(100.0 * p)),
         Measure::Edits => {
             refused(&|n| n.fract() == 0.0 && (1.0..=MOST_EDITS).contains(&n)).map(PlanError::Edits)
         }
@@ -447,6 +486,14 @@ mod tests {
             error.starts_with("ti-fgsm cannot run in l1; there run pgd,"),
             "{error}"
         );
+        assert!(error.ends_with(", and ti-fgsm runs in linf, l2"), "{error}");
+        let moved = parse("wasserstein").unwrap();
+        let moved = Plan::new(vec![moved], Norm::Wasserstein, vec![0.1]).unwrap();
+        assert!(moved.check_shape(&[1, 28, 28]).is_ok());
+        assert!(matches!(
+            moved.check_shape(&[784]),
+            Err(PlanError::Pixels(_))
+        ));
         let mut gated = plan(&["pgd"], &[0.1]).unwrap();
         gated.fail_on = vec!["AML.T0043.001=5".parse().unwrap()];
         assert!(matches!(gated.check(), Err(PlanError::FailOn { .. })));

@@ -29,6 +29,12 @@ pub(crate) use samples::Samples;
 pub(crate) use workers::Place;
 use workers::Workers;
 
+/// The targets, and the surrogates beside them, or none.
+type Models<'a, F> = (
+    &'a [Metered<<F as Field>::Target>],
+    &'a [Metered<<F as Field>::Surrogate>],
+);
+
 /// Examples kept for the reports, per technique.
 const EXAMPLES: usize = 6;
 
@@ -68,22 +74,22 @@ pub fn run(
     run_in(plan, models, &Numbers { data }, manifest, stop, emit)
 }
 
-/// As [`run`], on texts; attacks write words of the `lexicon`.
+/// As [`run`], on texts; attacks write words of the `lexicon`. A surrogate is one model of texts.
 pub fn run_texts(
     plan: &Plan,
-    targets: &[Metered<TextTarget>],
+    (targets, surrogates): (&[Metered<TextTarget>], &[Metered<TextTarget>]),
     (data, lexicon): (&TextData, &Lexicon),
     manifest: Manifest,
     stop: &AtomicBool,
     emit: &mut Emit<'_>,
 ) -> Result<Finished, Error> {
     let field = Texts { data, lexicon };
-    run_in(plan, (targets, &[]), &field, manifest, stop, emit)
+    run_in(plan, (targets, surrogates), &field, manifest, stop, emit)
 }
 
 fn run_in<F: Field>(
     plan: &Plan,
-    (targets, surrogates): (&[Metered<F::Target>], &[Metered<Ensemble>]),
+    (targets, surrogates): Models<'_, F>,
     field: &F,
     manifest: Manifest,
     stop: &AtomicBool,
@@ -145,7 +151,7 @@ fn unless_interrupted(done: Result<(), Error>) -> Result<Ended, Error> {
 
 struct Run<'a, 'e, F: Field> {
     plan: &'a Plan,
-    workers: Workers<'a, F::Target>,
+    workers: Workers<'a, F::Target, F::Surrogate>,
     field: &'a F,
     stop: &'a AtomicBool,
     emit: &'a mut Emit<'e>,
@@ -171,7 +177,7 @@ struct Run<'a, 'e, F: Field> {
 impl<'a, 'e, F: Field> Run<'a, 'e, F> {
     fn new(
         plan: &'a Plan,
-        (targets, surrogates): (&'a [Metered<F::Target>], &'a [Metered<Ensemble>]),
+        (targets, surrogates): Models<'a, F>,
         field: &'a F,
         stop: &'a AtomicBool,
         emit: &'a mut Emit<'e>,

@@ -11,7 +11,7 @@ use scoville_campaign::FailOn;
 use scoville_data::Source;
 use scoville_kernels::{DeviceSpec, Norm};
 
-use crate::parse::{self, Batch};
+use crate::parse::{self, Batch, Budget};
 use crate::surrogate::Surrogate;
 
 const EXIT_CODES: &str = "\
@@ -129,8 +129,8 @@ pub struct ModelArgs {
     /// Take gradients through smooth stand-ins for steps such as Round, Sign or QuantizeLinear: auto, on or off
     ///
     /// Backward pass differentiable approximation (BPDA). The answers are always the model's own. By itself Scoville does so
-    /// where no gradient would reach the input otherwise; on: wherever a stand-in is known. A note in the report says through
-    /// which operators. [default: auto]
+    /// through what is quantised, as the operator of floats would, and through other steps where no gradient would reach the
+    /// input otherwise; on: wherever a stand-in is known. A note in the report says through which operators. [default: auto]
     #[arg(long, env = "SCOVILLE_BPDA", value_name = "WHEN")]
     pub bpda: Option<String>,
 
@@ -193,18 +193,18 @@ pub struct AssessArgs {
     #[command(flatten)]
     pub target: TargetArgs,
 
-    /// The norm that budgets are measured in: linf, l2, l1 or l0 (changed elements)
+    /// The norm that budgets are measured in: linf, l2, l1, l0 (changed elements) or wasserstein (share of an image's mass that is moved, times pixels)
     #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
     pub norm: Norm,
 
-    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8]
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0, 0.001,0.005,0.02,0.1,0.5 in wasserstein]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8], or shares of its words such as 10%, rounded down and at least one word
     #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
-          value_parser = parse::eps, allow_hyphen_values = true)]
-    pub eps_ladder: Vec<f64>,
+          value_parser = parse::budget, allow_hyphen_values = true)]
+    pub eps_ladder: Vec<Budget>,
 
     /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
-    /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
-    /// and transfer where there is a surrogate; deepwordbug on texts]
+    /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, in wasserstein wasserstein, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
+    /// and transfer where there is a surrogate; on texts deepwordbug and transfer:hotflip]
     #[arg(
         long,
         env = "SCOVILLE_ATTACKS",
@@ -220,7 +220,7 @@ pub struct AssessArgs {
 
     /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, a target.toml, or
     /// trained[:queries=1000][:answers=labels|scores], a small network trained on what the model answers; several are an
-    /// ensemble
+    /// ensemble. For texts one model of token ids
     #[arg(
         long,
         env = "SCOVILLE_SURROGATE",
@@ -232,6 +232,10 @@ pub struct AssessArgs {
     /// What to train a surrogate on [default: up to half of --data, which is then not attacked]
     #[arg(long, env = "SCOVILLE_SURROGATE_DATA", value_name = "SOURCE")]
     pub surrogate_data: Option<Source>,
+
+    /// Write the surrogate that is trained as an ONNX graph, which --surrogate takes again
+    #[arg(long, env = "SCOVILLE_SAVE_SURROGATE", value_name = "FILE.onnx")]
+    pub save_surrogate: Option<PathBuf>,
 
     /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
     #[arg(

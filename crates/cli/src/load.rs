@@ -213,7 +213,7 @@ pub fn graph(spec: &TargetSpec) -> Result<(Graph, String), Failure> {
 }
 
 /// What describes a table: --features, or the section of target.toml.
-fn schema(args: &TargetArgs) -> Result<Option<Schema>, Failure> {
+pub fn schema(args: &TargetArgs) -> Result<Option<Schema>, Failure> {
     if let Some(path) = &args.features {
         let schema = Schema::read(path).or_fail(Exit::BadInput, "--features")?;
         let message = format!("{}: there is no section [features]", path.display());

@@ -19,6 +19,44 @@ pub fn eps(text: &str) -> Result<f64, String> {
     }
 }
 
+/// One rung of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    /// An eps, a severity, or changed words.
+    Number(f64),
+    /// Changed words as a share of all words of a text.
+    Share(f64),
+}
+
+impl Budget {
+    pub fn number(&self) -> Option<f64> {
+        match *self {
+            Budget::Number(number) => Some(number),
+            Budget::Share(_) => None,
+        }
+    }
+
+    pub fn share(&self) -> Option<f64> {
+        match *self {
+            Budget::Share(share) => Some(share),
+            Budget::Number(_) => None,
+        }
+    }
+}
+
+/// An eps, or a share of a text's words such as `10%`.
+pub fn budget(text: &str) -> Result<Budget, String> {
+    let Some(percent) = text.trim().strip_suffix('%') else {
+        return eps(text).map(Budget::Number);
+    };
+    match percent.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Budget::Share(percent / 100.0)),
+        _ => Err(format!(
+            "`{text}`: a share of a text's words is above 0% and at most 100%"
+        )),
+    }
+}
+
 /// A whole number of at least 1.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
@@ -70,6 +108,16 @@ mod tests {
         assert_eq!(eps("0.03"), Ok(0.03));
         for wrong in ["", "x", "1/0", "0", "-1/255", "nan", "inf", "1/2/3"] {
             assert!(eps(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn budgets_are_numbers_or_shares() {
+        assert_eq!(budget("4/255"), Ok(Budget::Number(4.0 / 255.0)));
+        assert_eq!(budget("10%"), Ok(Budget::Share(0.1)));
+        assert_eq!(budget("12.5%"), Ok(Budget::Share(0.125)));
+        for wrong in ["%", "0%", "-1%", "101%", "1/2%", "x%", "x"] {
+            assert!(budget(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 
-use scoville_data::Source;
+use scoville_attacks::Constraints;
+use scoville_data::{Schema, Source};
 use scoville_kernels::Device;
 use scoville_onnx::Graph;
 use scoville_report::event::{SurrogateInfo, TrainingInfo};
@@ -43,8 +44,14 @@ pub struct Wanted<'a> {
     pub words: &'a [Surrogate],
     /// What to train on; otherwise samples of the target's own data are set aside.
     pub data: Option<&'a Source>,
+    /// Where to write what is trained.
+    pub save: Option<&'a Path>,
     /// How the target is fed.
     pub target: TargetSpec,
+    /// What describes its rows, where they are a table.
+    pub schema: Option<&'a Schema>,
+    /// What may become of them.
+    pub constraints: Option<&'a Constraints>,
     pub seed: u64,
 }
 
@@ -80,11 +87,11 @@ pub fn load(
     let (mut members, mut aside) = (Vec::new(), 0);
     for word in wanted.words {
         members.push(match word {
-            Surrogate::File(path) => from_file(path, &wanted.target, loaded)?,
+            Surrogate::File(path) => from_file(path, wanted, loaded)?,
             Surrogate::Trained(training) => {
                 let samples = training.samples(wanted, loaded)?;
                 aside = samples.aside;
-                training.member(&samples.x, wanted.seed, loaded, stop)?
+                training.member(&samples.x, wanted, loaded, stop)?
             }
         });
     }
@@ -113,18 +120,36 @@ pub fn load(
     })
 }
 
-/// A model file is fed as the target is; a target.toml says for itself.
-fn from_file(path: &Path, target: &TargetSpec, loaded: &Loaded) -> Result<Member, Failure> {
-    let spec = match load::is_toml(path) {
+/// A model file is fed as the target is, unless it was trained here; a target.toml says for itself.
+fn from_file(path: &Path, wanted: &Wanted<'_>, loaded: &Loaded) -> Result<Member, Failure> {
+    let is_toml = load::is_toml(path);
+    let spec = match is_toml {
         true => load::read_toml(path)?,
         false => TargetSpec {
             path: Some(path.into()),
             output: None,
-            ..target.clone()
+            ..wanted.target.clone()
         },
     };
+    let own = match is_toml {
+        true => Schema::read(path).or_fail(Exit::BadInput, "--surrogate")?,
+        false => None,
+    };
+    if own.is_some_and(|own| Some(&own) != wanted.schema) {
+        let message = format!(
+            "--surrogate {}: its [features] are others than the target's; a surrogate takes rows as the target does",
+            path.display()
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let (graph, name) = load::graph(&spec)?;
-    let input = load::model_input(&spec, &loaded.data);
+    let input = match !is_toml && scoville_surrogate::takes_samples(&graph) {
+        true => Ok(ModelSpec {
+            shape: Some(loaded.data.shape.clone()),
+            ..ModelSpec::default()
+        }),
+        false => load::model_input(&spec, &loaded.data),
+    };
     Ok(Member {
         input: input.or_fail(Exit::Usage, &name)?,
         name,
@@ -150,14 +175,19 @@ fn model(member: &Member, loaded: &Loaded, device: &Device) -> Result<ModelTarge
     model
         .check_classifier()
         .or_fail(Exit::BadInput, &member.name)?;
-    let classes = loaded.target().classes();
-    if model.classes() != classes {
-        let message = format!(
-            "--surrogate {}: it has {} classes and the target {classes}; a surrogate must tell the same classes apart, in the same order",
-            member.name,
-            model.classes()
-        );
-        return Err(Failure::new(Exit::BadInput, message));
-    }
+    check_classes(&member.name, model.classes(), loaded.target().classes())?;
     Ok(ModelTarget::new(model))
+}
+
+/// Refuses a surrogate that tells other classes apart than the target does.
+pub fn check_classes(name: &str, classes: usize, of_target: usize) -> Result<(), Failure> {
+    match classes == of_target {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Exit::BadInput,
+            format!(
+                "--surrogate {name}: it has {classes} classes and the target {of_target}; a surrogate must tell the same classes apart, in the same order"
+            ),
+        )),
+    }
 }

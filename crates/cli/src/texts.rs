@@ -7,8 +7,9 @@ use scoville_attacks::text::Lexicon;
 use scoville_data::{Source, TextData};
 use scoville_kernels::Device;
 use scoville_onnx::Graph;
-use scoville_report::event::{DataInfo, TargetInfo};
+use scoville_report::event::{DataInfo, SurrogateInfo, TargetInfo};
 use scoville_runtime::two_scores;
+use scoville_targets::text::{Gradients, Labels};
 use scoville_targets::{Metered, OnDevice, TargetSpec, TextTarget};
 use scoville_text::{Synonyms, Tokenizer};
 
@@ -16,6 +17,7 @@ use crate::args::TargetArgs;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{self, About};
 use crate::parse::Batch;
+use crate::surrogate::{self, Surrogate};
 
 /// A classifier of texts on each device, and the texts to ask it about.
 pub struct LoadedTexts {
@@ -44,8 +46,7 @@ pub fn load(args: &TargetArgs, with_gradients: bool) -> Result<LoadedTexts, Fail
     let data = source.load_texts(args.limit).or_fail(Exit::BadInput, "")?;
     let (graph, name) = load::graph(&spec)?;
     let sha256 = graph.sha256.clone();
-    let tokenizer = spec.text.as_ref().map(|text| text.tokenizer()).transpose();
-    let tokenizer = tokenizer.or_fail(Exit::BadInput, "")?;
+    let tokenizer = tokenizer(&spec)?;
     let loader = Loader {
         spec: &spec,
         name: &name,
@@ -165,18 +166,93 @@ fn in_words(spec: &TargetSpec) -> String {
     }
 }
 
-/// The words that attacks may write: the model's vocabulary, or where it has none the tokens of the texts.
+/// A surrogate on each device of the targets.
+#[derive(Default)]
+pub struct TextSurrogates {
+    pub targets: Vec<Metered<TextTarget>>,
+    pub infos: Vec<SurrogateInfo>,
+}
+
+/// The one model of `--surrogate`. A model file is fed as the target is; a target.toml says for itself.
+pub fn surrogates(
+    words: &[Surrogate],
+    args: &TargetArgs,
+    loaded: &LoadedTexts,
+) -> Result<TextSurrogates, Failure> {
+    let refuse = |message: &str| Err(Failure::new(Exit::Usage, format!("--surrogate: {message}")));
+    let path = match words {
+        [] => return Ok(TextSurrogates::default()),
+        [Surrogate::File(path)] => path,
+        [Surrogate::Trained(_)] => {
+            return refuse("none is trained for texts; name a model of token ids");
+        }
+        _ => return refuse("for texts name one model"),
+    };
+    let spec = match load::is_toml(path) {
+        true => load::read_toml(path)?,
+        false => TargetSpec {
+            path: Some(path.clone()),
+            output: None,
+            ..load::spec(&args.model)?
+        },
+    };
+    let (graph, name) = load::graph(&spec)?;
+    let sha256 = graph.sha256.clone();
+    let tokenizer = tokenizer(&spec)?;
+    let loader = Loader {
+        spec: &spec,
+        name: &name,
+        tokenizer: tokenizer.as_ref(),
+        with_gradients: true,
+    };
+    let targets = loader.targets(args, graph)?;
+    let first = targets.iter().map(Metered::inner).next();
+    if let Some(Err(error)) = first.map(TextTarget::embedding) {
+        return refuse(&format!("{name}: {error}"));
+    }
+    let models = |targets: &[Metered<TextTarget>]| {
+        let classes = targets.first().map(|target| target.classes());
+        classes.unwrap_or_default()
+    };
+    surrogate::check_classes(&name, models(&targets), models(&loaded.targets))?;
+    let parameters = first.map_or(0, |first| first.model().parameters());
+    let info = SurrogateInfo {
+        input: in_words(&spec),
+        name,
+        sha256,
+        parameters,
+        training: None,
+    };
+    let batched = |target: Metered<TextTarget>| target.map(|t| t.in_batches_of(loaded.batch));
+    Ok(TextSurrogates {
+        infos: vec![info],
+        targets: targets.into_iter().map(batched).collect(),
+    })
+}
+
+fn tokenizer(spec: &TargetSpec) -> Result<Option<Tokenizer>, Failure> {
+    let tokenizer = spec.text.as_ref().map(|text| text.tokenizer()).transpose();
+    tokenizer.or_fail(Exit::BadInput, "")
+}
+
+/// The words that attacks may write: the vocabularies of the models that they run on, or where one has none the tokens of the texts.
 pub fn lexicon(
     target: &TextTarget,
+    surrogate: Option<&TextTarget>,
     data: &TextData,
     synonyms: Option<&Path>,
     takes_substitutes: bool,
 ) -> Result<Lexicon, Failure> {
-    let words = match target.tokenizer() {
-        None => Vec::new(),
-        Some(tokenizer) if !tokenizer.vocabulary().is_empty() => tokenizer.vocabulary().to_vec(),
-        Some(tokenizer) => tokens_of(tokenizer, data),
-    };
+    let mut words: Vec<String> = Vec::new();
+    let models = [Some(target), surrogate].into_iter().flatten();
+    for tokenizer in models.filter_map(TextTarget::tokenizer) {
+        words.extend(match tokenizer.vocabulary() {
+            [] => tokens_of(tokenizer, data),
+            vocabulary => vocabulary.to_vec(),
+        });
+    }
+    let mut seen = BTreeSet::new();
+    words.retain(|word| seen.insert(word.clone()));
     let lexicon = Lexicon::new(words);
     match (synonyms, takes_substitutes) {
         (Some(file), true) => {

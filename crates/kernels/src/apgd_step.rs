@@ -36,7 +36,7 @@ struct Params {
     hi: f32,
 }
 
-/// Moves every row of `x` (n x d) once. `alpha` (n x 1) holds absolute step sizes; `keep` is 1 in
+/// Moves every row of `x` (n x d) once, into the place of `x_prev`, and then swaps the two. `alpha` (n x 1) holds absolute step sizes; `keep` is 1 in
 /// the first iteration and 0.75 from then on.
 ///
 /// In Linf and L2; in L1 APGD takes sparse steps without momentum ([`sparse_step`](fn@crate::sparse_step)).
@@ -70,7 +70,7 @@ pub fn apgd_step(
     match x.device() {
         Device::Cpu => {
             let rows = (
-                x.host_mut(KERNEL)?.par_chunks_mut(cols),
+                x.host(KERNEL)?.par_chunks(cols),
                 x_prev.host_mut(KERNEL)?.par_chunks_mut(cols),
                 x0.host(KERNEL)?.par_chunks(cols),
                 grad.host(KERNEL)?.par_chunks(cols),
@@ -87,7 +87,6 @@ pub fn apgd_step(
                     }
                     .step(x, x_prev);
                 });
-            Ok(())
         }
         Device::Gpu(gpu) => {
             let Ball { norm, eps, lo, hi } = *ball;
@@ -107,11 +106,13 @@ pub fn apgd_step(
                 alpha.buffer(KERNEL, &gpu)?,
             ];
             match norm {
-                Norm::Linf => launch(&gpu, &LINF, &params, &arrays, Grid::Threads(rows * cols)),
-                _ => launch(&gpu, &L2, &params, &arrays, Grid::Workgroups(rows)),
+                Norm::Linf => launch(&gpu, &LINF, &params, &arrays, Grid::Threads(rows * cols))?,
+                _ => launch(&gpu, &L2, &params, &arrays, Grid::Workgroups(rows))?,
             }
         }
     }
+    std::mem::swap(x, x_prev);
+    Ok(())
 }
 
 /// What moves one row.
@@ -124,7 +125,8 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn step(&self, x: &mut [f32], x_prev: &mut [f32]) {
+    /// Writes the next point over the one before `x`.
+    fn step(&self, x: &[f32], x_prev: &mut [f32]) {
         match self.ball.norm {
             Norm::Linf => wide(
                 #[inline(always)]
@@ -138,14 +140,13 @@ impl Row<'_> {
     }
 
     #[inline(always)]
-    fn step_linf(&self, x: &mut [f32], x_prev: &mut [f32]) {
+    fn step_linf(&self, x: &[f32], x_prev: &mut [f32]) {
         let Ball { eps, lo, hi, .. } = *self.ball;
-        let points = x.iter_mut().zip(x_prev);
-        for (((x, x_prev), &x0), &g) in points.zip(self.x0).zip(self.grad) {
+        let points = x_prev.iter_mut().zip(x);
+        for (((x_prev, &x), &x0), &g) in points.zip(self.x0).zip(self.grad) {
             let project = |v: f32| v.max(x0 - eps).min(x0 + eps).max(lo).min(hi);
-            let z = project(*x + self.alpha * sign(g));
-            let next = project(self.blend(*x, z, *x_prev));
-            (*x_prev, *x) = (*x, next);
+            let z = project(x + self.alpha * sign(g));
+            *x_prev = project(self.blend(x, z, *x_prev));
         }
     }
 
@@ -156,21 +157,19 @@ impl Row<'_> {
     }
 
     #[inline(always)]
-    fn step_l2(&self, x: &mut [f32], x_prev: &mut [f32]) {
-        let mut next = x.to_vec();
+    fn step_l2(&self, x: &[f32], x_prev: &mut [f32]) {
+        let mut z = x.to_vec();
         if let Some(scale) = row_scale(self.grad) {
             let norm = l2_norm_scaled(self.grad, scale);
-            for (x, g) in next.iter_mut().zip(self.grad) {
-                *x += self.alpha * (g / scale / norm);
+            for (z, g) in z.iter_mut().zip(self.grad) {
+                *z += self.alpha * (g / scale / norm);
             }
         }
-        self.project_l2(&mut next);
-        for ((next, &x), &x_prev) in next.iter_mut().zip(&*x).zip(&*x_prev) {
-            *next = self.blend(x, *next, x_prev);
+        self.project_l2(&mut z);
+        for ((x_prev, &x), &z) in x_prev.iter_mut().zip(x).zip(&z) {
+            *x_prev = self.blend(x, z, *x_prev);
         }
-        self.project_l2(&mut next);
-        x_prev.copy_from_slice(x);
-        x.copy_from_slice(&next);
+        self.project_l2(x_prev);
     }
 
     #[inline(always)]

@@ -162,6 +162,14 @@ impl<T: Word> Array<T> {
         }
     }
 
+    /// Keeps the first `rows` of an array on the CPU, and does nothing elsewhere.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        if let Storage::Cpu(data) = &mut self.storage {
+            self.rows = rows.min(self.rows);
+            data.truncate(self.rows * self.cols);
+        }
+    }
+
     /// The buffer of an array on `gpu`; an error for one that lies elsewhere.
     pub(crate) fn buffer(
         &self,

@@ -16,6 +16,9 @@ pub enum Norm {
     L1,
     /// How many elements are changed. It is no norm, but is called one.
     L0,
+    /// How much of an image's mass is moved, and how many pixels far: the least L1 length of a flow between neighbouring
+    /// pixels that makes the change, over the sum of the clean image's values.
+    Wasserstein,
 }
 
 impl FromStr for Norm {
@@ -27,10 +30,11 @@ impl FromStr for Norm {
             "l2" => Ok(Norm::L2),
             "l1" => Ok(Norm::L1),
             "l0" => Ok(Norm::L0),
+            "wasserstein" => Ok(Norm::Wasserstein),
             _ => Err(Error::Unknown {
                 what: "norm",
                 got: name.into(),
-                expected: "linf, l2, l1 or l0",
+                expected: "linf, l2, l1, l0 or wasserstein",
             }),
         }
     }
@@ -43,6 +47,7 @@ impl fmt::Display for Norm {
             Norm::L2 => "l2",
             Norm::L1 => "l1",
             Norm::L0 => "l0",
+            Norm::Wasserstein => "wasserstein",
         })
     }
 }
@@ -60,14 +65,26 @@ pub struct Ball {
 }
 
 impl Ball {
-    /// An error for a kernel that needs a convex ball, where this is none.
+    /// An error for a kernel that looks at one element after the other, where distances are not made of such.
+    pub(crate) fn expect_elementwise(&self, kernel: &'static str) -> Result<(), Error> {
+        match self.norm {
+            Norm::Wasserstein => Err(self.unknown_to(kernel)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for a kernel that needs a convex ball as well.
     pub(crate) fn expect_convex(&self, kernel: &'static str) -> Result<(), Error> {
         match self.norm {
-            Norm::L0 => Err(Error::Norm {
-                kernel,
-                norm: self.norm,
-            }),
-            _ => Ok(()),
+            Norm::L0 => Err(self.unknown_to(kernel)),
+            _ => self.expect_elementwise(kernel),
+        }
+    }
+
+    fn unknown_to(&self, kernel: &'static str) -> Error {
+        Error::Norm {
+            kernel,
+            norm: self.norm,
         }
     }
 }
@@ -77,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_l0_ball_is_not_convex() {
+    fn a_kernel_refuses_what_it_does_not_know() {
         let ball = |norm| Ball {
             norm,
             eps: 1.0,
@@ -87,14 +104,18 @@ mod tests {
         assert!(ball(Norm::L1).expect_convex("step").is_ok());
         let error = ball(Norm::L0).expect_convex("step").unwrap_err();
         assert_eq!(error.to_string(), "step cannot be done in l0");
+        assert!(ball(Norm::L0).expect_elementwise("valid").is_ok());
+        let error = ball(Norm::Wasserstein).expect_convex("step").unwrap_err();
+        assert_eq!(error.to_string(), "step cannot be done in wasserstein");
     }
 
     #[test]
     fn names_round_trip() {
-        for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0, Norm::Wasserstein] {
             assert_eq!(norm.to_string().parse::<Norm>().unwrap(), norm);
         }
         let error = "l3".parse::<Norm>().unwrap_err().to_string();
-        assert_eq!(error, "unknown norm `l3`: expected linf, l2, l1 or l0");
+        let expected = "unknown norm `l3`: expected linf, l2, l1, l0 or wasserstein";
+        assert_eq!(error, expected);
     }
 }

@@ -57,6 +57,7 @@ pub fn boundary_step(
     ball: &Ball,
 ) -> Result<(), Error> {
     let (rows, cols) = (x.rows(), x.cols());
+    ball.expect_elementwise(KERNEL)?;
     x0.expect_shape(KERNEL, "x0", rows, cols)?;
     normal.expect_shape(KERNEL, "normal", rows, cols)?;
     gap.expect_shape(KERNEL, "gap", rows, 1)?;
@@ -85,7 +86,7 @@ pub fn boundary_step(
                     Norm::Linf => 0,
                     Norm::L2 => 1,
                     Norm::L1 => 2,
-                    Norm::L0 => 3,
+                    _ => 3,
                 },
                 lo: ball.lo,
                 hi: ball.hi,
@@ -124,7 +125,7 @@ fn row(x: &mut [f32], x0: &[f32], normal: &[f32], gap: f32, radius: f32, ball: &
         Norm::L1 => problem.solve(x, ball, |[v, _], d, range, t| {
             clip(d.max(v - t).min(v + t), range)
         }),
-        Norm::L0 => problem.solve(x, ball, |[v, chosen], d, range, t| {
+        _ => problem.solve(x, ball, |[v, chosen], d, range, t| {
             let z = clip(chosen, range);
             // (d - chosen)^2 - (z - chosen)^2, which would lose its digits.
             let dearer = (d - z) * (d + z - 2.0 * chosen);
@@ -283,7 +284,7 @@ fn weight(share: f32, top: f32, norm: Norm) -> f32 {
         Norm::Linf => (1.0 - share) * top,
         Norm::L2 => share,
         Norm::L1 => share / (1.0 - share) * top,
-        Norm::L0 => share / (1.0 - share) * top * top,
+        _ => share / (1.0 - share) * top * top,
     }
 }
 
@@ -336,7 +337,7 @@ mod tests {
             Norm::Linf => moves.fold(0.0, f64::max),
             Norm::L2 => moves.map(|m| m * m).sum::<f64>().sqrt(),
             Norm::L1 => moves.sum(),
-            Norm::L0 => moves.filter(|&m| m > 1e-6).count() as f64,
+            _ => moves.filter(|&m| m > 1e-6).count() as f64,
         }
     }
 

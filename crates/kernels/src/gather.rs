@@ -58,6 +58,32 @@ pub fn gather<T: Word>(source: &Array<T>, rows: &Array<u32>) -> Result<Array<T>,
     Ok(gathered)
 }
 
+/// `array = gather(array, rows)`. On the CPU rows move within the array where each comes from its own place or from further
+/// down; those that stay where they are cost nothing.
+pub fn gather_in_place<T: Word>(array: &mut Array<T>, rows: &Array<u32>) -> Result<(), Error> {
+    if array.device().is_gpu() || !moves_up(rows.host("gather")?, array.rows()) {
+        *array = gather(array, rows)?;
+        return Ok(());
+    }
+    rows.expect_shape("gather", "rows", rows.rows(), 1)?;
+    let cols = array.cols();
+    let values = array.host_mut("gather")?;
+    for (to, &from) in rows.host("gather")?.iter().enumerate() {
+        let from = from as usize;
+        if from != to {
+            values.copy_within(from * cols..(from + 1) * cols, to * cols);
+        }
+    }
+    array.truncate(rows.rows());
+    Ok(())
+}
+
+/// Whether no row is overwritten before it is read, and none is missing.
+fn moves_up(rows: &[u32], of: usize) -> bool {
+    let mut rows = rows.iter().enumerate();
+    rows.all(|(to, &from)| (to..of).contains(&(from as usize)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +116,31 @@ mod tests {
                 let got = gather(&source, &rows_of).unwrap().to_vec().unwrap();
                 let bits: Vec<u32> = got.iter().map(|v| v.to_bits()).collect();
                 assert_eq!(bits, expected, "{device:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn in_place_is_the_same() {
+        let table: [&[u32]; 8] = [
+            &[0, 1, 2, 3, 4],
+            &[0, 4, 2],
+            &[1, 2, 3],
+            &[4],
+            &[],
+            &[1, 0],
+            &[2, 2, 2],
+            &[0, 9],
+        ];
+        for device in testing::devices() {
+            for rows in table {
+                let rows = Array::from_vec(&device, rows.len(), 1, rows.to_vec()).unwrap();
+                let words = (0..15).collect();
+                let mut array = Array::<u32>::from_vec(&device, 5, 3, words).unwrap();
+                let expected = gather(&array, &rows).unwrap();
+                gather_in_place(&mut array, &rows).unwrap();
+                assert_eq!((array.rows(), array.cols()), (rows.rows(), 3));
+                assert_eq!(array.to_vec().unwrap(), expected.to_vec().unwrap());
             }
         }
     }

@@ -23,13 +23,19 @@ pub enum Reduce {
     Linf = 4,
 }
 
-impl From<Norm> for Reduce {
-    fn from(norm: Norm) -> Self {
+impl TryFrom<Norm> for Reduce {
+    type Error = Error;
+
+    fn try_from(norm: Norm) -> Result<Self, Error> {
         match norm {
-            Norm::Linf => Reduce::Linf,
-            Norm::L1 => Reduce::L1,
-            Norm::L2 => Reduce::L2,
-            Norm::L0 => Reduce::L0,
+            Norm::Linf => Ok(Reduce::Linf),
+            Norm::L1 => Ok(Reduce::L1),
+            Norm::L2 => Ok(Reduce::L2),
+            Norm::L0 => Ok(Reduce::L0),
+            Norm::Wasserstein => Err(Error::Norm {
+                kernel: KERNEL,
+                norm,
+            }),
         }
     }
 }

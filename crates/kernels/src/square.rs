@@ -16,6 +16,15 @@ pub struct Image {
 }
 
 impl Image {
+    /// What is no image: one row of `width` features.
+    pub fn row(width: usize) -> Self {
+        Self {
+            channels: 1,
+            height: 1,
+            width,
+        }
+    }
+
     /// Pixels of one channel.
     pub(crate) fn plane(&self) -> usize {
         self.height * self.width
@@ -82,11 +91,7 @@ impl Window {
 }
 
 /// Height and width of a window of `side` pixels each way, cut to the image.
-pub(crate) fn window_size(
-    kernel: &'static str,
-    image: &Image,
-    side: u32,
-) -> Result<(usize, usize), Error> {
+fn window_size(kernel: &'static str, image: &Image, side: u32) -> Result<(usize, usize), Error> {
     if side == 0 {
         return Err(Error::Shape {
             kernel,
@@ -107,6 +112,50 @@ pub(crate) fn image_of(
 ) -> Result<Image, Error> {
     ids.expect_shape(kernel, "ids", x0.rows(), 1)?;
     image.fit(kernel, x0.cols())
+}
+
+/// Which random windows the proposals of an iteration move, each sample its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    pub image: Image,
+    /// Pixels that a window is high and wide, cut to the image.
+    pub side: u32,
+    pub seed: u64,
+    pub iteration: u32,
+}
+
+impl Windows {
+    /// These windows in the rows of `x0` (n x d) for the samples `ids` (n x 1), when they fit.
+    pub(crate) fn fit(
+        &self,
+        kernel: &'static str,
+        x0: &Array,
+        ids: &Array<u32>,
+    ) -> Result<Fitted, Error> {
+        let image = image_of(kernel, x0, ids, self.image)?;
+        Ok(Fitted {
+            image,
+            size: window_size(kernel, &image, self.side)?,
+            seed: self.seed,
+            iteration: self.iteration,
+        })
+    }
+}
+
+/// Windows that are known to fit.
+#[derive(Clone, Copy)]
+pub(crate) struct Fitted {
+    pub image: Image,
+    /// Height and width.
+    pub size: (usize, usize),
+    pub seed: u64,
+    pub iteration: u32,
+}
+
+impl Fitted {
+    pub fn draws(&self, id: u32) -> Draws {
+        Draws::proposal(self.seed, id, self.iteration)
+    }
 }
 
 /// The first 128 bits of a proposal place its windows.
@@ -353,6 +402,15 @@ pub(crate) mod testing {
                 seed: (u64::from(random.word()) << 32) | u64::from(random.word()),
                 iteration: random.word(),
                 ids: (0..rows).map(|_| random.word()).collect(),
+            }
+        }
+
+        pub fn windows(&self) -> Windows {
+            Windows {
+                image: self.image,
+                side: self.side,
+                seed: self.seed,
+                iteration: self.iteration,
             }
         }
 

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
-use crate::square::{Draws, FIRST_SIGN, Image, Window, image_of, window_size};
+use crate::square::{Draws, FIRST_SIGN, Fitted, Image, Window, Windows};
 use crate::square_l2_start::everywhere;
 use crate::square_pattern::{oriented, patterns};
 use crate::{Array, Ball, Device, Error, Norm, project_l1};
@@ -47,51 +47,44 @@ const CANCELLED: f64 = 1e-3;
 /// Keeps the quotient by the length of nothing finite.
 const GUARD: f64 = 1e-12;
 
-/// Candidates (n x d) from the best points so far (n x d) about `x0` (n x d) for the samples `ids`
-/// (n x 1). The windows are `side` pixels high and wide, cut to the image.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "five of them say which random windows these are"
-)]
+/// Writes `candidate` (n x d) from the best points so far (n x d) about `x0` (n x d) for the samples `ids`
+/// (n x 1).
 pub fn square_l2_propose(
+    candidate: &mut Array,
     x_best: &Array,
     x0: &Array,
     ids: &Array<u32>,
-    image: Image,
-    side: u32,
-    seed: u64,
-    iteration: u32,
+    windows: &Windows,
     ball: &Ball,
-) -> Result<Array, Error> {
+) -> Result<(), Error> {
     if ball.norm == Norm::L1 {
         let ball_only = everywhere(ball);
-        let mut x = moved(x_best, x0, ids, image, side, seed, iteration, &ball_only)?;
+        move_windows(candidate, x_best, x0, ids, windows, &ball_only)?;
         let radius = Array::filled(&x0.device(), x0.rows(), 1, ball.eps)?;
-        project_l1(&mut x, x0, &radius, ball)?;
-        return Ok(x);
+        return project_l1(candidate, x0, &radius, ball);
     }
-    moved(x_best, x0, ids, image, side, seed, iteration, ball)
+    move_windows(candidate, x_best, x0, ids, windows, ball)
 }
 
-#[expect(clippy::too_many_arguments, reason = "as above")]
-fn moved(
+fn move_windows(
+    candidate: &mut Array,
     x_best: &Array,
     x0: &Array,
     ids: &Array<u32>,
-    image: Image,
-    side: u32,
-    seed: u64,
-    iteration: u32,
+    windows: &Windows,
     ball: &Ball,
-) -> Result<Array, Error> {
+) -> Result<(), Error> {
     ball.expect_convex(KERNEL)?;
-    let image = image_of(KERNEL, x0, ids, image)?;
-    let size = window_size(KERNEL, &image, side)?;
+    let windows = windows.fit(KERNEL, x0, ids)?;
+    let Fitted { image, size, .. } = windows;
     let patterns = patterns(size.0, size.1, ball.norm);
     let (rows, cols) = (x0.rows(), x0.cols());
     x_best.expect_shape(KERNEL, "x_best", rows, cols)?;
+    candidate.expect_shape(KERNEL, "candidate", rows, cols)?;
+    if x0.is_empty() {
+        return Ok(());
+    }
     let device = x0.device();
-    let mut candidate = Array::uninit(&device, rows, cols)?;
     match &device {
         Device::Cpu => {
             let proposal = Proposal {
@@ -107,13 +100,14 @@ fn moved(
                 candidate.host_mut(KERNEL)?.par_chunks_mut(cols),
             );
             rows.into_par_iter().for_each(|(best, x0, &id, out)| {
-                proposal.row(best, x0, out, &Draws::proposal(seed, id, iteration));
+                proposal.row(best, x0, out, &windows.draws(id));
             });
+            Ok(())
         }
         Device::Gpu(gpu) => {
             let params = Params {
-                seed: key(seed),
-                iteration,
+                seed: key(windows.seed),
+                iteration: windows.iteration,
                 rows: rows as u32,
                 channels: image.channels as u32,
                 height: image.height as u32,
@@ -134,10 +128,9 @@ fn moved(
                 patterns.buffer(KERNEL, gpu)?,
                 candidate.buffer(KERNEL, gpu)?,
             ];
-            launch(gpu, &SHADER, &params, &arrays, Grid::Workgroups(rows))?;
+            launch(gpu, &SHADER, &params, &arrays, Grid::Workgroups(rows))
         }
     }
-    Ok(candidate)
 }
 
 /// What makes a proposal for a row.
@@ -268,6 +261,18 @@ mod tests {
         hi: 1.0,
     };
 
+    fn proposed(
+        best: &Array,
+        x0: &Array,
+        ids: &Array<u32>,
+        windows: &Windows,
+        ball: &Ball,
+    ) -> Result<Array, Error> {
+        let mut candidate = x0.copy()?;
+        square_l2_propose(&mut candidate, best, x0, ids, windows, ball)?;
+        Ok(candidate)
+    }
+
     /// Algorithm 3 with masks, as in the authors' code.
     fn naive_proposal(case: &Case, best: &[f32], ball: &Ball) -> Vec<f32> {
         let Image {
@@ -331,16 +336,7 @@ mod tests {
         for device in testing::devices() {
             let (best, x0) = (case.matrix(&device, best), case.matrix(&device, &case.x0));
             let ids = case.ids(&device);
-            let candidate = square_l2_propose(
-                &best,
-                &x0,
-                &ids,
-                case.image,
-                case.side,
-                case.seed,
-                case.iteration,
-                ball,
-            );
+            let candidate = proposed(&best, &x0, &ids, &case.windows(), ball);
             let what = format!("{:?}, side {} on {device:?}", case.image, case.side);
             assert_close(
                 &what,
@@ -388,9 +384,7 @@ mod tests {
         for case in Case::all(9).take(80) {
             let run = |device: &Device, best: &[f32]| {
                 let (best, x0) = (case.matrix(device, best), case.matrix(device, &case.x0));
-                let (ids, image) = (case.ids(device), case.image);
-                let (side, seed, iteration) = (case.side, case.seed, case.iteration);
-                square_l2_propose(&best, &x0, &ids, image, side, seed, iteration, &ball)
+                proposed(&best, &x0, &case.ids(device), &case.windows(), &ball)
                     .unwrap()
                     .to_vec()
                     .unwrap()
@@ -431,8 +425,11 @@ mod tests {
                         let length = norm(&case.perturbation(row, &data)) as f32;
                         assert_close(&format!("{case:?}"), &[length], &[ball.eps], 1e-5);
                     }
-                    x = square_l2_propose(&x, &x0, &ids, image, case.side, seed, iteration, &ball)
-                        .unwrap();
+                    let windows = Windows {
+                        iteration,
+                        ..case.windows()
+                    };
+                    x = proposed(&x, &x0, &ids, &windows, &ball).unwrap();
                 }
             }
         }
@@ -453,12 +450,18 @@ mod tests {
             lo: 0.0,
             hi: 1.0,
         };
+        let windows = Windows {
+            image,
+            side: 1,
+            seed: 5,
+            iteration: 0,
+        };
         for device in testing::devices() {
             for old in [0.2, 0.8] {
                 let x0 = Array::filled(&device, 30, 1, 0.5).unwrap();
                 let best = Array::filled(&device, 30, 1, old).unwrap();
                 let ids = Array::from_vec(&device, 30, 1, (0..30).collect()).unwrap();
-                let new = square_l2_propose(&best, &x0, &ids, image, 1, 5, 0, &ball).unwrap();
+                let new = proposed(&best, &x0, &ids, &windows, &ball).unwrap();
                 let expected = (0..30).map(|id| 0.5 - 0.3 * Draws::proposal(5, id, 0).sign(129));
                 let expected: Vec<_> = expected.collect();
                 assert_close("pixel", &new.to_vec().unwrap(), &expected, 1e-6);
@@ -478,7 +481,13 @@ mod tests {
             let ids = |rows| Array::<u32>::zeros(&device, rows, 1).unwrap();
             let propose = |best: (usize, usize), x0: (usize, usize), n, side| {
                 let (best, x0) = (array(best.0, best.1), array(x0.0, x0.1));
-                square_l2_propose(&best, &x0, &ids(n), image, side, 0, 0, &BALL)
+                let windows = Windows {
+                    image,
+                    side,
+                    seed: 0,
+                    iteration: 0,
+                };
+                proposed(&best, &x0, &ids(n), &windows, &BALL)
             };
             assert!(propose((2, 6), (2, 6), 2, 1).is_ok());
             assert!(propose((2, 6), (2, 6), 2, 0).is_err());

@@ -11,10 +11,10 @@ use std::ops::Range;
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use crate::array::row_grain;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
-use crate::square::{Draws, FIRST_SIGN, Image, image_of, window_size};
-use crate::wide::wide;
+use crate::square::{FIRST_SIGN, Fitted, Image, Window, Windows};
 use crate::{Array, Ball, Device, Error};
 
 const KERNEL: &str = "square_linf_propose";
@@ -36,52 +36,54 @@ struct Params {
     hi: f32,
 }
 
-/// Candidates (n x d) from the best points so far (n x d) about `x0` (n x d) for the samples `ids`
-/// (n x 1). The window is `side` pixels high and wide, cut to the image.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "five of them say which random window this is"
-)]
+/// Writes `candidate` (n x d) from the best points so far (n x d, in the ball) about `x0` (n x d) for the samples `ids`
+/// (n x 1). Where `candidate` differs from them in the windows of `before` alone, saying so spares a copy on the CPU.
 pub fn square_linf_propose(
+    candidate: &mut Array,
     x_best: &Array,
     x0: &Array,
     ids: &Array<u32>,
-    image: Image,
-    side: u32,
-    seed: u64,
-    iteration: u32,
+    windows: &Windows,
+    before: Option<&Windows>,
     ball: &Ball,
-) -> Result<Array, Error> {
+) -> Result<(), Error> {
     ball.expect_convex(KERNEL)?;
-    let image = image_of(KERNEL, x0, ids, image)?;
-    let size = window_size(KERNEL, &image, side)?;
+    let now = windows.fit(KERNEL, x0, ids)?;
+    let before = before.map(|b| b.fit(KERNEL, x0, ids)).transpose()?;
     let (rows, cols) = (x0.rows(), x0.cols());
     x_best.expect_shape(KERNEL, "x_best", rows, cols)?;
-    let device = x0.device();
-    let mut candidate = Array::uninit(&device, rows, cols)?;
-    match device {
+    candidate.expect_shape(KERNEL, "candidate", rows, cols)?;
+    if x0.is_empty() {
+        return Ok(());
+    }
+    match x0.device() {
         Device::Cpu => {
             let rows = (
+                candidate.host_mut(KERNEL)?.par_chunks_mut(cols),
                 x_best.host(KERNEL)?.par_chunks(cols),
                 x0.host(KERNEL)?.par_chunks(cols),
                 ids.host(KERNEL)?.par_iter(),
-                candidate.host_mut(KERNEL)?.par_chunks_mut(cols),
             );
-            rows.into_par_iter().for_each(|(best, x0, &id, out)| {
-                let draws = Draws::proposal(seed, id, iteration);
-                propose_row(best, x0, out, &image, size, &draws, ball);
+            let rows = rows.into_par_iter().with_min_len(row_grain(cols));
+            rows.for_each(|(x, best, x0, &id)| {
+                match &before {
+                    Some(before) => restore(x, best, before, id),
+                    None => x.copy_from_slice(best),
+                }
+                move_window(x, x0, &now, id, ball);
             });
+            Ok(())
         }
         Device::Gpu(gpu) => {
             let params = Params {
-                seed: key(seed),
-                iteration,
+                seed: key(now.seed),
+                iteration: now.iteration,
                 rows: rows as u32,
                 cols: cols as u32,
-                height: image.height as u32,
-                width: image.width as u32,
-                window_height: size.0 as u32,
-                window_width: size.1 as u32,
+                height: now.image.height as u32,
+                width: now.image.width as u32,
+                window_height: now.size.0 as u32,
+                window_width: now.size.1 as u32,
                 eps: ball.eps,
                 lo: ball.lo,
                 hi: ball.hi,
@@ -92,47 +94,51 @@ pub fn square_linf_propose(
                 ids.buffer(KERNEL, &gpu)?,
                 candidate.buffer(KERNEL, &gpu)?,
             ];
-            launch(&gpu, &SHADER, &params, &arrays, Grid::Threads(rows * cols))?;
+            launch(&gpu, &SHADER, &params, &arrays, Grid::Threads(rows * cols))
         }
     }
-    Ok(candidate)
 }
 
-/// Writes the best point so far, with a window moved.
-fn propose_row(
-    best: &[f32],
-    x0: &[f32],
-    out: &mut [f32],
-    image: &Image,
-    size: (usize, usize),
-    draws: &Draws,
-    ball: &Ball,
-) {
+/// Takes a sample's window back.
+fn restore(x: &mut [f32], best: &[f32], windows: &Fitted, id: u32) {
+    let [window, _] = windows.draws(id).windows(&windows.image, windows.size);
+    for (_, line) in lines(window, &windows.image) {
+        x[line.clone()].copy_from_slice(&best[line]);
+    }
+}
+
+/// Moves a window of a sample.
+fn move_window(x: &mut [f32], x0: &[f32], windows: &Fitted, id: u32, ball: &Ball) {
     let Ball { eps, lo, hi, .. } = *ball;
-    let move_by = |step: f32, range: Range<usize>, out: &mut [f32]| {
-        let points = out[range.clone()].iter_mut().zip(&best[range.clone()]);
-        for ((out, best), x0) in points.zip(&x0[range]) {
-            *out = (best + step).max(x0 - eps).min(x0 + eps).max(lo).min(hi);
-        }
-    };
-    wide(
-        #[inline(always)]
-        || move_by(0.0, 0..out.len(), out),
-    );
-    let [window, _] = draws.windows(image, size);
-    for channel in 0..image.channels {
+    let draws = windows.draws(id);
+    let [window, _] = draws.windows(&windows.image, windows.size);
+    for (channel, line) in lines(window, &windows.image) {
         let step = 2.0 * eps * draws.sign(FIRST_SIGN + channel);
-        for line in window.lines(image.width) {
-            let start = channel * image.plane() + line.start;
-            move_by(step, start..start + line.len(), out);
+        for (x, x0) in x[line.clone()].iter_mut().zip(&x0[line]) {
+            *x = (*x + step).max(x0 - eps).min(x0 + eps).max(lo).min(hi);
         }
     }
+}
+
+/// A window's lines in all channels of a row, each with its channel.
+fn lines(window: Window, image: &Image) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let (plane, width) = (image.plane(), image.width);
+    (0..image.channels).flat_map(move |channel| {
+        let lines = window.lines(width);
+        lines.map(move |line| {
+            (
+                channel,
+                channel * plane + line.start..channel * plane + line.end,
+            )
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Norm;
+    use crate::square::Draws;
     use crate::square::testing::{Case, Pixel};
     use crate::testing;
 
@@ -159,11 +165,10 @@ mod tests {
                 let [window, _] = draws.windows(&case.image, size);
                 let inside = (window.top..window.top + size.0).contains(&y)
                     && (window.left..window.left + size.1).contains(&x);
-                let step = if inside {
-                    2.0 * BALL.eps * draws.sign(128 + channel)
-                } else {
-                    0.0
-                };
+                if !inside {
+                    return case.best[i];
+                }
+                let step = 2.0 * BALL.eps * draws.sign(128 + channel);
                 let (low, high) = (case.x0[i] - BALL.eps, case.x0[i] + BALL.eps);
                 (case.best[i] + step).clamp(low, high).clamp(0.0, 1.0)
             };
@@ -171,18 +176,20 @@ mod tests {
             for device in testing::devices() {
                 let best = case.matrix(&device, &case.best);
                 let (x0, ids) = (case.matrix(&device, &case.x0), case.ids(&device));
-                let candidate = square_linf_propose(
-                    &best,
-                    &x0,
-                    &ids,
-                    case.image,
-                    case.side,
-                    case.seed,
-                    case.iteration,
-                    &BALL,
-                );
-                let candidate = candidate.unwrap().to_vec().unwrap();
-                assert_eq!(candidate, expected, "{case:?} on {device:?}");
+                let mut x = x0.copy().unwrap();
+                let mut propose = |windows: &Windows, before: Option<&Windows>| {
+                    square_linf_propose(&mut x, &best, &x0, &ids, windows, before, &BALL).unwrap();
+                    x.to_vec().unwrap()
+                };
+                let now = case.windows();
+                let other = Windows {
+                    side: now.side / 2 + 1,
+                    iteration: !now.iteration,
+                    ..now
+                };
+                assert_eq!(propose(&now, None), expected, "{case:?} on {device:?}");
+                propose(&other, Some(&now));
+                assert_eq!(propose(&now, Some(&other)), expected, "{case:?}, again");
             }
         }
     }
@@ -205,7 +212,14 @@ mod tests {
             let x0 = Array::filled(&device, 20, 8, 0.5).unwrap();
             let low = Array::filled(&device, 20, 8, 0.4).unwrap();
             let ids = Array::from_vec(&device, 20, 1, (0..20).collect()).unwrap();
-            let moved = square_linf_propose(&low, &x0, &ids, image, 2, 1, 0, &ball).unwrap();
+            let mut moved = x0.copy().unwrap();
+            let windows = Windows {
+                image,
+                side: 2,
+                seed: 1,
+                iteration: 0,
+            };
+            square_linf_propose(&mut moved, &low, &x0, &ids, &windows, None, &ball).unwrap();
             let mut seen = [0; 2];
             for channel in moved.to_vec().unwrap().chunks(4) {
                 let up = channel[0] > 0.5;
@@ -227,10 +241,15 @@ mod tests {
         let propose = |ids: &[u32]| {
             let x0 = Array::filled(&Device::Cpu, ids.len(), 15, 0.5).unwrap();
             let ids = Array::from_vec(&Device::Cpu, ids.len(), 1, ids.to_vec()).unwrap();
-            square_linf_propose(&x0, &x0, &ids, image, 2, 9, 4, &BALL)
-                .unwrap()
-                .to_vec()
-                .unwrap()
+            let mut moved = x0.copy().unwrap();
+            let windows = Windows {
+                image,
+                side: 2,
+                seed: 9,
+                iteration: 4,
+            };
+            square_linf_propose(&mut moved, &x0, &x0, &ids, &windows, None, &BALL).unwrap();
+            moved.to_vec().unwrap()
         };
         let (all, some) = (propose(&[4, 8, 15, 16]), propose(&[16, 8]));
         assert_eq!(some, [&all[45..60], &all[15..30]].concat());
@@ -248,7 +267,15 @@ mod tests {
             let ids = |rows| Array::<u32>::zeros(&device, rows, 1).unwrap();
             let propose = |best: (usize, usize), x0: (usize, usize), n, side| {
                 let (best, x0) = (array(best.0, best.1), array(x0.0, x0.1));
-                square_linf_propose(&best, &x0, &ids(n), image, side, 0, 0, &BALL)
+                let mut moved = x0.copy().unwrap();
+                let windows = Windows {
+                    image,
+                    side,
+                    seed: 0,
+                    iteration: 0,
+                };
+                square_linf_propose(&mut moved, &best, &x0, &ids(n), &windows, None, &BALL)?;
+                Ok::<_, Error>(moved)
             };
             assert!(propose((2, 6), (2, 6), 2, 1).is_ok());
             assert!(propose((2, 6), (2, 6), 2, 0).is_err());

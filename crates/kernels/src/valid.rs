@@ -57,6 +57,7 @@ pub fn valid(
     let (rows, cols) = (x.rows(), x.cols());
     x0.expect_shape(KERNEL, "x0", rows, cols)?;
     elements.expect_shape(KERNEL, "elements", cols, 3)?;
+    ball.expect_elementwise(KERNEL)?;
     let device = x.device();
     let mut out = Array::uninit(&device, rows, cols)?;
     if out.is_empty() {
@@ -82,7 +83,7 @@ pub fn valid(
                     Norm::Linf => 0,
                     Norm::L2 => 1,
                     Norm::L1 => 2,
-                    Norm::L0 => 3,
+                    _ => 3,
                 },
                 eps: ball.eps,
             };
@@ -195,14 +196,6 @@ impl Row<'_> {
                 }
                 return;
             }
-            Norm::L0 => {
-                let mut largest: Vec<usize> = numbers;
-                largest.retain(|&j| moved(out, j) > 0.0);
-                largest.sort_by(|&a, &b| moved(out, b).total_cmp(&moved(out, a)).then(a.cmp(&b)));
-                let room = (ball.eps - taken).max(0.0) as usize;
-                largest.iter().skip(room).for_each(|&j| out[j] = self.x0[j]);
-                return;
-            }
             Norm::L2 => {
                 let squares: f32 = numbers.iter().map(|&j| moved(out, j).powi(2)).sum();
                 let room = (ball.eps * ball.eps - taken).max(0.0);
@@ -211,6 +204,14 @@ impl Row<'_> {
             Norm::L1 => {
                 let sum = numbers.iter().map(|&j| moved(out, j)).sum();
                 (sum, (ball.eps - taken).max(0.0))
+            }
+            _ => {
+                let mut largest: Vec<usize> = numbers;
+                largest.retain(|&j| moved(out, j) > 0.0);
+                largest.sort_by(|&a, &b| moved(out, b).total_cmp(&moved(out, a)).then(a.cmp(&b)));
+                let room = (ball.eps - taken).max(0.0) as usize;
+                largest.iter().skip(room).for_each(|&j| out[j] = self.x0[j]);
+                return;
             }
         };
         if length > room {
@@ -228,7 +229,7 @@ fn groups_within(ball: &Ball) -> usize {
         Norm::Linf if ball.eps >= 1.0 => return usize::MAX,
         Norm::Linf => return 0,
         Norm::L2 => ball.eps * ball.eps,
-        Norm::L1 | Norm::L0 => ball.eps,
+        _ => ball.eps,
     };
     (room * 0.5 * (1.0 + ROUNDING)) as usize
 }
@@ -370,7 +371,7 @@ mod tests {
             Norm::Linf => moves.fold(0.0, f32::max),
             Norm::L2 => moves.map(|d| d * d).sum::<f32>().sqrt(),
             Norm::L1 => moves.sum(),
-            Norm::L0 => moves.filter(|&d| d > 0.0).count() as f32,
+            _ => moves.filter(|&d| d > 0.0).count() as f32,
         }
     }
 

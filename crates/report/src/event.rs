@@ -131,7 +131,8 @@ pub struct DeviceInfo {
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlanInfo {
-    /// What budgets count: radii in `linf`, `l2`, `l1` or `l0`, `severity`, or `edits` (words of a text that are changed).
+    /// What budgets count: radii in `linf`, `l2`, `l1`, `l0` or `wasserstein`, `severity`, `edits` (words of a text that are changed) or
+    /// `share` (those as a share of all its words).
     pub norm: String,
     /// The budgets, ascending; radii in `[0,1]` pixel units.
     pub eps_ladder: Vec<f64>,

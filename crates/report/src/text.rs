@@ -18,10 +18,11 @@ pub fn eps_text(eps: f64) -> String {
     }
 }
 
-/// What a ladder counts, from the plan's norm: `linf eps`, or `severity` or `edits` alone.
+/// What a ladder counts, from the plan's norm: `linf eps`, `severity`, `edits` or `share of words`.
 pub fn budget_text(norm: &str) -> String {
     match budget_word(norm) {
         "eps" => format!("{norm} eps"),
+        "share" => "share of words".into(),
         word => word.into(),
     }
 }
@@ -31,6 +32,7 @@ pub fn budget_word(norm: &str) -> &'static str {
     match norm {
         "severity" => "severity",
         "edits" => "edits",
+        "share" => "share",
         _ => "eps",
     }
 }
@@ -194,6 +196,7 @@ mod tests {
         assert_eq!(budget_text("linf"), "linf eps");
         assert_eq!(budget_text("severity"), "severity");
         assert_eq!(budget_text("edits"), "edits");
+        assert_eq!(budget_text("share"), "share of words");
     }
 
     #[test]

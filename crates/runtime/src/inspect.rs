@@ -111,7 +111,8 @@ pub(crate) fn inspect<B: Backend>(program: &Program<B>, plan: &Plan, samples: us
                 .sum::<u64>()
                 / samples,
             differentiable: step.gradient == Gradient::Exact,
-            stand_in: step.gradient == Gradient::Stepped && program.stand_ins,
+            stand_in: matches!(step.gradient, Gradient::Stepped | Gradient::Quantised)
+                && program.stand_ins.cover(step.gradient),
             network: program.segment_of(plan, step.index),
         });
     }

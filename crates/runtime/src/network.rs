@@ -13,6 +13,7 @@ use scoville_onnx::{DType, Graph, Node};
 use crate::convnet::{Make, Run};
 use crate::inspect::{Inspection, inspect};
 use crate::ops::normalise::softmax::Normalised;
+use crate::ops::stand_in::StandIns;
 use crate::probe::{agree, noise};
 use crate::program::{Plan, Planned, Program, Segment};
 use crate::prologue::{Prologue, Scaling};
@@ -175,21 +176,22 @@ where
         self.classes
     }
 
-    /// Settles whether gradients are taken through what stands for operators that have none. Left to itself the network does so
-    /// where no gradient reaches the input otherwise.
-    pub fn stand_in(&mut self, bpda: Bpda) -> Result<bool, Error> {
+    /// Settles through which operators gradients are taken by what stands for them. Left to itself the network does so for those
+    /// that quantise, and for all where no gradient reaches the input otherwise.
+    pub fn stand_in(&mut self, bpda: Bpda) -> Result<StandIns, Error> {
         let plan = self.plan(self.recipe.baked.unwrap_or(1), End::Logits)?;
         let passes = |stand_ins| self.program.passes_gradient(&plan, stand_ins);
         self.program.stand_ins = match bpda {
-            Bpda::On => true,
-            Bpda::Off => false,
-            Bpda::Auto => !passes(false) && passes(true),
+            Bpda::On => StandIns::All,
+            Bpda::Off => StandIns::None,
+            Bpda::Auto if !passes(StandIns::Quantised) && passes(StandIns::All) => StandIns::All,
+            Bpda::Auto => StandIns::Quantised,
         };
         Ok(self.program.stand_ins)
     }
 
     /// The same as another network of the model settled.
-    pub fn set_stand_ins(&mut self, stand_ins: bool) {
+    pub fn set_stand_ins(&mut self, stand_ins: StandIns) {
         self.program.stand_ins = stand_ins;
     }
 

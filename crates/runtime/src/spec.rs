@@ -36,7 +36,7 @@ impl FeatureScale {
 /// (Athalye et al. 2018). Answers are the model's own in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bpda {
-    /// Where no gradient would reach the input otherwise.
+    /// Through operators that quantise, and through all where no gradient would reach the input otherwise.
     #[default]
     Auto,
     /// Wherever a stand-in is known.

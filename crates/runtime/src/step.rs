@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use burn_autodiff::Autodiff;
-use burn_backend::{Backend, Shape, TensorMetadata};
+use burn_backend::{Backend, Shape};
 use burn_flex::{Flex, FlexDevice};
 use scoville_onnx::{DType, Node};
 
 use crate::ops::layer::AsLayer;
 use crate::ops::random::Noise;
 use crate::ops::samples::Samples;
-use crate::ops::{self, Context, FAR, Gradient, Operator, Registry};
+use crate::ops::{self, Context, Gradient, Operator, Registry};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values, is_float, on_device, read};
 use crate::{Error, Fault};
 
@@ -49,7 +49,8 @@ pub(crate) struct Step<B: Backend> {
     pub op: String,
     operator: Box<dyn Operator<B>>,
     host: Box<dyn Operator<Host>>,
-    gradient: Gradient,
+    /// What it does to the gradient, whatever its inputs.
+    pub gradient: Gradient,
     /// What it is to a convolutional network.
     pub layer: Option<AsLayer>,
     /// The node's place in the graph.
@@ -153,27 +154,6 @@ impl<B: Backend> Step<B> {
         run(self.operator.as_ref(), inputs, outputs).map_err(|fault| self.fault_of(fault))
     }
 
-    /// The outputs, of which the first moves as the operator's stand-in does, if there is one.
-    pub fn run_moved(&self, inputs: Values<B>, outputs: &[Fact]) -> Result<Vec<Value<B>>, Error> {
-        let same = Values {
-            inputs: inputs.inputs.clone(),
-            device: inputs.device,
-        };
-        let stand_in = self.operator.stand_in(same, outputs);
-        let stand_in = stand_in.map_err(|fault| self.fault_of(fault))?;
-        let mut values = self.run(inputs, outputs)?;
-        let first = values.first_mut().map(|value| &mut value.tensor);
-        if let (Some(near), Some(tensor)) = (stand_in, first)
-            && let Some(stepped) = tensor.take()
-        {
-            let near = B::float_reshape(near, stepped.shape());
-            let near = B::float_clamp(near, (-FAR).into(), FAR.into());
-            let moves = B::float_sub(near.clone(), B::float_detach(near));
-            *tensor = Some(B::float_add(stepped, moves));
-        }
-        Ok(values)
-    }
-
     /// What it does to the gradient, where it makes `outputs` of `inputs`.
     pub fn gradient(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Gradient {
         let (Some(Some(x)), Some(y)) = (inputs.first(), outputs.first()) else {
@@ -238,6 +218,7 @@ pub(crate) fn infer(operator: &dyn Operator<Host>, inputs: &Facts) -> Result<Vec
             .map(|f| f.map(Value::known))
             .collect(),
         device: &FlexDevice,
+        stand_ins: false,
     };
     run(operator, values, &outputs)?
         .into_iter()
@@ -353,6 +334,7 @@ fn move_elements(
     let values = Values {
         inputs: values,
         device: &FlexDevice,
+        stand_ins: false,
     };
     let moved = run(operator, values, &positions)?;
     moved

@@ -363,9 +363,12 @@ pub(crate) fn on_device(shape: &[usize]) -> Vec<usize> {
 }
 
 /// A node's inputs in a run, in the order of the node.
+#[derive(Clone)]
 pub(crate) struct Values<'d, B: Backend> {
     pub inputs: Vec<Option<Value<B>>>,
     pub device: &'d B::Device,
+    /// Whether what goes by steps is to move: see [`stand_in`](crate::ops::stand_in).
+    pub stand_ins: bool,
 }
 
 impl<B: Backend> Values<'_, B> {

@@ -12,6 +12,8 @@ use crate::network::{Layer, Network};
 
 const INPUT: &str = "sample";
 const OUTPUT: &str = "logits";
+const NAME: &str = "surrogate";
+const PRODUCER: &str = "scoville";
 
 /// As the runtime reads it from a file.
 pub(crate) fn graph(network: &Network) -> Result<Graph, Error> {
@@ -29,8 +31,8 @@ pub(crate) fn graph(network: &Network) -> Result<Graph, Error> {
             (name, tensor)
         });
     let graph = Graph {
-        name: "surrogate".into(),
-        producer: "scoville".into(),
+        name: NAME.into(),
+        producer: PRODUCER.into(),
         opsets: BTreeMap::from([(String::new(), 17)]),
         inputs: vec![port(INPUT, &network.sample)],
         outputs: vec![port(OUTPUT, &[network.classes])],
@@ -40,6 +42,43 @@ pub(crate) fn graph(network: &Network) -> Result<Graph, Error> {
         sha256: String::new(),
     };
     Ok(parse(encode::to_bytes(&graph).into(), None)?)
+}
+
+/// Whether the graph is one of [`file`], and so takes samples as attacks see them.
+pub fn takes_samples(graph: &Graph) -> bool {
+    graph.name == NAME && graph.producer == PRODUCER
+}
+
+/// The graph, with what it wants of samples in it, as an ONNX file.
+pub(crate) fn file(graph: &Graph, input: &ModelSpec) -> Vec<u8> {
+    let mut graph = graph.clone();
+    let channels = match input.shape.as_deref() {
+        Some([channels, _, _]) => vec![*channels, 1, 1],
+        _ => vec![1],
+    };
+    let mut value = INPUT.to_owned();
+    let mut scaling = Nodes::default();
+    for (op, constant, values) in [("Sub", "mean", &input.mean), ("Div", "std", &input.std)] {
+        let tensor = Tensor {
+            shape: channels.clone(),
+            data: Data::F32(values.clone()),
+        };
+        graph.constants.insert(constant.into(), tensor);
+        value = scaling.then(
+            op,
+            &value,
+            &[constant.to_owned()],
+            &format!("{INPUT}.{constant}"),
+            &[],
+        );
+    }
+    for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+        if input == INPUT {
+            input.clone_from(&value);
+        }
+    }
+    graph.nodes.splice(0..0, scaling.0);
+    encode::to_bytes(&graph)
 }
 
 /// What it wants of pixels.
@@ -109,20 +148,33 @@ impl Nodes {
         let before = self.0.last().and_then(|node| node.outputs.first());
         let input = before.map_or(INPUT.to_owned(), Clone::clone);
         let output = format!("layer{at}.{}", op.to_lowercase());
+        self.then(op, &input, constants, &output, ints);
+    }
+
+    /// A node that makes `output`, which it gives, of `input`.
+    fn then(
+        &mut self,
+        op: &str,
+        input: &str,
+        constants: &[String],
+        output: &str,
+        ints: &[(&str, Vec<i64>)],
+    ) -> String {
         let attributes = ints
             .iter()
             .map(|(name, ints)| ((*name).into(), Attribute::Ints(ints.clone())));
         self.0.push(Node {
-            name: output.clone(),
+            name: output.into(),
             op: op.into(),
             domain: String::new(),
-            inputs: [input]
+            inputs: [input.to_owned()]
                 .into_iter()
                 .chain(constants.iter().cloned())
                 .collect(),
-            outputs: vec![output.clone()],
-            attributes: Attributes::new(&output, attributes),
+            outputs: vec![output.into()],
+            attributes: Attributes::new(output, attributes),
         });
+        output.into()
     }
 
     fn end(&mut self) {

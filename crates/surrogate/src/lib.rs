@@ -12,8 +12,9 @@ mod random;
 mod recipe;
 mod tape;
 
+pub use graph::takes_samples;
 pub use oracle::Oracle;
-pub use recipe::{Recipe, Surrogate, train};
+pub use recipe::{Recipe, Surrogate, Valid, train};
 
 /// A surrogate that could not be trained.
 #[derive(Debug, thiserror::Error)]

@@ -52,6 +52,9 @@ impl Recipe {
     }
 }
 
+/// Brings a point that was made of a sample, which comes first, to one that the target may be asked about.
+pub type Valid<'a> = &'a dyn Fn(&[f32], &mut [f32]);
+
 /// A trained network.
 pub struct Surrogate {
     pub graph: Graph,
@@ -70,10 +73,11 @@ pub struct Surrogate {
 }
 
 /// Trains a surrogate on what `oracle` says of `x`, row after row, values in [0, 1]. Of the rows that the budget allows one in
-/// five is held out; what is left of the budget goes to points made of the others. Setting `stop` ends it.
+/// five is held out; what is left of the budget goes to `valid` points made of the others. Setting `stop` ends it.
 pub fn train(
     oracle: Oracle<'_>,
     x: &[f32],
+    valid: Valid<'_>,
     recipe: Recipe,
     stop: &AtomicBool,
 ) -> Result<Surrogate, Error> {
@@ -95,7 +99,7 @@ pub fn train(
         } else {
             -1.0
         };
-        let made = study.points(left, sign * STEP)?;
+        let made = study.points(left, sign * STEP, valid)?;
         left -= made.len() / sample;
         study.learn(&made)?;
         round += 1;
@@ -113,6 +117,13 @@ pub fn train(
         held_out,
         agreed: agreed(&model, held, &answers)?,
     })
+}
+
+impl Surrogate {
+    /// It as an ONNX file that takes samples as attacks see them: pixels, or elements of a table, in [0, 1].
+    pub fn file(&self) -> Vec<u8> {
+        graph::file(&self.graph, &self.input)
+    }
 }
 
 /// Of `x`, those that `model` classifies as the target did.
@@ -206,7 +217,7 @@ impl<'a> Study<'a> {
     }
 
     /// At most so many points, one of each sample so far: a step from it towards its class as the network sees it.
-    fn points(&self, most: usize, step: f32) -> Result<Vec<f32>, Error> {
+    fn points(&self, most: usize, step: f32, valid: Valid<'_>) -> Result<Vec<f32>, Error> {
         let (model, sample) = (self.model()?, self.sample());
         let mut points = Vec::new();
         let rows = self.labels.len().min(most);
@@ -228,6 +239,11 @@ impl<'a> Study<'a> {
                 .map(|(x, slope)| (x - step * sign(slope)).clamp(0.0, 1.0));
             points.extend(moved);
         }
+        let pairs = self
+            .x
+            .chunks_exact(sample)
+            .zip(points.chunks_exact_mut(sample));
+        pairs.for_each(|(x, point)| valid(x, point));
         Ok(points)
     }
 

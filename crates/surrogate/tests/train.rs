@@ -1,13 +1,16 @@
 //! Surrogates of the built-in model, and of a rule on features.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device};
 use scoville_runtime::{Model, ModelSpec};
-use scoville_surrogate::{Error, Oracle, Recipe, Surrogate, train};
+use scoville_surrogate::{Error, Oracle, Recipe, Surrogate, Valid, takes_samples, train};
 use scoville_targets::{Labels, Metered, ModelTarget};
 
+/// Every point may be asked about.
+const ANY: Valid<'static> = &|_, _| ();
 const MODEL: &[u8] = include_bytes!("../../../datasets/glyphs-cnn.onnx");
 
 fn glyphs() -> Metered<ModelTarget> {
@@ -33,7 +36,13 @@ fn recipe(queries: usize, seed: u64) -> Recipe {
 }
 
 fn of(oracle: Oracle<'_>, x: &[f32], queries: usize, seed: u64) -> Result<Surrogate, Error> {
-    train(oracle, x, recipe(queries, seed), &AtomicBool::new(false))
+    train(
+        oracle,
+        x,
+        ANY,
+        recipe(queries, seed),
+        &AtomicBool::new(false),
+    )
 }
 
 #[test]
@@ -79,7 +88,7 @@ fn seed_and_answers_decide() {
             steps: 20,
             ..recipe(60, seed)
         };
-        let surrogate = train(oracle, &x, few, &AtomicBool::new(false));
+        let surrogate = train(oracle, &x, ANY, few, &AtomicBool::new(false));
         surrogate.unwrap().graph.sha256
     };
     let labels = digest(Oracle::Labels(&target), 1);
@@ -138,8 +147,100 @@ fn what_cannot_be_learnt_from_is_said() {
     let stopped = train(
         Oracle::Labels(&Rule),
         &features(50, 0.5),
+        ANY,
         recipe(50, 0),
         &AtomicBool::new(true),
     );
     assert!(matches!(stopped, Err(Error::Interrupted)));
+}
+
+/// Refuses, in training, features that are no tenths.
+#[test]
+fn points_are_made_valid_before_the_target_is_asked() {
+    let tenths: Vec<f32> = features(40, 0.5)
+        .iter()
+        .map(|v| (10.0 * v).round() / 10.0)
+        .collect();
+    let whole = |v: f32| (10.0 * v - (10.0 * v).round()).abs() < 1e-4;
+    let asked = Asked(Mutex::default());
+    let valid = |_: &[f32], point: &mut [f32]| {
+        point
+            .iter_mut()
+            .for_each(|v| *v = (10.0 * *v).round() / 10.0);
+    };
+    train(
+        Oracle::Labels(&asked),
+        &tenths,
+        &valid,
+        recipe(80, 0),
+        &AtomicBool::new(false),
+    )
+    .unwrap();
+    let asked = asked.0.into_inner().unwrap();
+    assert_eq!(asked.len(), 3 * 80);
+    assert!(asked.into_iter().all(whole));
+}
+
+/// [`Rule`], and all that it was asked about.
+struct Asked(Mutex<Vec<f32>>);
+
+impl Labels for Asked {
+    fn classes(&self) -> usize {
+        2
+    }
+
+    fn sample_shape(&self) -> &[usize] {
+        &[3]
+    }
+
+    fn device(&self) -> &Device {
+        &Device::Cpu
+    }
+
+    fn labels(&self, x: &Array) -> Result<Array<u32>, scoville_targets::Error> {
+        self.0.lock().unwrap().extend(x.to_vec()?);
+        Rule.labels(x)
+    }
+}
+
+#[test]
+fn the_file_takes_samples_as_they_are() {
+    for (oracle, x) in [
+        (Oracle::Labels(&glyphs()), samples(40)),
+        (Oracle::Labels(&Rule), features(40, 0.5)),
+    ] {
+        let surrogate = train(
+            oracle,
+            &x,
+            ANY,
+            Recipe {
+                steps: 20,
+                ..recipe(40, 0)
+            },
+            &AtomicBool::new(false),
+        )
+        .unwrap();
+        let file = scoville_onnx::parse(surrogate.file().into(), None).unwrap();
+        assert!(takes_samples(&file));
+        let plain = ModelSpec {
+            shape: surrogate.input.shape.clone(),
+            ..ModelSpec::default()
+        };
+        let cols = x.len() / 40;
+        let x = Array::from_vec(&Device::Cpu, 40, cols, x).unwrap();
+        let logits = |graph, spec: &ModelSpec| {
+            let model = Model::load(graph, spec, &Device::Cpu).unwrap();
+            model.logits(&x).unwrap().to_vec().unwrap()
+        };
+        let input = surrogate.input.clone();
+        let pairs = logits(surrogate.graph, &input)
+            .into_iter()
+            .zip(logits(file, &plain));
+        for (own, filed) in pairs {
+            assert!(
+                (own - filed).abs() < 1e-3 * own.abs().max(1.0),
+                "{own} {filed}"
+            );
+        }
+    }
 }

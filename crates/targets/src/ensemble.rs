@@ -4,8 +4,9 @@
 //! 2018, <https://arxiv.org/abs/1710.06081>).
 
 use scoville_kernels::{Array, Device, Loss, Map, combine, divergence, head, map};
+use scoville_runtime::Model;
 
-use crate::{Error, Evaluation, Features, Gradients, Labels, ModelTarget, Scores};
+use crate::{Error, Evaluation, Features, Gradients, Labels, ModelTarget, OnDevice, Scores};
 
 /// A classifier whose logits are the mean of its members'. They have the same samples, classes and device.
 pub struct Ensemble {
@@ -38,6 +39,17 @@ impl Ensemble {
             combine(&mut gradient, 1.0, &part(member)?, 1.0)?;
         }
         Ok(gradient)
+    }
+}
+
+impl OnDevice for Ensemble {
+    /// The first member.
+    fn model(&self) -> &Model {
+        self.first.model()
+    }
+
+    fn is_random(&self) -> bool {
+        self.members().any(OnDevice::is_random)
     }
 }
 

@@ -57,6 +57,11 @@ impl Error {
 /// A target that is a model on a device of this machine.
 pub trait OnDevice {
     fn model(&self) -> &Model;
+
+    /// Whether it draws random numbers, anew at every run.
+    fn is_random(&self) -> bool {
+        self.model().is_random()
+    }
 }
 
 /// Top-1 labels: what an API that names only the winner gives away.

@@ -37,6 +37,8 @@ pub trait Gradients: Scores {
     /// The tokens that the model sees of each text, and the gradient by their rows of the embedding of how far the best other class
     /// leads the label `y`.
     fn gradient(&self, texts: &[String], y: &[u32]) -> Result<Vec<Sensitivity>, Error>;
+    /// The scores of each text when the rows of the tokens that the model sees of it are moved by its `steps`, a row a token.
+    fn scores_beside(&self, texts: &[String], steps: &[Vec<f32>]) -> Result<Vec<f32>, Error>;
 }
 
 /// How the loss of one text depends on its tokens.
@@ -255,6 +257,24 @@ impl Gradients for TextTarget {
         }
         Ok(all)
     }
+
+    fn scores_beside(&self, texts: &[String], steps: &[Vec<f32>]) -> Result<Vec<f32>, Error> {
+        let (tokenizer, inner) = self.inner()?;
+        let mut scores = Vec::with_capacity(texts.len() * self.classes());
+        for (texts, steps) in texts.chunks(self.batch).zip(steps.chunks(self.batch)) {
+            let mut x = Vec::with_capacity(texts.len() * inner.model.sample_len());
+            for (text, steps) in texts.iter().zip(steps) {
+                let mut input = inner.input(&tokenizer.ids(text));
+                let rows = input.iter_mut().skip(tokenizer.length);
+                rows.zip(steps).for_each(|(value, step)| *value += step);
+                x.append(&mut input);
+            }
+            let (rows, cols) = (texts.len(), inner.model.sample_len());
+            let x = Array::from_vec(inner.model.device(), rows, cols, x)?;
+            scores.extend(inner.model.logits(&x)?.to_vec()?);
+        }
+        Ok(scores)
+    }
 }
 
 impl Inner {
@@ -300,6 +320,11 @@ impl<T: Gradients> Gradients for Metered<T> {
     fn gradient(&self, texts: &[String], y: &[u32]) -> Result<Vec<Sensitivity>, Error> {
         self.count_gradients(texts.len(), self.batch());
         self.inner().gradient(texts, y)
+    }
+
+    fn scores_beside(&self, texts: &[String], steps: &[Vec<f32>]) -> Result<Vec<f32>, Error> {
+        self.count_queries(texts.len(), self.batch());
+        self.inner().scores_beside(texts, steps)
     }
 }
 

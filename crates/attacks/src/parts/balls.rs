@@ -14,6 +14,7 @@ pub fn widest(search: &Search<'_>) -> f32 {
         Norm::L2 => (hi - lo) * (search.x0.cols() as f32).sqrt(),
         Norm::L1 => (hi - lo) * search.x0.cols() as f32,
         Norm::L0 => search.x0.cols() as f32,
+        Norm::Wasserstein => (search.image.height + search.image.width) as f32,
     }
 }
 
@@ -23,7 +24,7 @@ pub fn dual(norm: Norm) -> Reduce {
     match norm {
         Norm::Linf => Reduce::L1,
         Norm::L2 => Reduce::L2,
-        Norm::L1 | Norm::L0 => Reduce::Linf,
+        _ => Reduce::Linf,
     }
 }
 

@@ -9,6 +9,7 @@ mod conjugate;
 mod constants;
 mod descent;
 mod eot;
+mod flow;
 pub mod patch;
 mod rule;
 mod schedule;

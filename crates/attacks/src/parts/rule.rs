@@ -6,6 +6,7 @@ use scoville_kernels::{
 use scoville_targets::Evaluation;
 
 use super::conjugate::Conjugate;
+use super::flow::Flow;
 use crate::{Error, Search, search::gather_in_place};
 
 /// The step rule of a gradient attack. Step lengths are fractions of eps.
@@ -19,6 +20,8 @@ pub enum Rule {
     Auto { iterations: usize },
     /// The same schedule along conjugate gradients (ACG, Yamamura et al. 2022).
     Conjugate { iterations: usize },
+    /// Steps of a flow between pixels, over so many iterations.
+    Flow { step: f32, iterations: usize },
 }
 
 impl Rule {
@@ -40,6 +43,9 @@ impl Rule {
                 checkpoints: checkpoints(iterations),
                 state: None,
             },
+            Rule::Flow { step, iterations } => {
+                Walk::Flow(Box::new(Flow::begin(step, iterations, search)?))
+            }
         })
     }
 }
@@ -62,6 +68,7 @@ pub enum Walk {
         checkpoints: Vec<usize>,
         state: Option<Box<Conjugate>>,
     },
+    Flow(Box<Flow>),
 }
 
 /// What APGD remembers of every running sample.
@@ -118,6 +125,7 @@ impl Walk {
                 checkpoints,
                 state: Some(conjugate),
             } => conjugate.advance(iteration, checkpoints, x, seen, search)?,
+            Walk::Flow(flow) => flow.advance(iteration, x, &seen.gradient, search)?,
         }
         search.confine(x)
     }
@@ -136,6 +144,7 @@ impl Walk {
                 state: Some(conjugate),
                 ..
             } => conjugate.gather(rows),
+            Walk::Flow(flow) => flow.gather(rows),
         }
     }
 }

@@ -26,7 +26,8 @@ pub(crate) const LINF: Budget = Budget::Ball(&[Norm::Linf]);
 pub(crate) const L2: Budget = Budget::Ball(&[Norm::L2]);
 pub(crate) const L1: Budget = Budget::Ball(&[Norm::L1]);
 pub(crate) const L0: Budget = Budget::Ball(&[Norm::L0]);
-/// Norms of attacks that know them all.
+pub(crate) const WASSERSTEIN: Budget = Budget::Ball(&[Norm::Wasserstein]);
+/// Norms of attacks that know them all, where distances are made of single elements.
 pub(crate) const ALL: Budget = Budget::Ball(&[Norm::Linf, Norm::L2, Norm::L1, Norm::L0]);
 
 /// ATLAS: Craft Adversarial Data, White-Box Optimization.
@@ -133,7 +134,9 @@ impl Attack {
 
     /// Whether one run serves every eps: see [`WhiteBox::is_minimal`].
     pub fn is_minimal(&self) -> bool {
-        self.algorithm.is_minimal()
+        // On a surrogate nobody knows how many words are enough: each budget is spent.
+        let spends = self.transfer && self.row.budget == Budget::Edits;
+        self.algorithm.is_minimal() && !spends
     }
 
     /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged. One
@@ -208,15 +211,20 @@ impl Attack {
         }
     }
 
-    /// Runs it on texts, and verifies what it finds.
+    /// Runs it on texts as [`run`](Self::run) does on numbers.
     pub fn run_text(
         &self,
         target: &dyn text::Gradients,
+        surrogate: Option<&dyn text::Gradients>,
         problem: &TextProblem<'_>,
     ) -> Result<Vec<Success<String>>, Error> {
-        match &self.algorithm {
-            Algorithm::Text(attack) => crate::text::run(attack, target, problem),
-            _ => Err(Error::Kind),
+        let Algorithm::Text(attack) = &self.algorithm else {
+            return Err(Error::Kind);
+        };
+        match (self.transfer, surrogate) {
+            (false, _) => crate::text::run(attack, target, problem),
+            (true, Some(surrogate)) => crate::text::transfer(attack, surrogate, target, problem),
+            (true, None) => Err(Error::NoSurrogate(self.name.to_string())),
         }
     }
 
@@ -275,9 +283,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether it climbs gradients of numbers: the mean of several can stand for one, and so can a surrogate's.
+    /// Whether it climbs gradients, for which a surrogate's can stand.
     fn climbs(&self) -> bool {
-        self.access == Access::Gradients && self.budget != Budget::Edits
+        self.access == Access::Gradients
+    }
+
+    /// Whether the mean of several gradients can stand for one.
+    fn takes_means(&self) -> bool {
+        self.climbs() && self.budget != Budget::Edits
     }
 }
 
@@ -343,7 +356,7 @@ pub enum AttackError {
     #[error("no suite is called `{text}`; there are {known}")]
     Version { text: String, known: String },
     #[error(
-        "transfer:{attack}: only an attack that needs gradients of numbers runs on a surrogate; there are {known}"
+        "transfer:{attack}: only an attack that needs gradients runs on a surrogate; there are {known}"
     )]
     NotTransferable { attack: &'static str, known: String },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
@@ -416,7 +429,7 @@ fn direct(text: &str) -> Result<Attack, AttackError> {
             text: word.into(),
         })?;
         let (key, value) = (key.trim(), value.trim());
-        if key == EOT.name && row.climbs() {
+        if key == EOT.name && row.takes_means() {
             eot = EOT.parse(row, value)? as usize;
         } else {
             values.set(row, key, value)?;

@@ -26,6 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     gradients::robust_patch::ROW,
     gradients::vat::ROW,
     gradients::shadow::ROW,
+    gradients::wasserstein::ROW,
     nearest::fab::FAB,
     nearest::fab::FAB_T,
     nearest::deepfool::ROW,

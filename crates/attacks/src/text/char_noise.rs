@@ -3,6 +3,7 @@
 //! `trials` chains a text, each of which changes words until the budget is spent or the label is wrong; labels alone are asked for.
 
 use scoville_targets::text::Labels;
+use scoville_text::Sentence;
 
 use super::letters::{Draws, TYPOS, typo};
 use super::search::Proposal;
@@ -40,21 +41,17 @@ struct Chain {
 
 impl TextLabelsOnly for CharNoise {
     fn run(&self, search: &mut TextSearch<'_>, target: &dyn Labels) -> Result<(), Error> {
-        let rows = search.open().into_iter();
+        let rows = search.open(0).into_iter();
         let pairs = rows.flat_map(|row| (0..self.trials).map(move |trial| (row, trial)));
         let mut chains: Vec<Chain> = pairs
             .map(|(row, trial)| {
-                let mut draws = Draws::new(search.seed, search.id(row), trial as u32);
+                let draws = Draws::new(search.seed, search.id(row), trial as u32);
                 let sentence = search.clean(row).clone();
-                Chain {
-                    order: draws.order(sentence.words().len()),
-                    draws,
-                    now: Proposal { row, sentence },
-                }
+                Chain::new(draws, Proposal { row, sentence })
             })
             .collect();
-        for _ in 0..search.edits {
-            chains.retain_mut(|chain| search.is_open(chain.now.row) && chain.step());
+        for changed in 0.. {
+            chains.retain_mut(|chain| search.is_open(chain.now.row, changed) && chain.step());
             if chains.is_empty() {
                 break;
             }
@@ -65,7 +62,24 @@ impl TextLabelsOnly for CharNoise {
     }
 }
 
+/// `sentence` with typing errors in at most so many words.
+pub fn mistyped(seed: u64, id: u32, sentence: Sentence, words: usize) -> Sentence {
+    let mut chain = Chain::new(Draws::new(seed, id, 0), Proposal { row: 0, sentence });
+    for _ in 0..words {
+        chain.step();
+    }
+    chain.now.sentence
+}
+
 impl Chain {
+    fn new(mut draws: Draws, now: Proposal) -> Self {
+        Self {
+            order: draws.order(now.sentence.words().len()),
+            draws,
+            now,
+        }
+    }
+
     /// Changes the next word that can be; false where there is none.
     fn step(&mut self) -> bool {
         while let Some(at) = self.order.pop() {

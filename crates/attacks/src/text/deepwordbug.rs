@@ -47,7 +47,7 @@ impl TextBlackBox for DeepWordBug {
 
 /// The open texts, each with its lead and its words, the one that matters most first.
 fn ranked(search: &mut TextSearch<'_>, target: &dyn Scores) -> Result<Vec<Walk>, Error> {
-    let open = search.open();
+    let open = search.open(0);
     let (mut rows, mut texts) = (Vec::new(), Vec::new());
     for &row in &open {
         let sentence = search.clean(row);

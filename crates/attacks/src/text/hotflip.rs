@@ -17,7 +17,7 @@ use scoville_text::Sentence;
 
 use super::lexicon::dot;
 use super::search::Proposal;
-use super::{TextAlgorithm, TextSearch, TextWhiteBox};
+use super::{Lexicon, TextAlgorithm, TextSearch, TextWhiteBox};
 use crate::registry::{Access, Algorithm, Row, WHITE_BOX, real, whole};
 use crate::{Budget, Error};
 
@@ -59,14 +59,10 @@ struct Flip {
 
 impl TextWhiteBox for HotFlip {
     fn run(&self, search: &mut TextSearch<'_>, target: &dyn Gradients) -> Result<(), Error> {
-        let known = Known::new(search, target)?;
-        let mut texts: Vec<Sentence> = search
-            .open()
-            .iter()
-            .map(|&r| search.clean(r).clone())
-            .collect();
-        for _ in 0..search.edits {
-            let open = search.open();
+        let known = Known::new(search.lexicon, target)?;
+        let mut texts: Vec<Sentence> = search.sentences().cloned().collect();
+        for changed in 0.. {
+            let open = search.open(changed);
             if open.is_empty() {
                 break;
             }
@@ -107,6 +103,26 @@ impl TextWhiteBox for HotFlip {
     }
 }
 
+/// Each text after the one flip that its gradient, in `seen`, says gains most; `None` where none does.
+pub fn steepest(
+    target: &dyn Gradients,
+    lexicon: &Lexicon,
+    texts: &[String],
+    seen: &[Sensitivity],
+) -> Result<Vec<Option<String>>, Error> {
+    let known = Known::new(lexicon, target)?;
+    let first = HotFlip {
+        candidates: 1,
+        cosine: -1.0,
+    };
+    let flipped = texts.par_iter().zip(seen).map(|(text, seen)| {
+        let sentence = Sentence::new(text);
+        let flips = first.best(&known, &sentence, &sentence, seen);
+        flips.first().map(|flip| flip.of(&sentence, &known).text())
+    });
+    Ok(flipped.collect())
+}
+
 impl Flip {
     /// The text after it.
     fn of(&self, sentence: &Sentence, known: &Known<'_>) -> Sentence {
@@ -126,10 +142,10 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn new(search: &TextSearch<'a>, target: &'a dyn Gradients) -> Result<Self, Error> {
+    fn new(lexicon: &'a Lexicon, target: &'a dyn Gradients) -> Result<Self, Error> {
         let embedding = target.embedding()?;
         let row = |word: &'a String| Some((word.as_str(), embedding.row(target.id_of(word)?)?));
-        let known = search.lexicon.words.iter().filter_map(row);
+        let known = lexicon.words.iter().filter_map(row);
         let (words, rows): (Vec<&str>, Vec<&[f32]>) = known.unzip();
         Ok(Self {
             words,

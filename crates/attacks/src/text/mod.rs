@@ -14,10 +14,12 @@ mod search;
 #[cfg(test)]
 mod tests;
 pub mod textfooler;
+mod towards;
 
-pub use driver::{TextProblem, run};
+pub use driver::{TextProblem, run, transfer};
 pub use lexicon::Lexicon;
 pub use search::TextSearch;
+use towards::Towards;
 
 use scoville_targets::text::{Gradients, Labels, Scores};
 

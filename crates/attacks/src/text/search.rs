@@ -8,15 +8,15 @@ use scoville_text::{Sentence, edits};
 
 use super::{Lexicon, TextProblem};
 use crate::Error;
+use crate::search::Keep;
 
 /// One attack's view of its texts: an attack asks about texts of its rows, and offers those that may be finds.
 pub struct TextSearch<'a> {
-    /// The most words that may be changed.
-    pub edits: usize,
     /// Seed of this attack's randomness; streams are told apart by sample id.
     pub seed: u64,
     pub lexicon: &'a Lexicon,
     rows: Vec<Row>,
+    keep: Keep,
     stop: &'a AtomicBool,
 }
 
@@ -24,6 +24,8 @@ struct Row {
     id: u32,
     label: u32,
     clean: Sentence,
+    /// The most words that may be changed.
+    edits: usize,
     asked: u64,
     found: Option<Candidate>,
 }
@@ -34,6 +36,7 @@ pub(super) struct Candidate {
     /// How often the target had been asked about the sample by then.
     pub asked: u64,
     edits: usize,
+    lead: f32,
 }
 
 /// A changed text of a row.
@@ -44,32 +47,42 @@ pub struct Proposal {
 }
 
 impl<'a> TextSearch<'a> {
-    pub(super) fn new(problem: &TextProblem<'a>) -> Self {
+    pub(super) fn new(problem: &TextProblem<'a>, keep: Keep) -> Self {
         let rows = problem.texts.iter().zip(problem.ids).zip(problem.y);
-        let rows = rows.map(|((text, &id), &label)| Row {
+        let rows = rows.zip(problem.edits);
+        let rows = rows.map(|(((text, &id), &label), &edits)| Row {
             id,
             label,
             clean: Sentence::new(text),
+            edits,
             asked: 0,
             found: None,
         });
         Self {
-            edits: problem.edits,
             seed: problem.seed,
             lexicon: problem.lexicon,
             rows: rows.collect(),
+            keep,
             stop: problem.stop,
         }
     }
 
-    /// The rows for which nothing is found yet.
-    pub fn open(&self) -> Vec<usize> {
+    /// The rows that are not finished when so many words are changed.
+    pub fn open(&self, changed: usize) -> Vec<usize> {
         let rows = 0..self.rows.len();
-        rows.filter(|&row| self.is_open(row)).collect()
+        rows.filter(|&row| self.is_open(row, changed)).collect()
     }
 
-    pub fn is_open(&self, row: usize) -> bool {
-        self.rows[row].found.is_none()
+    /// Whether more than so many words of the row may be changed, and it is still to be attacked.
+    pub fn is_open(&self, row: usize, changed: usize) -> bool {
+        let row = &self.rows[row];
+        let found = self.keep == Keep::First && row.found.is_some();
+        !found && changed < row.edits
+    }
+
+    /// The clean texts, by row.
+    pub fn sentences(&self) -> impl Iterator<Item = &Sentence> {
+        self.rows.iter().map(|row| &row.clean)
     }
 
     pub fn clean(&self, row: usize) -> &Sentence {
@@ -94,7 +107,8 @@ impl<'a> TextSearch<'a> {
         Ok(self.scores(target, rows, texts)?.0)
     }
 
-    /// Hands in proposals: those that the target gets wrong are finds. Gives how far the label leads in each.
+    /// Hands in proposals: those that the target gets wrong are finds; on a surrogate the one that the label leads least is kept.
+    /// Gives how far the label leads in each.
     pub fn offer(
         &mut self,
         target: &dyn Scores,
@@ -102,7 +116,7 @@ impl<'a> TextSearch<'a> {
     ) -> Result<Vec<f32>, Error> {
         let (rows, texts) = taken_apart(proposals);
         let (leads, answers) = self.scores(target, &rows, &texts)?;
-        self.claim(rows, texts, &answers);
+        self.claim(rows, texts, &answers, &leads);
         Ok(leads)
     }
 
@@ -115,7 +129,8 @@ impl<'a> TextSearch<'a> {
         let (rows, texts) = taken_apart(proposals);
         self.count(&rows)?;
         let answers = target.labels(&texts)?;
-        self.claim(rows, texts, &answers);
+        let leads = vec![0.0; texts.len()];
+        self.claim(rows, texts, &answers, &leads);
         Ok(())
     }
 
@@ -144,18 +159,27 @@ impl<'a> TextSearch<'a> {
         }
     }
 
-    /// Keeps, of each row, the misclassified text with the fewest changed words.
-    fn claim(&mut self, rows: Vec<usize>, texts: Vec<String>, answers: &[u32]) {
-        for ((row, text), &answer) in rows.into_iter().zip(texts).zip(answers) {
+    /// Keeps, of each row, the misclassified text with the fewest changed words; on a surrogate the text with the smallest lead.
+    fn claim(&mut self, rows: Vec<usize>, texts: Vec<String>, answers: &[u32], leads: &[f32]) {
+        let answers = answers.iter().zip(leads);
+        for ((row, text), (&answer, &lead)) in rows.into_iter().zip(texts).zip(answers) {
             let row = &mut self.rows[row];
-            if answer == row.label || answer == INVALID {
+            if self.keep == Keep::First && (answer == row.label || answer == INVALID) {
                 continue;
             }
             let edits = edits(&row.clean.text(), &text);
             let asked = row.found.as_ref().map_or(row.asked, |found| found.asked);
-            let nearer = row.found.as_ref().is_none_or(|found| edits < found.edits);
-            if edits <= self.edits && nearer {
-                row.found = Some(Candidate { text, asked, edits });
+            let better = row.found.as_ref().is_none_or(|found| match self.keep {
+                Keep::First => edits < found.edits,
+                Keep::Last => lead < found.lead,
+            });
+            if edits <= row.edits && better {
+                row.found = Some(Candidate {
+                    text,
+                    asked,
+                    edits,
+                    lead,
+                });
             }
         }
     }

@@ -9,7 +9,7 @@ use scoville_targets::{Metered, TextTarget};
 use scoville_text::{Rule, Synonyms, Tokenizer, Vocabulary, edits};
 
 use super::*;
-use crate::{Success, parse};
+use crate::{Goal, Success, parse};
 
 /// Words, and what they say: class 1 is praise.
 const WORDS: [(&str, [f32; 2]); 11] = [
@@ -55,7 +55,9 @@ fn node(op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute)
     }
 }
 
-fn graph() -> Graph {
+/// With a column of `weights` a class.
+fn graph(weights: &[f32]) -> Graph {
+    let classes = weights.len() / 2;
     let tensor = |shape: &[usize], values: Vec<f32>| Tensor {
         shape: shape.to_vec(),
         data: Data::F32(values),
@@ -73,7 +75,7 @@ fn graph() -> Graph {
     Graph {
         opsets: [(String::new(), 17)].into(),
         inputs: vec![port("ids", DType::I64, LENGTH)],
-        outputs: vec![port("logits", DType::F32, 2)],
+        outputs: vec![port("logits", DType::F32, classes)],
         nodes: vec![
             node("Gather", &["table", "ids"], "rows", &[]),
             node("ReduceMean", &["rows"], "mean", &axes),
@@ -81,7 +83,7 @@ fn graph() -> Graph {
         ],
         constants: [
             ("table".into(), tensor(&[WORDS.len(), 2], rows)),
-            ("weights".into(), tensor(&[2, 2], vec![-1.0, 1.0, 0.0, 0.0])),
+            ("weights".into(), tensor(&[2, classes], weights.to_vec())),
         ]
         .into(),
         ..Graph::default()
@@ -92,11 +94,20 @@ fn words() -> Vec<String> {
     WORDS.iter().map(|(word, _)| (*word).to_owned()).collect()
 }
 
+const BLAME_OR_PRAISE: [f32; 4] = [-1.0, 1.0, 0.0, 0.0];
+/// Class 2 is neither.
+const OR_NEITHER: [f32; 6] = [-1.0, 1.0, 0.0, 0.0, 0.0, 0.3];
+
 fn target() -> Metered<TextTarget> {
+    target_of(&BLAME_OR_PRAISE)
+}
+
+fn target_of(weights: &[f32]) -> Metered<TextTarget> {
     let vocabulary = Vocabulary::parse(&words().join("\n")).unwrap();
     let rule = Rule::Vocabulary(vocabulary, None);
     let tokenizer = Tokenizer::new(rule, Some("[a-z]+"), LENGTH, 0).unwrap();
-    let target = TextTarget::of_tokens(graph(), tokenizer, None, true, &Device::Cpu).unwrap();
+    let graph = graph(weights);
+    let target = TextTarget::of_tokens(graph, tokenizer, None, true, &Device::Cpu).unwrap();
     Metered::new(target.in_batches_of(3))
 }
 
@@ -111,6 +122,17 @@ fn attack(
     rows: &[usize],
     edits: usize,
 ) -> Vec<Success<String>> {
+    towards(Goal::Any, name, (target, None), lexicon, rows, edits)
+}
+
+fn towards(
+    goal: Goal,
+    name: &str,
+    (target, surrogate): (&dyn Gradients, Option<&dyn Gradients>),
+    lexicon: &Lexicon,
+    rows: &[usize],
+    edits: usize,
+) -> Vec<Success<String>> {
     let ids: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
     let texts: Vec<&str> = rows.iter().map(|&row| TEXTS[row].0).collect();
     let y: Vec<u32> = rows.iter().map(|&row| TEXTS[row].1).collect();
@@ -118,12 +140,14 @@ fn attack(
         ids: &ids,
         texts: &texts,
         y: &y,
-        edits,
+        edits: &vec![edits; rows.len()],
         seed: 7,
+        goal,
         lexicon,
         stop: &AtomicBool::new(false),
     };
-    parse(name).unwrap().run_text(target, &problem).unwrap()
+    let attack = parse(name).unwrap();
+    attack.run_text(target, surrogate, &problem).unwrap()
 }
 
 const ALL: [usize; 6] = [0, 1, 2, 3, 4, 5];
@@ -223,17 +247,22 @@ fn kinds_do_not_mix_and_an_interrupt_is_heard() {
         ids: &[0],
         texts: &[TEXTS[0].0],
         y: &[1],
-        edits: 1,
+        edits: &[1],
         seed: 0,
+        goal: Goal::Any,
         lexicon: &lexicon,
         stop: &stop,
     };
     for name in ATTACKS {
-        let run = parse(name).unwrap().run_text(&target, &problem);
+        let run = parse(name).unwrap().run_text(&target, None, &problem);
         assert!(matches!(run, Err(Error::Interrupted)), "{name}");
     }
-    let run = parse("pgd").unwrap().run_text(&target, &problem);
+    let run = parse("pgd").unwrap().run_text(&target, None, &problem);
     assert!(matches!(run, Err(Error::Kind)));
+    let run = parse("transfer:hotflip")
+        .unwrap()
+        .run_text(&target, None, &problem);
+    assert!(matches!(run, Err(Error::NoSurrogate(_))));
 }
 
 #[test]
@@ -253,4 +282,98 @@ fn gradients_are_those_of_the_embedding() {
         target.embedding().unwrap().row(1),
         Some([1.0, 0.2].as_slice())
     );
+}
+
+#[test]
+fn a_class_is_reached_where_it_is_asked_for() {
+    let target = target_of(&OR_NEITHER);
+    let lexicon = lexicon(&target);
+    for name in ATTACKS {
+        let found = |goal| towards(goal, name, (&target, None), &lexicon, &ALL, 4);
+        let every = found(Goal::Every);
+        for (goal, of_blame, of_praise) in [
+            (Goal::Class(2), Some(2), Some(2)),
+            (Goal::Class(1), Some(1), None),
+            (Goal::Second, Some(2), Some(2)),
+            (Goal::LeastLikely, Some(1), Some(0)),
+        ] {
+            let found = found(goal);
+            for success in &found {
+                let wanted = [of_blame, of_praise][TEXTS[success.row].1 as usize];
+                assert_eq!(Some(success.predicted), wanted, "{name} {goal}");
+                let answer = target.labels(std::slice::from_ref(&success.x)).unwrap();
+                assert_eq!(answer, [success.predicted], "{name} {goal}");
+                let nearest = every.iter().find(|other| other.row == success.row);
+                let nearest = nearest.map(|other| other.distance);
+                assert!(nearest <= Some(success.distance), "{name} {goal}");
+            }
+            let all = if of_praise.is_some() { 6 } else { 2 };
+            let searches = name == "hotflip" && found.len() < all;
+            assert!(!searches, "{name} {goal}: {} of {all}", found.len());
+        }
+        assert!(every.len() >= 3, "{name} finds {}", every.len());
+    }
+}
+
+/// Praise is worth less, and what is neither a little.
+#[test]
+fn a_surrogate_is_attacked_to_the_end_and_the_target_is_asked_once() {
+    let (target, surrogate) = (target(), target_of(&[-1.0, 0.7, 0.02, 0.01]));
+    let lexicon = lexicon(&target);
+    for (edits, goal) in [(1, Goal::Any), (2, Goal::Any), (2, Goal::Class(0))] {
+        let (before, of_surrogate) = (target.spent(), surrogate.spent());
+        let models: (&dyn Gradients, Option<&dyn Gradients>) = (&target, Some(&surrogate));
+        let found = towards(goal, "transfer:hotflip", models, &lexicon, &ALL, edits);
+        let (spent, on_surrogate) = (
+            target.spent().since(before),
+            surrogate.spent().since(of_surrogate),
+        );
+        let asked = if goal == Goal::Any { 6 } else { 4 };
+        assert_eq!((spent.queries, spent.gradients), (asked, 0));
+        assert!(on_surrogate.gradients > asked && on_surrogate.queries > 6 || edits == 1);
+        assert!(found.len() >= 3, "{edits}: {found:?}");
+        for success in &found {
+            let (text, y) = TEXTS[success.row];
+            assert!(success.predicted != y && success.asked == 1);
+            // One word is changed after another, though fewer may be enough.
+            let words = text.split_whitespace().count();
+            assert_eq!(success.distance, edits.min(words) as f64, "{success:?}");
+        }
+    }
+    assert!(!parse("transfer:hotflip").unwrap().is_minimal());
+    assert!(parse("hotflip").unwrap().is_minimal());
+}
+
+#[test]
+fn each_text_has_a_budget_of_its_own() {
+    let target = target();
+    let lexicon = lexicon(&target);
+    let rows = [1, 2, 3];
+    let problem = TextProblem {
+        ids: &[1, 2, 3],
+        texts: &rows.map(|row| TEXTS[row].0),
+        y: &rows.map(|row| TEXTS[row].1),
+        edits: &[1, 2, 4],
+        seed: 7,
+        goal: Goal::Any,
+        lexicon: &lexicon,
+        stop: &AtomicBool::new(false),
+    };
+    for name in ATTACKS {
+        let attack = parse(name).unwrap();
+        let found = attack.run_text(&target, None, &problem).unwrap();
+        for success in &found {
+            let budget = problem.edits[success.row] as f64;
+            assert!(success.distance <= budget, "{name} {success:?}");
+            let own = self::attack(
+                name,
+                &target,
+                &lexicon,
+                &[rows[success.row]],
+                budget as usize,
+            );
+            assert_eq!(own[0].x, success.x, "{name}");
+        }
+        assert!(!found.is_empty(), "{name}");
+    }
 }

@@ -64,7 +64,7 @@ impl TextBlackBox for TextFooler {
 
 /// The open texts, each with its lead and its words, the most important first.
 fn ranked(search: &mut TextSearch<'_>, target: &dyn Scores) -> Result<Vec<Walk>, Error> {
-    let open = search.open();
+    let open = search.open(0);
     let (mut rows, mut texts) = (Vec::new(), Vec::new());
     for &row in &open {
         let sentence = search.clean(row);
@@ -108,7 +108,7 @@ pub(super) fn walk(
         let mut going = false;
         let (mut proposals, mut of) = (Vec::new(), Vec::new());
         for (at, walk) in walks.iter().enumerate() {
-            let open = search.is_open(walk.now.row) && walk.changed(search) < search.edits;
+            let open = search.is_open(walk.now.row, walk.changed(search));
             let Some(&word) = walk.order.get(step).filter(|_| open) else {
                 continue;
             };

@@ -4,6 +4,7 @@ use scoville_atlas::evidence::{Check, Finding};
 use scoville_attacks::Measure;
 use scoville_kernels::{Array, Ball, Loss, Norm, combine, start, step};
 
+use super::scores::{largest, margins, norm, randomised_output, softmax_outputs, within};
 use super::{Probe, finding, not_run};
 use crate::Error;
 use crate::order::attack_seed;
@@ -12,12 +13,13 @@ impl Probe<'_> {
     /// The checks that need no attack, those of the gradient where white-box attacks ran.
     pub(super) fn of_answers(&self) -> Result<Vec<Finding>, Error> {
         let scores = self.scores_at(&self.clean()?)?;
-        let mut findings = vec![self.randomised_output(&scores)?];
+        let again = self.scores_at(&self.clean()?)?;
+        let mut findings = vec![randomised_output(&scores, &again)];
         if self.reads_trees() {
             let why = "trees answer by steps, and the attack on them reads those";
             findings.extend([Check::SoftmaxOutputs, Check::FlatScores].map(|c| not_run(c, why)));
         } else {
-            findings.push(self.softmax_outputs(&scores));
+            findings.push(softmax_outputs(&scores, self.target.classes()));
         }
         if self.plan.measure == Measure::Severity {
             return Ok(findings);
@@ -61,8 +63,7 @@ impl Probe<'_> {
 
     /// `max_{j != y} z_j - z_y` of each row of scores: negative while the label wins.
     fn margins(&self, scores: &[f32]) -> Vec<f32> {
-        let rows = scores.chunks_exact(self.target.classes()).zip(&self.y);
-        rows.map(|(row, &y)| margin(row, y as usize)).collect()
+        margins(scores, self.target.classes(), &self.y)
     }
 
     fn margins_at(&self, x: &Array) -> Result<Vec<f32>, Error> {
@@ -91,10 +92,12 @@ impl Probe<'_> {
         Ok(x)
     }
 
-    /// The ball of `eps`. In L1 and L0, where points of it differ in few elements, the budget is spread over all of them.
+    /// The ball of `eps`. In L1 and L0, where points of it differ in few elements, the budget is spread over all of them, and
+    /// in Wasserstein, where it is a share of the mass, as much over all of that.
     fn ball(&self, eps: f64) -> Ball {
         let (norm, eps) = match self.plan.measure.norm() {
             Norm::L1 | Norm::L0 => (Norm::Linf, eps / self.cols() as f64),
+            Norm::Wasserstein => (Norm::Linf, eps * self.mean()),
             norm => (norm, eps),
         };
         Ball {
@@ -105,32 +108,13 @@ impl Probe<'_> {
         }
     }
 
+    /// The mean value of an element.
+    fn mean(&self) -> f64 {
+        self.x.iter().map(|&v| f64::from(v)).sum::<f64>() / self.x.len() as f64
+    }
+
     fn smallest(&self) -> f64 {
         self.plan.ladder.first().copied().unwrap_or_default()
-    }
-
-    /// The same input twice must give the same output, up to the rounding of a parallel sum.
-    fn randomised_output(&self, first: &[f32]) -> Result<Finding, Error> {
-        let again = self.scores_at(&self.clean()?)?;
-        let scale = largest(first);
-        let pairs = first.iter().zip(&again);
-        let difference = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, worse);
-        let detail = format!(
-            "largest difference of two runs {:.1e} of the scores",
-            difference / scale
-        );
-        let random = !within(difference.into(), 1e-4 * f64::from(scale));
-        Ok(finding(Check::RandomisedOutput, random, detail))
-    }
-
-    /// Logits do not keep within [0, 1]; what a softmax or a sigmoid gives does.
-    fn softmax_outputs(&self, scores: &[f32]) -> Finding {
-        let rows = scores.chunks_exact(self.target.classes());
-        let probabilities = rows
-            .filter(|row| row.iter().all(|v| (0.0..=1.0).contains(v)))
-            .count();
-        let detail = format!("{probabilities} of {} outputs are probabilities", self.n());
-        finding(Check::SoftmaxOutputs, probabilities == self.n(), detail)
     }
 
     /// A quarter of noise of the smallest budget must move the scores, and not far less than in proportion to all of it:
@@ -236,53 +220,5 @@ impl Probe<'_> {
         );
         let warned = self.more_than_tolerated(stuck);
         Ok(finding(Check::AscentFails, warned, detail))
-    }
-}
-
-/// Whether `difference` is at most `tolerance` either way; NaN is not.
-fn within(difference: f64, tolerance: f64) -> bool {
-    difference.abs() <= tolerance
-}
-
-/// The larger of two, NaN counting as the largest.
-fn worse(a: f32, b: f32) -> f32 {
-    if a >= b || a.is_nan() { a } else { b }
-}
-
-/// The largest magnitude.
-fn largest(scores: &[f32]) -> f32 {
-    scores
-        .iter()
-        .fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()))
-}
-
-fn margin(row: &[f32], y: usize) -> f32 {
-    let others = row.iter().enumerate().filter(|&(class, _)| class != y);
-    let best = others.map(|(_, &z)| z).fold(f32::NEG_INFINITY, f32::max);
-    best - row.get(y).copied().unwrap_or(f32::NAN)
-}
-
-fn norm(row: &[f32]) -> f64 {
-    let squares = row.iter().map(|&g| f64::from(g) * f64::from(g));
-    squares.sum::<f64>().sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nan_never_passes() {
-        assert!(within(-0.5, 0.5) && !within(0.6, 0.5));
-        assert!(!within(f64::NAN, 0.5) && !within(0.1, f64::NAN));
-        assert!(worse(1.0, f32::NAN).is_nan() && worse(f32::NAN, 1.0).is_nan());
-        assert_eq!(worse(1.0, 2.0), 2.0);
-    }
-
-    #[test]
-    fn the_margin_is_negative_while_the_label_wins() {
-        assert_eq!(margin(&[1.0, 5.0, 2.0], 1), -3.0);
-        assert_eq!(margin(&[1.0, 5.0, 2.0], 2), 3.0);
-        assert!(margin(&[1.0, 5.0], 7).is_nan());
     }
 }

@@ -1,7 +1,7 @@
 //! Checks of the attacks: whether others, or the same with more to spend, break what the run's white-box attacks left.
 
 use scoville_atlas::evidence::{Check, Finding};
-use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm};
+use scoville_attacks::evasion::gradients::{apgd::apgd, fgsm::fgsm, wasserstein::wasserstein};
 use scoville_attacks::evasion::nearest::{jsma::Jsma, sigma_zero::SigmaZero};
 use scoville_attacks::evasion::scores::square::Square;
 use scoville_attacks::{Access, Algorithm, Attack, Problem, Success, WhiteBox, driver};
@@ -28,7 +28,7 @@ impl Probe<'_> {
         ])
     }
 
-    /// FGSM, in L0 a step of JSMA, must not break what the iterative attacks could not.
+    /// FGSM, in L0 a step of JSMA and in Wasserstein one of the flow, must not break what the iterative attacks could not.
     fn single_step(&self, standing: Vec<usize>, eps: f64) -> Result<Finding, Error> {
         let step = Jsma {
             steps: 1,
@@ -36,6 +36,10 @@ impl Probe<'_> {
         };
         let (name, attack): (_, Box<dyn WhiteBox>) = match self.plan.measure.norm() {
             Norm::L0 => ("a step of JSMA", Box::new(step)),
+            Norm::Wasserstein => (
+                "a step of the flow",
+                Box::new(wasserstein(Loss::Margin, 1, 2.0)),
+            ),
             _ => ("FGSM", Box::new(fgsm())),
         };
         let attack = Algorithm::WhiteBox(attack);
@@ -74,18 +78,21 @@ impl Probe<'_> {
             threshold: 0.3,
             sigma: 1e-3,
         };
-        let in_l0 = self.plan.measure.norm() == Norm::L0;
-        let (name, margin): (_, Box<dyn WhiteBox>) = if in_l0 {
-            ("sigma-zero", Box::new(sparse))
-        } else {
-            ("APGD on the margin", Box::new(apgd(Loss::Margin, 50, 1)))
+        let norm = self.plan.measure.norm();
+        let (name, margin): (_, Box<dyn WhiteBox>) = match norm {
+            Norm::L0 => ("sigma-zero", Box::new(sparse)),
+            Norm::Wasserstein => (
+                "wasserstein on the cross-entropy",
+                Box::new(wasserstein(Loss::CrossEntropy, 50, 2.0)),
+            ),
+            _ => ("APGD on the margin", Box::new(apgd(Loss::Margin, 50, 1))),
         };
         let margin = Algorithm::WhiteBox(margin);
         let run = |problem: &Problem<'_>| Ok(driver::run(&margin, self.target, problem)?);
         let mut left = self.left_by(standing.clone(), "check margin", eps, run)?;
         let mut attacks = self.plan.techniques.iter().flat_map(|t| &t.attacks);
         let scores = attacks.any(|a| a.access() == Access::Scores);
-        let square = !scores && !in_l0;
+        let square = !scores && !matches!(norm, Norm::L0 | Norm::Wasserstein);
         if square {
             let square = Algorithm::BlackBox(Box::new(Square {
                 queries: 300,
@@ -115,6 +122,8 @@ impl Probe<'_> {
             Norm::Linf => 1.0,
             Norm::L2 => (self.cols() as f64).sqrt(),
             Norm::L1 | Norm::L0 => self.cols() as f64,
+            // No two pixels are farther apart.
+            Norm::Wasserstein => self.target.sample_shape().iter().skip(1).sum::<usize>() as f64,
         };
         let all = 0..self.n();
         let mut left: Vec<usize> = all.filter(|&row| broken[row].is_none()).collect();

@@ -4,6 +4,10 @@
 mod answers;
 mod curve;
 mod gains;
+mod scores;
+mod texts;
+
+pub use texts::TextProbe;
 
 use std::sync::atomic::AtomicBool;
 

@@ -20,6 +20,8 @@ use crate::{Error, Plan};
 /// The samples of a run.
 pub(crate) trait Field: Sync {
     type Target: OnDevice + Send + Sync;
+    /// What transfer attacks run on.
+    type Surrogate: OnDevice + Send + Sync;
     /// A sample as an attack leaves it.
     type Found: Send;
 
@@ -38,13 +40,16 @@ pub(crate) trait Field: Sync {
     /// Runs `attack` on `samples`, abreast with each of `budgets`.
     fn attack(
         &self,
-        at: Place<'_, Self::Target>,
+        at: Place<'_, Self::Target, Self::Surrogate>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
         budgets: &[f64],
         stop: &AtomicBool,
     ) -> Result<Vec<Vec<Success<Self::Found>>>, Error>;
+
+    /// The first rung whose budget reaches as far as `distance` from a sample.
+    fn reach(&self, plan: &Plan, sample: u32, distance: f64) -> usize;
 
     /// The reliability checks on a probe; `white_box` is the rung at which white-box attacks broke each of it.
     fn findings(

@@ -8,7 +8,7 @@ use scoville_data::{Change, Dataset, Features};
 use scoville_kernels::{Array, Loss, head};
 use scoville_report::SampleStrip;
 use scoville_report::event::{FeatureChange, SampleChanged};
-use scoville_targets::{Gradients, Labels, Metered, ModelTarget, Scores};
+use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Scores};
 
 use super::{Exhibit, Field};
 use crate::evidence::Probe;
@@ -22,6 +22,7 @@ pub(crate) struct Numbers<'a> {
 
 impl Field for Numbers<'_> {
     type Target = ModelTarget;
+    type Surrogate = Ensemble;
     type Found = Vec<f32>;
 
     fn labels(&self) -> &[u32] {
@@ -51,7 +52,7 @@ impl Field for Numbers<'_> {
 
     fn attack(
         &self,
-        at: Place<'_, ModelTarget>,
+        at: Place<'_, ModelTarget, Ensemble>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
@@ -71,7 +72,8 @@ impl Field for Numbers<'_> {
                 constraints: plan.constraints.as_ref(),
                 stop,
             };
-            attack.run(target, at.surrogate(), &problem)
+            let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
+            attack.run(target, surrogate, &problem)
         };
         if let [eps] = *ladder {
             return Ok(vec![run(at.target, eps)?]);
@@ -81,6 +83,10 @@ impl Field for Numbers<'_> {
         let runs = runs.map(|&eps| move |target: &dyn Gradients| run(target, eps));
         let found: Result<_, _> = abreast(at.target, runs.collect()).into_iter().collect();
         Ok(found?)
+    }
+
+    fn reach(&self, plan: &Plan, _: u32, distance: f64) -> usize {
+        plan.reach(distance)
     }
 
     fn findings(

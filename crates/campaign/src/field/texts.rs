@@ -2,16 +2,16 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_atlas::evidence::{Check, Finding};
+use scoville_atlas::evidence::Finding;
 use scoville_attacks::text::{Lexicon, TextProblem};
-use scoville_attacks::{Attack, Success};
+use scoville_attacks::{Attack, Measure, Success};
 use scoville_data::TextData;
 use scoville_report::event::TextBroken;
-use scoville_targets::text::{Labels, Scores};
+use scoville_targets::text::{Gradients, Labels};
 use scoville_targets::{Metered, TextTarget};
 
 use super::{Exhibit, Field};
-use crate::evidence::{finding, not_run};
+use crate::evidence::TextProbe;
 use crate::order::attack_seed;
 use crate::run::{Place, Samples};
 use crate::{Error, Plan};
@@ -26,10 +26,22 @@ impl Texts<'_> {
         let text = |&id: &u32| self.data.texts[id as usize].clone();
         ids.iter().map(text).collect()
     }
+
+    /// The most words that a budget allows to be changed in a text.
+    fn allowed(&self, plan: &Plan, sample: u32, budget: f64) -> usize {
+        match plan.measure {
+            Measure::Share => {
+                let words = self.data.texts[sample as usize].split_whitespace().count();
+                share(budget, words)
+            }
+            _ => budget as usize,
+        }
+    }
 }
 
 impl Field for Texts<'_> {
     type Target = TextTarget;
+    type Surrogate = TextTarget;
     type Found = String;
 
     fn labels(&self) -> &[u32] {
@@ -52,7 +64,7 @@ impl Field for Texts<'_> {
 
     fn attack(
         &self,
-        at: Place<'_, TextTarget>,
+        at: Place<'_, TextTarget, TextTarget>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
@@ -61,55 +73,49 @@ impl Field for Texts<'_> {
     ) -> Result<Vec<Vec<Success<String>>>, Error> {
         let text = |&id: &u32| self.data.texts[id as usize].as_str();
         let texts: Vec<&str> = samples.ids.iter().map(text).collect();
-        let run = |&edits: &f64| {
+        let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
+        let run = |&budget: &f64| {
+            let edits = samples.ids.iter().map(|&id| self.allowed(plan, id, budget));
             let problem = TextProblem {
                 ids: &samples.ids,
                 texts: &texts,
                 y: &samples.y,
-                edits: edits as usize,
-                seed: attack_seed(plan.seed, &attack.name, edits),
+                edits: &edits.collect::<Vec<_>>(),
+                seed: attack_seed(plan.seed, &attack.name, budget),
+                goal: plan.goal,
                 lexicon: self.lexicon,
                 stop,
             };
-            Ok(attack.run_text(at.target, &problem)?)
+            Ok(attack.run_text(at.target, surrogate, &problem)?)
         };
         budgets.iter().map(run).collect()
     }
 
-    /// Whether the same text twice gives the same scores; the other checks are of numbers.
+    fn reach(&self, plan: &Plan, sample: u32, distance: f64) -> usize {
+        let short = |&budget: &f64| (self.allowed(plan, sample, budget) as f64) < distance;
+        plan.ladder.partition_point(short)
+    }
+
     fn findings(
         &self,
-        _: &Plan,
+        plan: &Plan,
         target: &Metered<TextTarget>,
-        probe: Samples,
-        _: Option<Vec<Option<usize>>>,
-        _: &AtomicBool,
+        Samples { ids, y, .. }: Samples,
+        white_box: Option<Vec<Option<usize>>>,
+        stop: &AtomicBool,
     ) -> Result<Vec<Finding>, Error> {
-        if probe.ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let texts = self.texts(&probe.ids);
-        let (once, twice) = (target.scores(&texts)?, target.scores(&texts)?);
-        let classes = target.classes();
-        let pairs = once.chunks(classes).zip(twice.chunks(classes));
-        let differ = pairs.filter(|(once, twice)| once != twice).count();
-        let detail = format!(
-            "{differ} of {} texts have other scores when asked again",
-            texts.len()
-        );
-        let mut findings = vec![finding(Check::RandomisedOutput, differ > 0, detail)];
-        // These are made of the whole run, when it is over.
-        let late = [
-            Check::BlackBoxBeatsWhiteBox,
-            Check::NoRiseWithEps,
-            Check::LabelNeverPredicted,
-        ];
-        let open = Check::ALL
-            .into_iter()
-            .skip_while(|&c| c == Check::RandomisedOutput);
-        let open = open.filter(|check| !late.contains(check));
-        findings.extend(open.map(|check| not_run(check, "not made on texts")));
-        Ok(findings)
+        let probe = TextProbe {
+            texts: self.texts(&ids),
+            ids,
+            y,
+            white_box,
+            plan,
+            target,
+            lexicon: self.lexicon,
+            allowed: &|sample, budget| self.allowed(plan, sample, budget),
+            stop,
+        };
+        probe.findings()
     }
 
     fn exhibit(
@@ -130,5 +136,36 @@ impl Field for Texts<'_> {
             text: self.data.texts[sample as usize].clone(),
             edited: success.x.clone(),
         }))
+    }
+}
+
+/// A share of so many words: whole words, rounded down, and at least one.
+fn share(share: f64, words: usize) -> usize {
+    let whole = (share * words as f64 * (1.0 + 1e-12)).floor();
+    (whole as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_whole_words_and_at_least_one() {
+        for (percent, words, allowed) in [
+            (10.0, 0, 1),
+            (10.0, 9, 1),
+            (10.0, 19, 1),
+            (10.0, 30, 3),
+            (70.0, 10, 7),
+            (12.5, 8, 1),
+            (12.5, 16, 2),
+            (100.0, 7, 7),
+        ] {
+            assert_eq!(
+                share(percent / 100.0, words),
+                allowed,
+                "{percent} % of {words}"
+            );
+        }
     }
 }

@@ -8,25 +8,15 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use scoville_kernels::Device;
-use scoville_runtime::Model;
-use scoville_targets::{Ensemble, Gradients, Metered, OnDevice, Spent};
+use scoville_targets::{Metered, OnDevice, Spent};
 
 use super::fill;
 use crate::Error;
 
-/// The surrogates on a device, and the meter of what they are asked.
-type Surrogate = Metered<Ensemble>;
-
 /// What lies on one device.
-pub(crate) struct Place<'a, T> {
+pub(crate) struct Place<'a, T, S> {
     pub target: &'a Metered<T>,
-    surrogate: Option<&'a Surrogate>,
-}
-
-impl<'a, T> Place<'a, T> {
-    pub fn surrogate(&self) -> Option<&'a dyn Gradients> {
-        self.surrogate.map(|surrogate| surrogate as &dyn Gradients)
-    }
+    pub surrogate: Option<&'a Metered<S>>,
 }
 
 /// Most batches a device in a round: samples that the attacks leave over run together, and an interrupt throws away no
@@ -69,18 +59,16 @@ impl<'a, T: OnDevice + Sync> Lane<'a, T> {
     }
 
     /// The lanes of one device, of whose `threads` each is to have a lane.
-    fn of(
+    fn of<S: OnDevice>(
         device: usize,
         target: &'a Metered<T>,
-        surrogate: Option<&Surrogate>,
+        surrogate: Option<&Metered<S>>,
         batch: usize,
         threads: usize,
     ) -> Result<Vec<Self>, Error> {
         // What a random model answers would depend on which thread came first.
-        let beside = surrogate.into_iter().flat_map(|s| s.inner().members());
-        let model = target.inner().model();
-        let mut models = beside.map(OnDevice::model).chain([model]);
-        if model.device().is_gpu() || models.any(Model::is_random) || threads < 2 {
+        let random = target.inner().is_random() || surrogate.is_some_and(|s| s.inner().is_random());
+        if target.inner().model().device().is_gpu() || random || threads < 2 {
             return Ok(vec![Lane::whole(device, target, batch)]);
         }
         let lane = |_| {
@@ -108,10 +96,10 @@ impl<'a, T: OnDevice + Sync> Lane<'a, T> {
 }
 
 /// The devices, each with the model on it, and how many samples go to one at once: as planned, until memory runs out.
-pub(super) struct Workers<'a, T> {
+pub(super) struct Workers<'a, T, S> {
     targets: &'a [Metered<T>],
     /// One a target, or none.
-    surrogates: &'a [Surrogate],
+    surrogates: &'a [Metered<S>],
     /// Set when one device fails, so that the others do not work on for nothing.
     stop: &'a AtomicBool,
     batch: usize,
@@ -125,10 +113,10 @@ pub(super) struct Workers<'a, T> {
     fine: Vec<Lane<'a, T>>,
 }
 
-impl<'a, T: OnDevice + Sync> Workers<'a, T> {
+impl<'a, T: OnDevice + Sync, S: OnDevice + Sync> Workers<'a, T, S> {
     pub fn new(
         targets: &'a [Metered<T>],
-        surrogates: &'a [Surrogate],
+        surrogates: &'a [Metered<S>],
         batch: usize,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
@@ -218,7 +206,7 @@ impl<'a, T: OnDevice + Sync> Workers<'a, T> {
         &self,
         n: usize,
         split: Split,
-        run: impl Fn(Place<'_, T>, Range<usize>) -> Result<R, Error> + Sync,
+        run: impl Fn(Place<'_, T, S>, Range<usize>) -> Result<R, Error> + Sync,
     ) -> Result<Vec<(Range<usize>, R)>, Error> {
         let lanes = match split {
             Split::Whole => &self.whole,
@@ -363,11 +351,13 @@ mod tests {
     use std::sync::Barrier;
 
     use scoville_runtime::{Model, ModelSpec};
-    use scoville_targets::ModelTarget;
+    use scoville_targets::{Ensemble, ModelTarget};
 
     use super::*;
 
     type Target = Metered<ModelTarget>;
+
+    const ALONE: &[Metered<Ensemble>] = &[];
 
     fn too_large() -> Error {
         scoville_kernels::Error::TooLarge { bytes: 2, limit: 1 }.into()
@@ -460,7 +450,7 @@ mod tests {
     #[test]
     fn every_device_takes_its_part_and_one_that_fails_is_named() {
         let (targets, stop) = ([target(), target()], AtomicBool::new(false));
-        let workers = Workers::new(&targets, &[], 100, &stop).unwrap();
+        let workers = Workers::new(&targets, ALONE, 100, &stop).unwrap();
         // Both must be at work for either to go on.
         let both = Barrier::new(2);
         let parts = workers.each(5, Split::Whole, |at, range| {
@@ -485,7 +475,7 @@ mod tests {
             "{message}"
         );
         assert!(stop.load(Ordering::Relaxed));
-        let none = Workers::<ModelTarget>::new(&[], &[], 100, &stop);
+        let none = Workers::<ModelTarget, Ensemble>::new(&[], &[], 100, &stop);
         assert!(matches!(none.err(), Some(Error::NoDevice)));
     }
 
@@ -493,11 +483,11 @@ mod tests {
     fn each_thread_of_the_cpu_runs_samples_of_its_own() {
         let (targets, stop) = ([target()], AtomicBool::new(false));
         let three = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        let workers = three.install(|| Workers::new(&targets, &[], 60, &stop).unwrap());
+        let workers = three.install(|| Workers::new(&targets, ALONE, 60, &stop).unwrap());
         let parts = |n, split, together: usize| {
             // All that run together must be at work for any to go on.
             let barrier = Barrier::new(together);
-            let run = |_: Place<'_, ModelTarget>, _| {
+            let run = |_: Place<'_, ModelTarget, Ensemble>, _| {
                 barrier.wait();
                 Ok(rayon::current_num_threads())
             };

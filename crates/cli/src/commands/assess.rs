@@ -12,13 +12,13 @@ use scoville_data::{Dataset, Source};
 use scoville_kernels::Norm;
 use scoville_report::Record;
 use scoville_report::event::{Event, SurrogateInfo};
-use scoville_targets::Labels;
-use scoville_targets::text::Gradients;
+use scoville_targets::text::{self, Gradients};
+use scoville_targets::{Labels, Metered};
 
 use crate::args::{AssessArgs, Targets};
 use crate::exit::{Exit, Failure, OrFail};
-use crate::load::{About, Loaded, check_classifier, check_labels, load, spec};
-use crate::parse::Batch;
+use crate::load::{About, Loaded, check_classifier, check_labels, load, schema, spec};
+use crate::parse::{Batch, Budget as Rung};
 use crate::sinks::{Reports, Sinks};
 use crate::surrogate::{self, Surrogate, Surrogates, Wanted};
 use crate::texts;
@@ -33,12 +33,16 @@ const LINF_LADDER: [f64; 5] = [
 const L2_LADDER: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 const L0_LADDER: [f64; 5] = [8.0, 16.0, 32.0, 64.0, 128.0];
 const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
+const WASSERSTEIN_LADDER: [f64; 5] = [0.001, 0.005, 0.02, 0.1, 0.5];
 const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
-/// The attacks that run where none are named: on numbers, in L0, on texts, and on a model that consists of decision trees.
+/// The attacks that run where none are named: on numbers, in L0, in Wasserstein, on texts, and on a model that consists of
+/// decision trees.
 const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
 const IN_L0: [&str; 2] = ["fmn", "pointwise:queries=500"];
+const IN_WASSERSTEIN: [&str; 1] = ["wasserstein"];
 const ON_TEXTS: [&str; 1] = ["deepwordbug"];
+const TRANSFER_ON_TEXTS: &str = "transfer:hotflip";
 const OF_TREES: [&str; 4] = [
     "leaf-tuple",
     "square:queries=500",
@@ -50,6 +54,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let default = match (texts::are_named(&args.target), args.norm) {
         (true, _) => &ON_TEXTS[..],
         (_, Norm::L0) => &IN_L0,
+        (_, Norm::Wasserstein) => &IN_WASSERSTEIN,
         _ => &DEFAULT,
     };
     let mut plan = plan(args, default)?;
@@ -57,7 +62,7 @@ pub fn run(args: &AssessArgs) -> Result<Exit, Failure> {
     let reports = Reports::open(args)?;
     check_kind(args, &plan)?;
     match plan.measure {
-        Measure::Edits => on_texts(args, &mut plan, reports),
+        Measure::Edits | Measure::Share => on_texts(args, &mut plan, reports),
         _ => on_numbers(args, &mut plan, reports),
     }
 }
@@ -67,7 +72,9 @@ fn check_kind(args: &AssessArgs, plan: &Plan) -> Result<(), Failure> {
     let attack = plan.techniques.iter().flat_map(|t| &t.attacks).next();
     let attack = attack.map_or("", |attack| attack.row.name);
     let message = match (texts::are_named(&args.target), plan.measure) {
-        (true, Measure::Edits) | (false, Measure::Norm(_) | Measure::Severity) => return Ok(()),
+        (true, Measure::Edits | Measure::Share) | (false, Measure::Norm(_) | Measure::Severity) => {
+            return Ok(());
+        }
         (true, _) => {
             let known = rows().iter().filter(|row| row.budget == Budget::Edits);
             let known: Vec<&str> = known.map(|row| row.name).collect();
@@ -98,8 +105,9 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
         return Err(Failure::new(Exit::Usage, message));
     }
     let trees = loaded.target().inner().model().trees();
-    if args.attacks.is_empty() && trees.is_some() {
-        *plan = self::plan(args, &of_trees(args.norm))?;
+    let known = of_trees(args.norm);
+    if args.attacks.is_empty() && trees.is_some() && !known.is_empty() {
+        *plan = self::plan(args, &known)?;
     }
     plan.check_trees(trees.map(|trees| trees.roots.len()))
         .or_fail(Exit::Usage, "--attacks")?;
@@ -112,10 +120,14 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
     plan.check_shape(target.sample_shape())
         .or_fail(Exit::Usage, "--attacks")?;
     let stop = stop_on_ctrl_c()?;
+    let schema = schema(&args.target)?;
     let wanted = Wanted {
         words: &args.surrogate,
         data: args.surrogate_data.as_ref(),
+        save: args.save_surrogate.as_deref(),
         target: spec(&args.target.model)?,
+        schema: schema.as_ref(),
+        constraints: plan.constraints.as_ref(),
         seed: args.seed,
     };
     let Surrogates {
@@ -141,20 +153,12 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
 }
 
 fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {
-    if !args.surrogate.is_empty() {
-        let message = "attacks on texts run on the model itself; leave --surrogate out";
-        return Err(Failure::new(Exit::Usage, message));
-    }
-    if plan.goal != Goal::Any {
-        let message = "attacks on texts lead to any class but the label; leave --target-class and --targets out";
-        return Err(Failure::new(Exit::Usage, message));
-    }
     let attacks = || plan.techniques.iter().flat_map(|t| &t.attacks);
     let takes_substitutes = attacks().any(|attack| match &attack.algorithm {
         Algorithm::Text(attack) => attack.takes_substitutes(),
         _ => false,
     });
-    let white_box = attacks().find(|attack| attack.row.access == Access::Gradients);
+    let white_box = attacks().find(|attack| attack.access() == Access::Gradients);
     let neighbours = takes_substitutes && args.synonyms.is_none();
     let loaded = texts::load(&args.target, white_box.is_some() || neighbours)?;
     let target = loaded.targets[0].inner();
@@ -162,8 +166,12 @@ fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit
         let message = format!("--attacks: {} cannot run: {error}", attack.row.name);
         return Err(Failure::new(Exit::Usage, message));
     }
+    plan.check_goal(text::Labels::classes(target))
+        .or_fail(Exit::Usage, "--target-class")?;
+    let surrogates = texts::surrogates(&args.surrogate, &args.target, &loaded)?;
     let lexicon = texts::lexicon(
         target,
+        surrogates.targets.first().map(Metered::inner),
         &loaded.data,
         args.synonyms.as_deref(),
         takes_substitutes,
@@ -171,9 +179,10 @@ fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit
     plan.batch = loaded.batch;
     let (targets, texts) = (loaded.targets, (&loaded.data, &lexicon));
     let stop = stop_on_ctrl_c()?;
-    let about = (loaded.about, Vec::new());
+    let about = (loaded.about, surrogates.infos);
     conduct(args, about, reports, &mut |manifest, emit| {
-        scoville_campaign::run_texts(plan, &targets, texts, manifest, &stop, emit)
+        let models = (targets.as_slice(), surrogates.targets.as_slice());
+        scoville_campaign::run_texts(plan, models, texts, manifest, &stop, emit)
     })
 }
 
@@ -244,21 +253,33 @@ fn constraints(data: &Dataset) -> Result<Option<Constraints>, Failure> {
 
 /// `default` runs where no attack is named, and transfer where there is a surrogate.
 fn plan(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
+    let transfer = match texts::are_named(&args.target) {
+        true => TRANSFER_ON_TEXTS,
+        false => PREFIX,
+    };
     let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
         ([], []) => parse_all(default),
-        ([], _) => parse_all(&[default, &[PREFIX]].concat()),
+        ([], _) => parse_all(&[default, &[transfer]].concat()),
         (named, _) => parse_all(named),
     };
     let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
-    let ladder = match args.eps_ladder.as_slice() {
-        [] if args.target.data.as_ref().is_some_and(Source::is_table) => {
-            measure.map_or(Vec::new(), |measure| table_ladder(measure).to_vec())
+    let numbers: Option<Vec<f64>> = args.eps_ladder.iter().map(Rung::number).collect();
+    let shares: Option<Vec<f64>> = args.eps_ladder.iter().map(Rung::share).collect();
+    let plan = match (numbers, shares) {
+        (Some(numbers), _) if numbers.is_empty() => {
+            let ladder = measure.map_or(&[][..], |measure| ladder(args, measure));
+            Plan::new(attacks, args.norm, ladder.to_vec())
         }
-        [] => measure.map_or(Vec::new(), |measure| default_ladder(measure).to_vec()),
-        given => given.to_vec(),
+        (Some(numbers), _) => Plan::new(attacks, args.norm, numbers),
+        (None, Some(shares)) => Plan::in_shares(attacks, shares),
+        (None, None) => {
+            let message =
+                "--eps-ladder: write all budgets as words or all as shares, such as 5%,10%";
+            return Err(Failure::new(Exit::Usage, message));
+        }
     };
-    let mut plan = Plan::new(attacks, args.norm, ladder).or_fail(Exit::Usage, "")?;
+    let mut plan = plan.or_fail(Exit::Usage, "")?;
     plan.seed = args.seed;
     plan.goal = goal(args);
     plan.until_width = args.until_width;
@@ -269,11 +290,29 @@ fn plan(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
     plan.check_surrogate(!args.surrogate.is_empty())
         .or_fail(Exit::Usage, "")?;
     let trained = |word: &Surrogate| matches!(word, Surrogate::Trained(_));
-    if args.surrogate_data.is_some() && !args.surrogate.iter().any(trained) {
-        let message = "--surrogate-data trains nothing: add --surrogate trained";
-        return Err(Failure::new(Exit::Usage, message));
+    for (given, message) in [
+        (
+            args.surrogate_data.is_some(),
+            "--surrogate-data trains nothing: add --surrogate trained",
+        ),
+        (
+            args.save_surrogate.is_some(),
+            "--save-surrogate has nothing to write: add --surrogate trained",
+        ),
+    ] {
+        if given && !args.surrogate.iter().any(trained) {
+            return Err(Failure::new(Exit::Usage, message));
+        }
     }
     Ok(plan)
+}
+
+/// The budgets where none are given.
+fn ladder(args: &AssessArgs, measure: Measure) -> &'static [f64] {
+    match args.target.data.as_ref().is_some_and(Source::is_table) {
+        true => table_ladder(measure),
+        false => default_ladder(measure),
+    }
 }
 
 /// In a table a range is 1 long, and a change of category moves two elements by 1.
@@ -292,8 +331,9 @@ fn default_ladder(measure: Measure) -> &'static [f64] {
         Measure::Norm(Norm::L2) => &L2_LADDER,
         Measure::Norm(Norm::L1) => &L1_LADDER,
         Measure::Norm(Norm::L0) => &L0_LADDER,
+        Measure::Norm(Norm::Wasserstein) => &WASSERSTEIN_LADDER,
         Measure::Severity => &SEVERITIES,
-        Measure::Edits => &EDITS_LADDER,
+        Measure::Edits | Measure::Share => &EDITS_LADDER,
     }
 }
 

@@ -95,7 +95,19 @@ fn check(device: &Device) -> Result<bool, Failure> {
             Err(error) => line(false, what, &error.to_string())?,
         };
     }
+    if healthy {
+        say_how(device)?;
+    }
     Ok(healthy)
+}
+
+/// Which kernels run the built-in model there, and whatever else its loading noted.
+fn say_how(device: &Device) -> Result<(), Failure> {
+    let model = builtin_model(device).or_fail(Exit::Internal, "the built-in model")?;
+    for note in model.notes() {
+        print(&format!("        {note}\n"))?;
+    }
+    Ok(())
 }
 
 /// A random start and a step in every norm, against their CPU twins.

@@ -6,12 +6,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use scoville_atlas::stats::{LEVEL, clopper_pearson};
+use scoville_data::{Dataset, Features};
+use scoville_kernels::Norm;
 use scoville_report::event::TrainingInfo;
 use scoville_surrogate::{Error, Oracle, Recipe, train};
 
 use super::{Member, Wanted};
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::Loaded;
+use crate::output::Output;
 use crate::parse;
 
 /// What may be asked, and what is answered.
@@ -63,8 +66,13 @@ impl Training {
             let x = own.read(&rows).or_fail(Exit::BadInput, "")?;
             return Ok(Samples { x, aside });
         };
-        let data = source.load(Some(&own.shape), None);
+        let data = source.load_described(wanted.schema, Some(&own.shape), None);
         let data = data.or_fail(Exit::BadInput, "--surrogate-data")?;
+        let scales = |data: &Dataset| data.features.as_ref().map(Features::scales);
+        if scales(&data) != scales(own) {
+            let message = "--surrogate-data: its columns have other ranges or categories than those of --data; say them in [features]";
+            return Err(Failure::new(Exit::BadInput, message));
+        }
         if data.name == own.name {
             let message = "--surrogate-data is --data: a surrogate must not be trained on the samples that are attacked; leave \
                            it out, and a half is set aside";
@@ -83,7 +91,7 @@ impl Training {
     pub(super) fn member(
         &self,
         x: &[f32],
-        seed: u64,
+        wanted: &Wanted<'_>,
         loaded: &Loaded,
         stop: &AtomicBool,
     ) -> Result<Member, Failure> {
@@ -98,9 +106,20 @@ impl Training {
             self.queries,
             oracle.gives()
         );
-        let recipe = Recipe::new(self.queries, seed);
+        let file = wanted.save.map(Output::create).transpose()?;
+        let valid = |x0: &[f32], x: &mut [f32]| {
+            let settled = wanted.constraints.map(|c| c.settle(Norm::Linf, 1.0, x0, x));
+            if settled == Some(false) {
+                x.copy_from_slice(x0);
+            }
+        };
+        let recipe = Recipe::new(self.queries, wanted.seed);
         let started = Instant::now();
-        let trained = train(oracle, x, recipe, stop).map_err(failure)?;
+        let trained = train(oracle, x, &valid, recipe, stop).map_err(failure)?;
+        if let Some(mut file) = file {
+            file.write(&trained.file())?;
+            file.finish()?;
+        }
         let training = TrainingInfo {
             answers: oracle.gives().into(),
             queries: trained.queries as u64,

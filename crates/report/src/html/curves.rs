@@ -91,6 +91,7 @@ fn axis_title(norm: &str, image: bool) -> String {
     let text = budget_text(norm);
     let unit = match budget_word(norm) {
         "eps" if norm == "l0" => ", in changed elements",
+        "eps" if norm == "wasserstein" => ", in pixels that the image's mass moves",
         "eps" if image => ", in [0,1] pixel units",
         "eps" => ", in ranges of the features",
         _ => "",

@@ -21,6 +21,7 @@ mod reduce;
 pub(crate) mod samples;
 #[cfg(test)]
 mod samples_tests;
+pub(crate) mod stand_in;
 #[cfg(test)]
 mod testing;
 pub(crate) mod unary;
@@ -65,16 +66,6 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
         None
     }
 
-    /// Something smooth near the first output, whose gradient stands for the one that it has not (BPDA, Athalye et al.
-    /// 2018): for [`Gradient::Stepped`].
-    fn stand_in(
-        &self,
-        _inputs: Values<B>,
-        _outputs: &[Fact],
-    ) -> Result<Option<FloatTensor<B>>, Fault> {
-        Ok(None)
-    }
-
     /// Where its random numbers come from, if it draws any: then it never runs before the run.
     fn noise(&self) -> Option<&Noise> {
         None
@@ -93,9 +84,6 @@ pub(crate) trait Operator<B: Backend>: Send + Sync {
     }
 }
 
-/// A stand-in is cut to this magnitude: what is infinite does not move.
-pub(crate) const FAR: f32 = 1e30;
-
 /// What an operator does to the gradient by its float inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gradient {
@@ -103,8 +91,10 @@ pub(crate) enum Gradient {
     Exact,
     /// Its derivative is zero or undefined: no gradient passes.
     Zero,
-    /// The same, but a smooth function near it can stand for it: see [`Operator::stand_in`].
+    /// The same, but a smooth function near it can stand for it: see [`stand_in`].
     Stepped,
+    /// The same, and that function is the float operator whose result it rounds.
+    Quantised,
 }
 
 /// What an operator may look at beside its node while it is parsed.
@@ -159,6 +149,14 @@ impl<B: Backend> Row<B> {
     fn stepped(name: &'static str, parse: Parse<B>) -> Row<B> {
         Row {
             gradient: Gradient::Stepped,
+            ..Row::zero(name, parse)
+        }
+    }
+
+    /// An operator that rounds what a float operator computes.
+    fn quantised(name: &'static str, parse: Parse<B>) -> Row<B> {
+        Row {
+            gradient: Gradient::Quantised,
             ..Row::zero(name, parse)
         }
     }

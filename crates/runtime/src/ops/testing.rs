@@ -439,6 +439,7 @@ impl Case {
         let values = Values {
             inputs: inputs.collect(),
             device: &FlexDevice,
+            stand_ins: false,
         };
         operator.forward(values, &facts)
     }

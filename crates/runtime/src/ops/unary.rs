@@ -3,6 +3,7 @@
 use burn_backend::{Backend, tensor::FloatTensor};
 
 use super::samples::Samples;
+use super::stand_in::moving;
 use crate::Fault;
 use crate::ops::broadcast::{wrap, wrapped};
 use crate::ops::{Operator, Parsed};
@@ -96,17 +97,15 @@ impl<B: Backend> Operator<B> for Unary<B> {
         mut inputs: Values<B>,
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let out = (self.on_tensor)(inputs.tensor(0)?);
-        Ok(vec![match outputs.first() {
+        let x = inputs.tensor(0)?;
+        let near = self.stand_in.filter(|_| inputs.stand_ins);
+        let near = near.map(|near| near(x.clone()));
+        let out = (self.on_tensor)(x);
+        let out = match outputs.first() {
             Some(fact) => wrapped::<B>(fact.dtype, out),
             None => out,
-        }])
-    }
-
-    fn stand_in(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Option<FloatTensor<B>>, Fault> {
-        self.stand_in
-            .map(|stand_in| Ok(stand_in(inputs.tensor(0)?)))
-            .transpose()
+        };
+        Ok(vec![moving::<B>(out, near)])
     }
 
     fn samples(

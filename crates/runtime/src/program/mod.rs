@@ -11,6 +11,7 @@ use scoville_onnx::Graph;
 
 use crate::Error;
 use crate::ops::Context;
+use crate::ops::stand_in::StandIns;
 use crate::step::{Registries, Slot, Slots, Step};
 use crate::value::{Facts, Value, Values, upload};
 
@@ -39,8 +40,8 @@ pub(crate) struct Program<B: Backend> {
     limit: u64,
     /// Steps that kernels of our own run, many as one.
     segments: Vec<Segment<B>>,
-    /// Whether gradients are taken through what stands for operators that have none.
-    pub stand_ins: bool,
+    /// Through which operators gradients are taken by what stands for them.
+    pub stand_ins: StandIns,
 }
 
 impl<B: Backend> Program<B> {
@@ -58,7 +59,7 @@ impl<B: Backend> Program<B> {
             folded: 0,
             limit,
             segments: Vec::new(),
-            stand_ins: false,
+            stand_ins: StandIns::None,
         };
         let constants = graph.constants.iter().map(|(name, tensor)| {
             program.check_size(name, &tensor.shape, 1)?;
@@ -124,6 +125,7 @@ impl<B: Backend> Program<B> {
         let inputs = Values {
             inputs,
             device: &self.device,
+            stand_ins: false,
         };
         let mut values = step.run(inputs, &outputs)?;
         for value in values.iter_mut().filter(|value| value.fact.is_float()) {
@@ -181,11 +183,13 @@ impl<B: Backend> Program<B> {
                     values.get_mut(slot).map(Option::take);
                 }
             }
+            let moves = |step: &Step<B>| tape && self.stand_ins.cover(step.gradient);
             let inputs = Values {
                 inputs,
                 device: &self.device,
+                stand_ins: self.steps.get(i).is_some_and(moves),
             };
-            for (slot, value) in self.run_step(i, *run, plan, inputs, tape)? {
+            for (slot, value) in self.run_step(i, *run, plan, inputs)? {
                 set(&mut values, slot, value);
             }
         }
@@ -205,16 +209,12 @@ impl<B: Backend> Program<B> {
         run: Run,
         plan: &Plan,
         mut inputs: Values<B>,
-        tape: bool,
     ) -> Result<Vec<(Slot, Value<B>)>, Error> {
         let Some(step) = self.steps.get(i) else {
             return Ok(Vec::new());
         };
         let outputs = match (run, plan.outputs.get(i)) {
             (Run::Skip, _) | (_, None | Some(None)) => return Ok(Vec::new()),
-            (Run::Step, Some(Some(facts))) if tape && self.stand_ins => {
-                step.run_moved(inputs, facts)?
-            }
             (Run::Step, Some(Some(facts))) => step.run(inputs, facts)?,
             (Run::Segment(index), Some(Some(facts))) => {
                 let (Some(segment), Some(fact)) = (self.segments.get(index), facts.first()) else {

@@ -7,6 +7,7 @@ use scoville_onnx::DType;
 use super::plan::Run;
 use super::{Plan, Program};
 use crate::ops::Gradient;
+use crate::ops::stand_in::StandIns;
 use crate::step::Slot;
 use crate::value::Fact;
 
@@ -60,7 +61,7 @@ impl<B: Backend> Program<B> {
 
     /// Whether a gradient gets from the plan's first target to the input, by operators that have one or, with `stand_ins`,
     /// something that stands for it.
-    pub fn passes_gradient(&self, plan: &Plan, stand_ins: bool) -> bool {
+    pub fn passes_gradient(&self, plan: &Plan, stand_ins: StandIns) -> bool {
         let mut reached = vec![false; self.names.len()];
         let mark = |reached: &mut Vec<bool>, slots: &mut dyn Iterator<Item = Slot>| {
             slots.for_each(|slot| {
@@ -73,7 +74,7 @@ impl<B: Backend> Program<B> {
         for step in self.planned(plan) {
             let passes = match step.gradient {
                 Gradient::Exact => true,
-                Gradient::Stepped => stand_ins,
+                Gradient::Stepped | Gradient::Quantised => stand_ins.cover(step.gradient),
                 Gradient::Zero => false,
             };
             let mut read = step.inputs.iter().flatten().map(|input| input.slot);

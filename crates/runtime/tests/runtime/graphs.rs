@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use scoville_onnx::{Attribute, Attributes, DType, Data, Dim, Graph, Node, Port, Tensor};
 
 /// A graph of one float input `x` and one output, the last node's.
+#[derive(Clone)]
 pub struct Builder(Graph);
 
 impl Builder {
@@ -82,6 +83,14 @@ impl Builder {
             outputs: vec![output.into()],
             attributes,
         });
+        self
+    }
+
+    /// Outputs of the last node besides its first.
+    pub fn and_outputs(mut self, names: &[&str]) -> Builder {
+        let last = self.0.nodes.last_mut().expect("a node");
+        last.outputs
+            .extend(names.iter().map(|name| name.to_string()));
         self
     }
 

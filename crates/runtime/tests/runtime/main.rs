@@ -11,6 +11,7 @@ mod gradient;
 mod graphs;
 mod node_gradients;
 mod node_suite;
+mod quantised;
 mod random;
 mod shared;
 mod stand_ins;

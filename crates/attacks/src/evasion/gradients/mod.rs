@@ -18,3 +18,4 @@ pub mod ti_fgsm;
 pub mod universal;
 pub mod vat;
 pub mod vmi_fgsm;
+pub mod wasserstein;

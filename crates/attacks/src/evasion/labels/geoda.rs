@@ -72,7 +72,7 @@ impl GeoDa {
         let mut x = to_boundary(&first, ROUNDS, oracle)?;
         let (mut stream, mut directions) = (0, self.directions as f64);
         loop {
-            let norm = oracle.search.ball.norm.into();
+            let norm = oracle.search.ball.norm.try_into()?;
             let mut distance = distance_rows(&x, &oracle.search.x0, norm)?;
             let length = distance_rows(&x, &oracle.search.x0, scoville_kernels::Reduce::L2)?;
             let streams = stream..stream + directions as usize;

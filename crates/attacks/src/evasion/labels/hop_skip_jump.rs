@@ -57,7 +57,7 @@ impl HopSkipJump {
         let mut stream = 0;
         for turn in 1usize.. {
             let search = &*oracle.search;
-            let distance = distance_rows(&x, &search.x0, search.ball.norm.into())?;
+            let distance = distance_rows(&x, &search.x0, search.ball.norm.try_into()?)?;
             let reach = reach(turn, &distance, search)?;
             let directions = (self.directions as f64 * (turn as f64).sqrt()) as usize;
             let streams = stream..stream + directions;

@@ -180,7 +180,7 @@ impl Walk {
     /// Its first step goes along `gradient`.
     fn new(first: f32, gradient: &Array, search: &Search<'_>) -> Result<Self, Error> {
         let (device, n, cols) = (search.device(), search.running(), search.x0.cols());
-        let mut length = reduce_rows(gradient, search.ball.norm.into())?;
+        let mut length = reduce_rows(gradient, search.ball.norm.try_into()?)?;
         map(&mut length, Map::Reciprocal)?;
         let unit = if search.ball.norm == Norm::L1 {
             5.0

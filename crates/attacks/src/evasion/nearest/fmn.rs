@@ -102,7 +102,7 @@ impl Radii {
         gamma: f32,
         search: &Search<'_>,
     ) -> Result<(), Error> {
-        let distance = distance_rows(x, &search.x0, search.ball.norm.into())?;
+        let distance = distance_rows(x, &search.x0, search.ball.norm.try_into()?)?;
         claim(&mut self.found, &seen.predicted, &search.y)?;
         let mut here = self.nearest.copy()?;
         select(&mut here, &distance, wrong)?;

@@ -4,7 +4,7 @@
 //! Andriushchenko et al. 2020, <https://arxiv.org/abs/1912.00049>.
 
 use scoville_kernels::{
-    Array, Image, Norm, keep_lower, select, square_l2_propose, square_l2_start,
+    Array, Image, Norm, Windows, keep_lower, select, square_l2_propose, square_l2_start,
     square_linf_propose, square_linf_start,
 };
 use scoville_targets::Scores;
@@ -50,13 +50,16 @@ pub struct Square {
 impl BlackBox for Square {
     fn run(&self, search: &mut Search<'_>, target: &dyn Scores) -> Result<(), Error> {
         let mut best = first(search)?;
+        let mut candidate = best.copy()?;
         let mut margin = ask(&best, search, target)?;
+        let mut before = None;
         for query in 1..self.queries {
-            if compact(search, &mut [&mut best, &mut margin])? {
+            if compact(search, &mut [&mut best, &mut candidate, &mut margin])? {
                 return Ok(());
             }
-            let side = self.side(query, search);
-            let candidate = propose(&best, side, query, search)?;
+            let windows = self.windows(query, search);
+            propose(&mut candidate, &best, &windows, before.as_ref(), search)?;
+            before = Some(windows);
             let new = ask(&candidate, search, target)?;
             let better = keep_lower(&mut margin, &new)?;
             select(&mut best, &candidate, &better)?;
@@ -66,6 +69,15 @@ impl BlackBox for Square {
 }
 
 impl Square {
+    fn windows(&self, query: usize, search: &Search<'_>) -> Windows {
+        Windows {
+            image: search.image,
+            side: self.side(query, search),
+            seed: search.seed,
+            iteration: query as u32,
+        }
+    }
+
     /// The window's side at `query`, in pixels.
     fn side(&self, query: usize, search: &Search<'_>) -> u32 {
         let Image { height, width, .. } = search.image;
@@ -106,19 +118,18 @@ fn first(search: &Search<'_>) -> Result<Array, Error> {
     })
 }
 
-fn propose(best: &Array, side: u32, query: usize, search: &Search<'_>) -> Result<Array, Error> {
-    let Search {
-        x0,
-        ids,
-        image,
-        seed,
-        ball,
-        ..
-    } = search;
-    let query = query as u32;
+/// Writes `candidate`, which differs from `best` in the windows of `before` alone.
+fn propose(
+    candidate: &mut Array,
+    best: &Array,
+    windows: &Windows,
+    before: Option<&Windows>,
+    search: &Search<'_>,
+) -> Result<(), Error> {
+    let Search { x0, ids, ball, .. } = search;
     Ok(match ball.norm {
-        Norm::Linf => square_linf_propose(best, x0, ids, *image, side, *seed, query, ball)?,
-        _ => square_l2_propose(best, x0, ids, *image, side, *seed, query, ball)?,
+        Norm::Linf => square_linf_propose(candidate, best, x0, ids, windows, before, ball)?,
+        _ => square_l2_propose(candidate, best, x0, ids, windows, ball)?,
     })
 }
 

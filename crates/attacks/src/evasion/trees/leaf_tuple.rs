@@ -4,6 +4,7 @@
 //! Zhang et al. 2020, <https://arxiv.org/abs/2010.11598>. Where trees split at the same numbers, as they do in tables, no one
 //! tree can let a box nearer; so each element by itself also goes back as many thresholds as it may.
 
+use scoville_kernels::Image;
 use scoville_kernels::philox::{philox4x32, unit};
 use scoville_targets::Labels;
 
@@ -161,7 +162,7 @@ impl Sample<'_> {
             let moves = open.iter().flat_map(|&unit| self.moves(unit, &x));
             let worth = moves.filter_map(|(unit, point)| {
                 let gain = self.forest.gain_at(&point, self.label) - here;
-                let far = distance(self.space.norm, &x, &point);
+                let far = distance(self.space.norm, Image::row(x.len()), &x, &point);
                 (gain > 0.0).then_some((gain / far.max(1e-9), unit, point))
             });
             let (_, unit, point) = worth.max_by(|a, b| a.0.total_cmp(&b.0))?;

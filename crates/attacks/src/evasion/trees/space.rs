@@ -78,7 +78,7 @@ impl Space {
         Some(match self.norm {
             Norm::Linf | Norm::L1 => moved,
             Norm::L2 => moved * moved,
-            Norm::L0 => f64::from(u8::from(moved > 0.0)),
+            _ => f64::from(u8::from(moved > 0.0)),
         })
     }
 

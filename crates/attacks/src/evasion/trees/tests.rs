@@ -1,4 +1,4 @@
-use scoville_kernels::Norm;
+use scoville_kernels::{Image, Norm};
 use scoville_targets::{TreeNode, Trees};
 
 use crate::projection::distance;
@@ -100,7 +100,7 @@ fn nearest(target: &Small, clean: &[f32], label: u32, norm: Norm) -> Option<f64>
     });
     let wrong = points.filter(|x| target.label(x) != label);
     wrong
-        .map(|x| distance(norm, clean, &x))
+        .map(|x| distance(norm, Image::row(x.len()), clean, &x))
         .min_by(f64::total_cmp)
 }
 

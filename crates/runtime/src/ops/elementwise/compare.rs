@@ -9,6 +9,7 @@ use super::softsign::softsign;
 use crate::Fault;
 use crate::ops::broadcast::{Rule, binary, broadcast, fits_host, stretched};
 use crate::ops::samples::Samples;
+use crate::ops::stand_in::moving;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, MAX_EXACT, Value, Values};
 
@@ -79,18 +80,13 @@ impl<B: Backend> Operator<B> for Compare<B> {
                 *value = Value::known(fact);
             }
         }
-        self.operator.forward(inputs, outputs)
-    }
-
-    fn stand_in(
-        &self,
-        inputs: Values<B>,
-        outputs: &[Fact],
-    ) -> Result<Option<FloatTensor<B>>, Fault> {
-        let Some(stand_in) = &self.stand_in else {
-            return Ok(None);
+        let near = match self.stand_in.as_ref().filter(|_| inputs.stand_ins) {
+            Some(near) => near.forward(inputs.clone(), outputs)?.pop(),
+            None => None,
         };
-        Ok(stand_in.forward(inputs, outputs)?.pop())
+        let steps = self.operator.forward(inputs, outputs)?;
+        let moved = steps.into_iter().map(|y| moving::<B>(y, near.clone()));
+        Ok(moved.collect())
     }
 
     fn samples(

@@ -7,6 +7,7 @@ use scoville_onnx::Node;
 use super::mask::{as_floats, equal};
 use crate::Fault;
 use crate::ops::samples::{Samples, alone};
+use crate::ops::stand_in::moving;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
@@ -57,17 +58,13 @@ impl<B: Backend> Operator<B> for Hardmax {
         let shape = x.shape().to_vec();
         let [before, size, after] = self.parts(&shape)?;
         let x = B::float_reshape(x, Shape::from([before, size, after]));
-        let first = B::float_argmax(x, 1, IntDType::I32);
+        let first = B::float_argmax(x.clone(), 1, IntDType::I32);
         let first = B::int_into_float(first, FloatDType::F32);
         let positions = inputs.upload(&[1, size, 1], (0..size).map(|i| i as f32).collect());
         let y = as_floats::<B>(equal::<B>(first, positions));
+        let near = inputs.stand_ins.then(|| B::softmax(x, 1));
+        let y = moving::<B>(y, near);
         Ok(vec![B::float_reshape(y, Shape::from(shape))])
-    }
-
-    fn stand_in(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Option<FloatTensor<B>>, Fault> {
-        let x = inputs.tensor(0)?;
-        let parts = self.parts(&x.shape())?;
-        Ok(Some(B::softmax(B::float_reshape(x, Shape::from(parts)), 1)))
     }
 
     fn samples(

@@ -8,7 +8,8 @@ use super::mask::{choose, is};
 use crate::Fault;
 use crate::ops::broadcast::{broadcast, stretch};
 use crate::ops::samples::{Samples, broadcast_samples};
-use crate::ops::{Context, FAR, Operator, Parsed};
+use crate::ops::stand_in::{FAR, moving};
+use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
 
 struct Where;
@@ -40,26 +41,17 @@ impl<B: Backend> Operator<B> for Where {
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
-        let condition = stretch::<B>(B::float_detach(inputs.tensor(0)?), shape);
+        let moves = inputs.stand_ins && !inputs.fact(0).is_some_and(Fact::is_known);
+        let condition = stretch::<B>(inputs.tensor(0)?, shape);
         let x = stretch::<B>(inputs.tensor(1)?, shape);
         let y = stretch::<B>(inputs.tensor(2)?, shape);
-        Ok(vec![choose::<B>(is::<B>(condition, 0.0), y, x)])
-    }
-
-    fn stand_in(
-        &self,
-        mut inputs: Values<B>,
-        outputs: &[Fact],
-    ) -> Result<Option<FloatTensor<B>>, Fault> {
-        if inputs.fact(0).is_some_and(Fact::is_known) {
-            return Ok(None);
-        }
-        let shape = outputs.first().map(Fact::shape).unwrap_or_default();
-        let condition = stretch::<B>(inputs.tensor(0)?, shape);
-        let x = stretch::<B>(B::float_detach(inputs.tensor(1)?), shape);
-        let y = stretch::<B>(B::float_detach(inputs.tensor(2)?), shape);
-        let step = B::float_clamp(B::float_sub(x, y), (-FAR).into(), FAR.into());
-        Ok(Some(B::float_mul(condition, step)))
+        let near = moves.then(|| {
+            let step = B::float_sub(B::float_detach(x.clone()), B::float_detach(y.clone()));
+            let step = B::float_clamp(step, (-FAR).into(), FAR.into());
+            B::float_mul(condition.clone(), step)
+        });
+        let no = is::<B>(B::float_detach(condition), 0.0);
+        Ok(vec![moving::<B>(choose::<B>(no, y, x), near)])
     }
 
     fn moves(&self, index: usize) -> bool {

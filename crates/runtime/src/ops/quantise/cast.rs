@@ -18,6 +18,7 @@ use crate::Fault;
 use crate::ops::broadcast::{unsigned, wrap, wrapped};
 use crate::ops::elementwise::mask::{as_floats, is, is_nan};
 use crate::ops::samples::Samples;
+use crate::ops::stand_in::moving;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Elements, Fact, Facts, Values, is_float};
 
@@ -84,21 +85,12 @@ impl<B: Backend> Operator<B> for Cast {
             _ if from == to => x,
             (_, true) => rounded::<B>(x, to),
             (_, false) if to == DType::Bool => as_floats::<B>(B::bool_not(is::<B>(x, 0.0))),
-            (true, false) => unsigned::<B>(to, truncated::<B>(x, to))?,
+            (true, false) => {
+                let near = inputs.stand_ins.then(|| x.clone());
+                moving::<B>(unsigned::<B>(to, truncated::<B>(x, to))?, near)
+            }
             (false, false) => unsigned::<B>(to, wrapped::<B>(to, x))?,
         }])
-    }
-
-    fn stand_in(
-        &self,
-        mut inputs: Values<B>,
-        outputs: &[Fact],
-    ) -> Result<Option<FloatTensor<B>>, Fault> {
-        let from_float = inputs.fact(0).is_some_and(Fact::is_float);
-        let to_int = |fact: &Fact| !fact.is_float() && fact.dtype != DType::Bool;
-        (from_float && outputs.first().is_some_and(to_int))
-            .then(|| inputs.tensor(0))
-            .transpose()
     }
 
     fn samples(

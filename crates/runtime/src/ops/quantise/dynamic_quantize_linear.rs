@@ -1,5 +1,6 @@
 //! DynamicQuantizeLinear: to uint8 by the range of the input, 0 included; gives also the scale and the
-//! zero point. `scale = (max - min) / 255`, or 1 for an input of zeros, as in onnxruntime.
+//! zero point. `scale = (max - min) / 255`, or 1 for an input of zeros, as in onnxruntime. It goes as its input does, by the
+//! scale that it has.
 
 use burn_backend::{Backend, Shape, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
@@ -31,16 +32,17 @@ impl<B: Backend> Operator<B> for DynamicQuantizeLinear {
 
     fn forward(&self, mut inputs: Values<B>, _: &[Fact]) -> Result<Vec<FloatTensor<B>>, Fault> {
         let shape = inputs.shape(0)?;
-        let x = B::float_detach(inputs.tensor(0)?);
-        let row = B::float_reshape(x.clone(), Shape::from([1, count(&shape)?]));
+        let x = inputs.tensor(0)?;
+        let moving = B::float_reshape(x, Shape::from([1, count(&shape)?]));
+        let row = B::float_detach(moving.clone());
         let max = B::float_clamp_min(B::float_max_dim(row.clone(), 1), 0.0f32.into());
-        let min = B::float_clamp_max(B::float_min_dim(row.clone(), 1), 0.0f32.into());
+        let min = B::float_clamp_max(B::float_min_dim(row, 1), 0.0f32.into());
         let scale = B::float_div_scalar(B::float_sub(max, min.clone()), 255.0f32.into());
         let scale = B::float_mask_fill(scale.clone(), is::<B>(scale, 0.0), 1.0f32.into());
         let zero = B::float_neg(B::float_div(min, scale.clone()));
-        let zero = saturated::<B>(zero, None, DType::U8);
-        let y = B::float_div(row, scale.clone());
-        let y = saturated::<B>(y, Some(zero.clone()), DType::U8);
+        let zero = saturated::<B>(zero, None, DType::U8, false);
+        let steps = B::float_div(moving, scale.clone());
+        let y = saturated::<B>(steps, Some(zero.clone()), DType::U8, inputs.stand_ins);
         let scalar = |x| B::float_reshape(x, Shape::from([1]));
         Ok(vec![
             B::float_reshape(y, Shape::from(on_device(&shape))),

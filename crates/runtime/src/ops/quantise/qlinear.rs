@@ -1,5 +1,5 @@
 //! The quantised operators of onnxruntime (domain com.microsoft) that its static quantisation writes: a
-//! plain operator on dequantised inputs, whose result is quantised again.
+//! plain operator on dequantised inputs, whose result is quantised again. They go as the plain operator does.
 //!
 //! QLinearAdd, QLinearMul, QLinearSigmoid, QLinearLeakyRelu, QLinearSoftmax, QLinearAveragePool,
 //! QLinearGlobalAveragePool, QLinearConcat, QLinearWhere. Scales and zero points are one for a tensor.
@@ -177,7 +177,8 @@ impl<B: Backend> Operator<B> for QLinear<B> {
         let zero = inputs.optional_tensor(self.result + 1)?;
         let zero = zero.map(|zero| shaped::<B>(zero, &one));
         let dtype = fact.map_or(DType::U8, |fact| fact.dtype);
-        Ok(vec![saturated::<B>(B::float_div(y, scale), zero, dtype)])
+        let steps = B::float_div(y, scale);
+        Ok(vec![saturated::<B>(steps, zero, dtype, inputs.stand_ins)])
     }
 
     fn samples(

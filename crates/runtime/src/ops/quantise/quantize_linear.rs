@@ -5,7 +5,7 @@ use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
 use super::cast::dtype_of;
-use super::scale::{Layout, fit, range, result_type, saturated, unshifted};
+use super::scale::{Layout, fit, result_type, saturated};
 use crate::Fault;
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
@@ -49,19 +49,7 @@ impl<B: Backend> Operator<B> for QuantizeLinear {
         let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
         let (scale, zero) = self.layout.spread(&mut inputs)?;
         let steps = B::float_div(inputs.tensor(0)?, scale);
-        Ok(vec![saturated::<B>(steps, zero, dtype)])
-    }
-
-    fn stand_in(
-        &self,
-        mut inputs: Values<B>,
-        outputs: &[Fact],
-    ) -> Result<Option<FloatTensor<B>>, Fault> {
-        let dtype = outputs.first().map_or(DType::U8, |fact| fact.dtype);
-        let (scale, zero) = self.layout.spread(&mut inputs)?;
-        let steps = unshifted::<B>(B::float_div(inputs.tensor(0)?, scale), zero);
-        let (low, high) = range(dtype).unwrap_or((0.0, 255.0));
-        Ok(Some(B::float_clamp(steps, low.into(), high.into())))
+        Ok(vec![saturated::<B>(steps, zero, dtype, inputs.stand_ins)])
     }
 
     fn samples(

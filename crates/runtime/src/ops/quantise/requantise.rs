@@ -50,7 +50,8 @@ impl Scales {
         let (sums, scale) = same_rank::<B>(sums, self.combined(inputs)?);
         let zero = inputs.optional_tensor(zero)?;
         let zero = zero.map(|zero| shaped::<B>(zero, &[]));
-        Ok(saturated::<B>(B::float_mul(sums, scale), zero, dtype))
+        let steps = B::float_mul(sums, scale);
+        Ok(saturated::<B>(steps, zero, dtype, inputs.stand_ins))
     }
 
     fn known<B: Backend>(&self, inputs: &Values<B>) -> Result<Option<FloatTensor<B>>, Fault> {

@@ -8,6 +8,7 @@ use crate::Fault;
 use crate::ops::broadcast::same_rank;
 use crate::ops::elementwise::mask::is_above;
 use crate::ops::samples::{Samples, beside};
+use crate::ops::stand_in::moving;
 use crate::value::{Fact, Facts, Values, on_device};
 
 /// The attributes `axis` and `block_size`.
@@ -203,24 +204,28 @@ pub(super) fn result_type(inputs: &Facts, index: usize, otherwise: DType) -> Res
 }
 
 /// Rounds whole steps, halves to even, moves them by the zero point and cuts them to `dtype`; NaN becomes
-/// the least value, as in onnxruntime.
+/// the least value, as in onnxruntime. If it `moves`, it does so as the steps do, where they are not cut.
 pub(super) fn saturated<B: Backend>(
     steps: FloatTensor<B>,
     zero: Option<FloatTensor<B>>,
     dtype: DType,
+    moves: bool,
 ) -> FloatTensor<B> {
-    let y = unshifted::<B>(B::float_round(steps), zero);
     let (low, high) = range(dtype).unwrap_or((0.0, 255.0));
+    let near = moves.then(|| {
+        // Half a step beyond the bounds is still rounded to them.
+        let (low, high) = (low - 0.5, high + 0.5);
+        let near = unshifted::<B>(steps.clone(), zero.clone());
+        B::float_clamp(near, low.into(), high.into())
+    });
+    let y = unshifted::<B>(B::float_round(B::float_detach(steps)), zero);
     let low_or_nan = B::bool_not(is_above::<B>(y.clone(), low));
     let y = B::float_mask_fill(y, low_or_nan, low.into());
-    B::float_clamp_max(y, high.into())
+    moving::<B>(B::float_clamp_max(y, high.into()), near)
 }
 
 /// Steps counted from the zero point, where there is one.
-pub(super) fn unshifted<B: Backend>(
-    steps: FloatTensor<B>,
-    zero: Option<FloatTensor<B>>,
-) -> FloatTensor<B> {
+fn unshifted<B: Backend>(steps: FloatTensor<B>, zero: Option<FloatTensor<B>>) -> FloatTensor<B> {
     match zero {
         Some(zero) => {
             let (steps, zero) = same_rank::<B>(steps, zero);

@@ -73,6 +73,7 @@ impl Field for Texts<'_> {
     ) -> Result<Vec<Vec<Success<String>>>, Error> {
         let text = |&id: &u32| self.data.texts[id as usize].as_str();
         let texts: Vec<&str> = samples.ids.iter().map(text).collect();
+        let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
         let run = |&budget: &f64| {
             let edits = samples.ids.iter().map(|&id| self.allowed(plan, id, budget));
             let problem = TextProblem {
@@ -85,7 +86,6 @@ impl Field for Texts<'_> {
                 lexicon: self.lexicon,
                 stop,
             };
-            let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
             Ok(attack.run_text(at.target, surrogate, &problem)?)
         };
         budgets.iter().map(run).collect()

@@ -152,11 +152,11 @@ impl<F: Field> Run<'_, '_, F> {
         let (plan, stop, field) = (self.plan, self.stop, self.field);
         let attack = &plan.techniques[t].attacks[a];
         let universal = attack.algorithm.is_universal();
-        let abreast = match universal || attack.is_transfer() {
+        let ladder = &plan.ladder[plan.rung_of(attack, at)..];
+        let abreast = match universal || attack.is_transfer() || ladder.len() == 1 {
             true => 1,
             false => self.workers.abreast(open.len()),
         };
-        let ladder = &plan.ladder[plan.rung_of(attack, at)..];
         let ladder = &ladder[..abreast.min(ladder.len())];
         let (spent, since) = (self.workers.spent(), Instant::now());
         let split = match universal {

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Black-box attacks, ours beside ART's, Foolbox's and CleverHans', on the correctly classified of the first CIFAR-10 images.
+"""Black-box attacks, ours beside ART's, Foolbox's, CleverHans' and torchattacks', on the correctly classified of the first CIFAR-10 images.
 
     VENV/bin/python benches/black-box.py SCOVILLE MODEL.onnx DATA.bin --mean a,b,c --std a,b,c [--n 30] [--queries 1000]
-        [--norm linf|l2] [--eps 0.03] [--only NAME,..] [--skip-peers] [--skip-ours]
+        [--norm linf|l2|l1|l0] [--eps 0.03] [--only NAME,..] [--skip-peers] [--skip-ours]
 
-Attacks from labels: the median distance after so many queries about a sample. Attacks from scores: at `eps`, how many are
-broken within so many queries, and the median of the queries of those. A peer attacks one image at a time; every point that it
-asks about is counted and judged, and its run is cut off when the budget is spent. Ours is read off one run: distances off the
-security curve on a ladder of 400 eps, rounded up by at most 1.8 %.
+At `eps`, how many are broken within so many queries, and the median of the queries of those; of attacks from labels also the median
+distance after so many queries about a sample. A peer attacks one image at a time; every point that it asks about is counted and
+judged, and its run is cut off when the budget is spent. Our distances are read off the security curve of another run on a ladder of
+400 eps, rounded up by at most 1.8 %.
 """
 import argparse, importlib.util, json, pathlib, subprocess, time, warnings
 
@@ -53,30 +53,51 @@ def spsa(model, x, y, a):
     spsa(model, x, a.eps, 100, norm=float("inf"), clip_min=0, clip_max=1, y=y, spsa_samples=32, sanity_checks=False)
 
 
-hsj_art = lambda ae, c, a: ae.HopSkipJump(c, norm=2 if a.norm == "l2" else float("inf"), max_iter=50, max_eval=10000, init_eval=100, verbose=False)
-geoda = lambda ae, c, a: ae.GeoDA(c, norm=2 if a.norm == "l2" else float("inf"), max_iter=a.queries, sub_dim=10, verbose=False)
-# name: (ours, {peer: run})
+def torch_attack(make):
+    def run(model, x, y, a):
+        import torchattacks
+        attack = make(torchattacks, model, a)
+        attack.set_device("cpu")
+        attack(x, y)
+    return run
+
+
+order = lambda a: 2 if a.norm == "l2" else INF
+# name: (norms, {peer: run})
 LABELS = {
-    "hop-skip-jump": {
+    "hop-skip-jump": (["linf", "l2"], {
         "foolbox": foolbox_attack(lambda fa, a: fa.HopSkipJumpAttack(steps=64, constraint=a.norm)),
-        "art": art_attack(hsj_art),
-    },
-    "boundary": {"foolbox": foolbox_attack(lambda fa, a: fa.BoundaryAttack(steps=25000))},
-    "sign-opt": {"art": art_attack(lambda ae, c, a: ae.SignOPTAttack(c, targeted=False, query_limit=a.queries, verbose=False))},
-    "geoda": {"art": art_attack(geoda)},
-    "rays": {},
-    "pointwise": {},
+        "art": art_attack(lambda ae, c, a: ae.HopSkipJump(c, norm=order(a), max_iter=50, max_eval=10000, init_eval=100, verbose=False)),
+    }),
+    "boundary": (["l2"], {
+        "foolbox": foolbox_attack(lambda fa, a: fa.BoundaryAttack(steps=25000)),
+        "art": art_attack(lambda ae, c, a: ae.BoundaryAttack(c, targeted=False, max_iter=a.queries, verbose=False)),
+    }),
+    "sign-opt": (["l2"], {"art": art_attack(lambda ae, c, a: ae.SignOPTAttack(c, targeted=False, query_limit=a.queries, verbose=False))}),
+    "geoda": (["linf", "l2"], {"art": art_attack(lambda ae, c, a: ae.GeoDA(c, norm=order(a), max_iter=a.queries, sub_dim=10, verbose=False))}),
+    "rays": (["linf"], {}),
+    "pointwise": (["l1", "l0"], {"foolbox": foolbox_attack(lambda fa, a: fa.PointwiseAttack())}),
 }
 SCORES = {
-    "square": {"art": art_attack(lambda ae, c, a: ae.SquareAttack(c, norm=2 if a.norm == "l2" else float("inf"), max_iter=a.queries, eps=a.eps, p_init=0.8, nb_restarts=1, verbose=False), True)},
-    "simba": {"art": art_attack(lambda ae, c, a: ae.SimBA(c, attack="px", max_iter=a.queries, epsilon=0.2, verbose=False), True)},
-    "simba-dct": {"art": art_attack(lambda ae, c, a: ae.SimBA(c, attack="dct", max_iter=a.queries, epsilon=0.2, freq_dim=14, stride=1, verbose=False), True)},
-    "nes": {},
-    "spsa": {"cleverhans": spsa},
-    "bandits": {},
-    "zoo": {"art": art_attack(lambda ae, c, a: ae.ZooAttack(c, learning_rate=0.03, max_iter=100, binary_search_steps=1, initial_const=10, nb_parallel=128, use_resize=False, use_importance=False, variable_h=1e-3, verbose=False), True)},
+    "square": (["linf", "l2"], {
+        "art": art_attack(lambda ae, c, a: ae.SquareAttack(c, norm=order(a), max_iter=a.queries, eps=a.eps, p_init=0.8, nb_restarts=1, verbose=False), True),
+        "torchattacks": torch_attack(lambda ta, m, a: ta.Square(m, norm=a.norm.capitalize(), eps=a.eps, n_queries=a.queries, p_init=0.8, loss="margin")),
+    }),
+    "simba": (["l2"], {"art": art_attack(lambda ae, c, a: ae.SimBA(c, attack="px", max_iter=a.queries, epsilon=0.2, verbose=False), True)}),
+    "simba-dct": (["l2"], {
+        "art": art_attack(lambda ae, c, a: ae.SimBA(c, attack="dct", max_iter=a.queries, epsilon=0.2, freq_dim=14, stride=1, verbose=False), True),
+    }),
+    "nes": (["linf", "l2"], {}),
+    "spsa": (["linf"], {
+        "cleverhans": spsa,
+        "torchattacks": torch_attack(lambda ta, m, a: ta.SPSA(m, eps=a.eps, nb_iter=a.queries, nb_sample=32)),
+    }),
+    "bandits": (["linf", "l2"], {}),
+    "zoo": (["l2"], {"art": art_attack(lambda ae, c, a: ae.ZooAttack(c, learning_rate=0.03, max_iter=100, binary_search_steps=1, initial_const=10, nb_parallel=128, use_resize=False, use_importance=False, variable_h=1e-3, verbose=False), True)}),
+    "one-pixel": (["l0"], {
+        "torchattacks": torch_attack(lambda ta, m, a: ta.OnePixel(m, pixels=int(a.eps) // 3, steps=a.queries, popsize=100)),
+    }),
 }
-NORMS = {"boundary": ["l2"], "sign-opt": ["l2"], "rays": ["linf"], "pointwise": [], "spsa": ["linf"], "zoo": ["l2"], "simba": ["l2"], "simba-dct": ["l2"]}
 
 
 class Spent(Exception):
@@ -96,7 +117,7 @@ def meter(model, x, y, a):
             left = a.queries - self.asked
             out = model(points)
             self.asked += len(points)
-            far = (points - x).flatten(1).norm(INF if a.norm == "linf" else 2, dim=1)
+            far = (points - x).flatten(1).norm(shared.ORDER[a.norm], dim=1)
             wrong = out.argmax(1) != y
             for i, (w, d) in enumerate(zip(wrong[:left].tolist(), far[:left].tolist())):
                 if w:
@@ -129,20 +150,23 @@ def theirs(model, xs, ys, run, a):
                 seconds=round(time.perf_counter() - start, 1))
 
 
-def ours(a, attack, labels):
-    eps = shared.ladder(a.norm) if labels else [a.eps]
+def scored(a, attack, eps):
     run = subprocess.run(
         [a.scoville, "assess", a.model, "--data", f"cifar10:{a.data}", "--limit", str(a.n), "--mean", a.mean, "--std", a.std, "--norm", a.norm,
          "--eps-ladder", ",".join(map(repr, eps)), "--attacks", f"{attack}:queries={a.queries}", "--device", "cpu", "--format", "ndjson"],
         capture_output=True, text=True)
     events = [json.loads(line) for line in run.stdout.splitlines()]
-    scored = next(e for e in events if e["event"] == "technique.scored" and e["technique"] == "AML.T0043.001")
-    curve = scored["curve"]
-    out = dict(of=curve[-1]["correct"], seconds=round(scored["seconds"], 1))
+    return next(e for e in events if e["event"] == "technique.scored" and e["technique"] == "AML.T0043.001")
+
+
+def ours(a, attack, labels):
+    at = scored(a, attack, [a.eps])
+    point = at["curve"][0]
+    out = dict(broken=point["successes"], of=point["correct"], median_queries=(point["queries"] or {}).get("median"), seconds=round(at["seconds"], 1))
     if labels:
-        half = next((p["eps"] for p in curve if 2 * p["successes"] >= p["correct"]), INF)
-        return dict(median_distance=round(half, 4), **out)
-    return dict(broken=curve[0]["successes"], median_queries=(curve[0]["queries"] or {}).get("median"), **out)
+        curve = scored(a, attack, shared.ladder(a.norm))["curve"]
+        out["median_distance"] = round(next((p["eps"] for p in curve if 2 * p["successes"] >= p["correct"]), INF), 4)
+    return out
 
 
 def main():
@@ -154,7 +178,7 @@ def main():
     p.add_argument("--std", default="1")
     p.add_argument("--n", type=int, default=30)
     p.add_argument("--queries", type=int, default=1000)
-    p.add_argument("--norm", choices=["linf", "l2"], default="l2")
+    p.add_argument("--norm", choices=list(shared.ORDER), default="l2")
     p.add_argument("--eps", type=float, default=1.5)
     p.add_argument("--only", default="")
     p.add_argument("--skip-peers", action="store_true")
@@ -162,8 +186,8 @@ def main():
     a = p.parse_args()
     warnings.filterwarnings("ignore")
     peer = None if a.skip_peers else shared.peer_model(a)
-    for name, peers in {**LABELS, **SCORES}.items():
-        if a.only and name not in a.only.split(",") or a.norm not in NORMS.get(name, [a.norm]):
+    for name, (norms, peers) in {**LABELS, **SCORES}.items():
+        if a.only and name not in a.only.split(",") or a.norm not in norms:
             continue
         say = lambda who, figures: print(json.dumps(dict(attack=name, norm=a.norm, queries=a.queries, who=who, **figures)), flush=True)
         if not a.skip_ours:

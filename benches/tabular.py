@@ -276,8 +276,6 @@ def ours(out, count, scoville):
     table = Table("adult", out / "adult.csv")
     for key, attack, few in [
         ("mlp", "lowprofool", False),
-        # ART takes the gradient of the mean over the rows.
-        ("mlp", "lowprofool:step=0.005:weight=60", False),
         ("mlp", "fmn", False),
         ("mlp", "hop-skip-jump:queries=3000", True),
         ("forest", "hop-skip-jump:queries=3000", True),

@@ -27,13 +27,12 @@ const LARGE = 1e30;
 @group(0) @binding(3) var<storage, read_write> normal: array<f32>;
 @group(0) @binding(4) var<storage, read_write> gap: array<f32>;
 
-// The row: where it starts, what its normal is divided by, the gap that is left to close, and the largest |x0 - x|.
+// The row: where it starts, what its normal is divided by, and the gap that is left to close.
 struct Problem {
     start: u32,
     lane: u32,
     scale: f32,
     gap: f32,
-    top: f32,
 }
 
 // How far a move goes: along the normal in gaps, and its length in radii.
@@ -68,6 +67,12 @@ fn least(i: u32, v: f32, chosen: f32, weight: f32) -> f32 {
             return select(min(max(v, low), high), d, dearer < 2.0 * weight);
         }
     }
+}
+
+// An element of the move that reaches so far.
+fn element(p: Problem, i: u32, r: Reach, weight: f32) -> f32 {
+    let b = normal[i] / p.scale;
+    return least(i, r.lambda * b, r.chosen * b, weight);
 }
 
 fn reach(p: Problem, lambda: f32, chosen: f32, weight: f32) -> Reach {
@@ -136,16 +141,13 @@ fn main(
     let start = row * params.cols;
 
     var own = 0u;
-    var top = 0.0;
     for (var j = lane; j < params.cols; j += 256u) {
         own = max(own, magnitude_bits(normal[start + j]));
-        top = max(top, abs(x0[start + j] - x[start + j]));
     }
     let usable = row_scale(lane, own);
-    top = largest(lane, top);
     let size = select(1.0, usable, usable > 0.0);
     let scale = select(size, -size, gap[row] < 0.0);
-    let p = Problem(start, lane, scale, clamp(gap[row] / scale, 1.0 / LARGE, LARGE), top);
+    let p = Problem(start, lane, scale, clamp(gap[row] / scale, 1.0 / LARGE, LARGE));
     var squares = 0.0;
     for (var j = lane; j < params.cols; j += 256u) {
         let b = normal[start + j] / scale;
@@ -153,20 +155,29 @@ fn main(
     }
     squares = sum(lane, squares);
 
-    var best = meet(p, squares, weight_of(0.0, top), true, 0.0, false);
+    var weight = select(0.0, LARGE, params.norm == LINF);
+    var best = meet(p, squares, weight, true, 0.0, false);
     let solvable = abs(best.along - 1.0) <= NEAR;
+    // The largest distance from the clean sample that the shortest move leaves in an element.
+    var top = 0.0;
+    for (var j = lane; j < params.cols; j += 256u) {
+        let i = start + j;
+        top = max(top, abs(x0[i] - x[i] - element(p, i, best, weight)));
+    }
+    top = largest(lane, top);
     var share = 0.0;
     var above = 1.0;
     for (var round = 0u; round < OUTER; round++) {
         let middle = 0.5 * (share + above);
-        let weight = weight_of(middle, top);
-        var there = meet(p, squares, weight, false, best.lambda, false);
+        let tried = weight_of(middle, top);
+        var there = meet(p, squares, tried, false, best.lambda, false);
         if (params.norm == L0) {
-            there = meet(p, squares, weight, false, there.lambda, true);
+            there = meet(p, squares, tried, false, there.lambda, true);
         }
         if (abs(there.along - 1.0) <= NEAR && there.length <= 1.0 + EXACT) {
             if (solvable) {
                 share = middle;
+                weight = tried;
                 best = there;
             }
         } else {
@@ -177,11 +188,10 @@ fn main(
         return;
     }
 
-    let weight = weight_of(share, top);
     for (var j = lane; j < params.cols; j += 256u) {
         let i = start + j;
-        let b = normal[i] / scale;
-        let step = least(i, best.lambda * b, best.chosen * b, weight);
-        x[i] = clamp(x[i] + step, params.lo, params.hi);
+        let step = element(p, i, best, weight);
+        let whole = step == x0[i] - x[i];
+        x[i] = select(clamp(x[i] + step, params.lo, params.hi), x0[i], whole);
     }
 }

@@ -96,7 +96,7 @@ fn every_attack_finds_most_at_a_large_eps_and_nothing_at_a_tiny_one() {
         let targeted = row.parameters.iter().any(|p| p.name == "targets");
         let short = match row.name {
             "ead" => ":steps=50",
-            "lowprofool" => ":step=0.02",
+            "lowprofool" => ":steps=50:searches=5",
             "cw-linf" | "cw-l0" => ":steps=25:searches=15",
             _ if targeted => ":targets=2",
             _ => "",
@@ -157,7 +157,7 @@ fn budgets_are_kept_to_the_last_sample() {
         ("cw-linf:steps=5:searches=2", 0, 10 * n),
         ("cw-l0:steps=5:searches=2", 0, 10 * n),
         ("alma:steps=5", n, 5 * n),
-        ("brendel-bethge:steps=4", 36 * n, 4 * n),
+        ("brendel-bethge:steps=4", 37 * n, 18 * n),
         ("vat:steps=3", 5 * n, 3 * n),
         ("shadow:steps=3", n, 3 * n),
         ("ead:steps=5:searches=2", 10 * n, 10 * n),

@@ -13,7 +13,8 @@ pub mod spatial;
 mod start;
 
 use scoville_kernels::{
-    Array, Map, Norm, Reduce, Zip, combine, distance_rows, map, reduce_rows, select, zip,
+    Array, Map, Norm, Reduce, Zip, combine, distance_rows, keep_largest, map, reduce_rows, select,
+    zip,
 };
 
 use scoville_targets::Labels;
@@ -22,19 +23,19 @@ use crate::parts::into_balls;
 use crate::{Error, Search};
 use away::away;
 use oracle::{Halt, Oracle};
-use start::start;
+use start::{look, start};
 
 /// Where the way from a misclassified random image to the clean sample crosses the boundary, for attacks that know more than
-/// labels and begin there; `None` where no image is found. Samples without one leave the batch.
+/// labels, and the mask of the rows where such an image is found; `None` if no sample is left.
 pub(super) fn at_boundary(
     rounds: usize,
     search: &mut Search<'_>,
     target: &dyn Labels,
-) -> Result<Option<Array>, Error> {
+) -> Result<Option<(Array, Array<u32>)>, Error> {
     let mut point = None;
     Oracle::spend(usize::MAX, search, target, |oracle| {
-        let far = start(oracle)?;
-        point = Some(to_boundary(&far, rounds, oracle)?);
+        let (far, found) = look(oracle)?;
+        point = Some((to_boundary(&far, rounds, oracle)?, found));
         Ok(())
     })?;
     Ok(point)
@@ -93,11 +94,11 @@ fn not(mask: &Array<u32>) -> Result<Array<u32>, Error> {
     Ok(not)
 }
 
-/// The way from each clean sample to a misclassified point: along the line in L2; in Linf by clipping the point to
-/// smaller and smaller balls.
+/// The way from each clean sample to a misclassified point: along the line in L2 and L1; in Linf and L0 by clipping the
+/// point to smaller and smaller balls.
 struct Way<'a> {
     far: &'a Array,
-    /// In L2 the difference from the clean sample, in Linf the distance.
+    /// In Linf the distance from the clean sample, else the difference.
     reach: Array,
 }
 
@@ -124,7 +125,15 @@ impl<'a> Way<'a> {
                 into_balls(&mut x, &radius, search)?;
                 Ok(x)
             }
-            _ => {
+            Norm::L0 => {
+                let kept = scaled(share, self.reach.cols() as f32)?;
+                let mut x = self.reach.copy()?;
+                keep_largest(&mut x, &kept)?;
+                combine(&mut x, 1.0, &search.x0, 1.0)?;
+                clip(&mut x, search)?;
+                Ok(x)
+            }
+            Norm::L2 | Norm::L1 => {
                 let mut x = search.x0.copy()?;
                 combine(&mut x, 1.0, &self.reach, share)?;
                 clip(&mut x, search)?;

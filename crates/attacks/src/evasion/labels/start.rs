@@ -19,9 +19,17 @@ const NEARER: f32 = 0.8;
 /// Keeps the random numbers of the start apart from those of the attack.
 const STREAM: u32 = 1 << 31;
 
-/// A misclassified point of every sample: a random image, mixed with as much of the clean sample as the tries allow. Samples
-/// for which none is found leave the batch.
+/// A misclassified point of every sample. Samples for which none is found leave the batch.
 pub(super) fn start(oracle: &mut Oracle<'_, '_>) -> Result<Array, Halt> {
+    let (mut x, found) = look(oracle)?;
+    let rows = oracle.search.give_up(&found)?;
+    gather_in_place(&mut x, &rows)?;
+    Ok(x)
+}
+
+/// A misclassified point of every sample, if one is found: a random image, mixed with as much of the clean sample as the
+/// tries allow; and the mask of the rows where one is, the others being clean.
+pub(super) fn look(oracle: &mut Oracle<'_, '_>) -> Result<(Array, Array<u32>), Halt> {
     let mut x = oracle.search.x0.copy()?;
     let mut share = column(oracle.search, 1.0)?;
     let mut found = Array::zeros(&x.device(), x.rows(), 1)?;
@@ -32,9 +40,7 @@ pub(super) fn start(oracle: &mut Oracle<'_, '_>) -> Result<Array, Halt> {
         select(&mut found, &wrong, &wrong)?;
         share = choose(&scaled(&share, NEARER)?, &share, &wrong)?;
     }
-    let rows = oracle.search.give_up(&found)?;
-    gather_in_place(&mut x, &rows)?;
-    Ok(x)
+    Ok((x, found))
 }
 
 /// `x0 + share (z - x0)` for a random image z.

@@ -20,7 +20,7 @@ pub const ROW: Row = Row {
     parameters: &[
         whole("steps", 50.0, 1e6),
         whole("searches", 40.0, 1e4),
-        real("rate", 0.05, (1e-6, 1.0)),
+        real("rate", 0.1, (1e-6, 1.0)),
     ],
     paper: "Carlini 2017, arXiv:1608.04644",
     build: |v| {

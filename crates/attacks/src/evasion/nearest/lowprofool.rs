@@ -4,10 +4,12 @@
 //! Ballet et al. 2019, <https://arxiv.org/abs/1911.03274>.
 
 use scoville_kernels::{
-    Array, Loss, Map, Reduce, Zip, affine, combine, head, map, reduce_rows, zip,
+    Array, Loss, Map, Reduce, Zip, affine, claim, combine, head, map, reduce_rows, zip,
 };
 use scoville_targets::{Evaluation, Gradients};
 
+use super::{clip, scaled};
+use crate::parts::Constants;
 use crate::registry::{Access, Algorithm, CONVEX, Row, WHITE_BOX, real, whole};
 use crate::{Error, Search, WhiteBox};
 
@@ -19,15 +21,15 @@ pub const ROW: Row = Row {
     least_classes: 2,
     parameters: &[
         whole("steps", 100.0, 1e6),
-        real("step", 0.2, (1e-6, 1e3)),
-        real("weight", 1.5, (0.0, 1e3)),
+        whole("searches", 9.0, 100.0),
+        real("step", 0.3, (1e-6, 1e3)),
     ],
     paper: "Ballet 2019, arXiv:1911.03274",
     build: |v| {
         Algorithm::WhiteBox(Box::new(LowProFool {
             steps: v.whole("steps"),
+            searches: v.whole("searches"),
             step: v.real("step"),
-            weight: v.real("weight"),
         }))
     },
 };
@@ -35,15 +37,16 @@ pub const ROW: Row = Row {
 /// The step after each step.
 const DECAY: f32 = 0.98;
 
-/// LowProFool with `steps` steps of the first length `step`, along the gradient of the cross-entropy at the likeliest other
-/// class plus `weight` times the weighted L2 length of the change. The importance of a feature is the size of its
-/// correlation with the class; all are alike where there are no features. Of the points that are misclassified the one
-/// nearest in the ball's norm is kept.
+/// LowProFool: for each of `searches` values of c, `steps` steps of the first length `step`, down the weighted L2 length of the
+/// change plus c times the cross-entropy at the likeliest other class; the smallest c that works is searched for as C&W's is,
+/// where the paper has one weight for all samples. The importance of a feature is the size of its correlation with the
+/// class; all are alike where there are no features. Of the points that are misclassified the one nearest in the ball's norm is
+/// kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LowProFool {
     pub steps: usize,
+    pub searches: usize,
     pub step: f32,
-    pub weight: f32,
 }
 
 impl WhiteBox for LowProFool {
@@ -53,23 +56,43 @@ impl WhiteBox for LowProFool {
 
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
         let importance = Importance::new(search)?;
+        let mut constants = Constants::new(search)?;
+        for _ in 0..self.searches {
+            let found = self.descend(&constants.now, &importance, search, target)?;
+            constants.update(&found)?;
+        }
+        Ok(())
+    }
+}
+
+impl LowProFool {
+    /// One descent from the clean sample. Gives the mask of the rows that were misclassified on the way.
+    fn descend(
+        &self,
+        constants: &Array,
+        importance: &Importance,
+        search: &mut Search<'_>,
+        target: &dyn Gradients,
+    ) -> Result<Array<u32>, Error> {
+        let mut found = Array::zeros(&search.device(), search.running(), 1)?;
         let mut x = search.x0.copy()?;
         let mut step = self.step;
         for _ in 0..self.steps {
             search.heed_stop()?;
             let seen = target.gradient(&x, &search.y, Loss::Margin)?;
             search.offer_nearer(&x, &seen.predicted)?;
+            claim(&mut found, &seen.predicted, &search.y)?;
             let back = importance.slope(&x, search)?;
-            combine(&mut x, 1.0, &towards(seen)?, step)?;
-            combine(&mut x, 1.0, &back, -step * self.weight)?;
-            let (lo, hi) = (search.ball.lo, search.ball.hi);
-            map(&mut x, Map::Clamp { lo, hi })?;
+            combine(&mut x, 1.0, &towards(seen)?, &scaled(constants, step)?)?;
+            combine(&mut x, 1.0, &back, -step)?;
+            clip(&mut x, search)?;
             search.confine(&mut x)?;
             step *= DECAY;
         }
         let last = head(&target.scores(&x)?, &search.y, Loss::Margin)?;
         search.offer_nearer(&x, &last.predicted)?;
-        Ok(())
+        claim(&mut found, &last.predicted, &search.y)?;
+        Ok(found)
     }
 }
 

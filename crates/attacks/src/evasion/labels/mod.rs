@@ -133,7 +133,7 @@ impl<'a> Way<'a> {
                 clip(&mut x, search)?;
                 Ok(x)
             }
-            Norm::L2 | Norm::L1 => {
+            Norm::L2 | Norm::L1 | Norm::Wasserstein => {
                 let mut x = search.x0.copy()?;
                 combine(&mut x, 1.0, &self.reach, share)?;
                 clip(&mut x, search)?;

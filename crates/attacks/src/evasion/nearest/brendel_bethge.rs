@@ -83,7 +83,7 @@ impl WhiteBox for BrendelBethge {
 
 /// A misclassified point of every sample, the clean one where none is found.
 fn start(radius: f32, search: &mut Search<'_>, target: &dyn Gradients) -> Result<Array, Error> {
-    let mut nearest = Nearest::none(search.ball.norm.into(), search)?;
+    let mut nearest = Nearest::none(search.ball.norm.try_into()?, search)?;
     if let Some((far, found)) = labels::at_boundary(BISECTIONS, search, target)? {
         nearest.take(&far, &found, search)?;
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::ops::Range;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use scoville_kernels::{Array, Device, Loss, part, stack};
@@ -63,6 +63,9 @@ enum Question {
     Gradient(Array, Array<u32>, Loss),
 }
 
+/// A run that panicked while it asked for all leaves the others without an answer: they panic, too, rather than wait.
+const PANICKED: &str = "another run panicked";
+
 /// An answer is of its question's kind.
 const OTHER: &str = "another answer than was asked for";
 
@@ -73,13 +76,9 @@ enum Answer {
 }
 
 impl Table<'_> {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits until every run has asked; the last to see that asks the target for all of them.
     fn ask(&self, seat: usize, question: Question) -> Result<Answer, Error> {
-        let mut state = self.lock();
+        let mut state = self.state.lock().expect(PANICKED);
         state.asked.insert(seat, question);
         loop {
             if let Some(answer) = state.answers.remove(&seat) {
@@ -90,14 +89,14 @@ impl Table<'_> {
                 state.answers = self.answer_all(asked);
                 self.turn.notify_all();
             } else {
-                let woken = self.turn.wait(state);
-                state = woken.unwrap_or_else(PoisonError::into_inner);
+                state = self.turn.wait(state).expect(PANICKED);
             }
         }
     }
 
     fn leave(&self) {
-        self.lock().seated -= 1;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.seated -= 1;
         self.turn.notify_all();
     }
 
@@ -339,6 +338,17 @@ mod tests {
             assert_eq!(asked(all), asked(one), "{name}");
             assert!(all.calls < one.calls, "{name}");
         }
+    }
+
+    /// A target that panics when it is asked for scores.
+    #[test]
+    #[should_panic]
+    fn a_panic_ends_all_runs() {
+        let target = Small::Linear(Vec::new());
+        let x = Array::filled(&Device::Cpu, 2, 7, 0.5).unwrap();
+        let x = &x;
+        let run = |_| move |seat: &dyn Gradients| seat.scores(x).unwrap().cols();
+        abreast(&target, [1, 2, 3].map(run).into());
     }
 
     #[test]

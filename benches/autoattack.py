@@ -63,7 +63,7 @@ def theirs(peer, name, n, threads):
         x = torchattacks.AutoAttack(model, norm=norm, eps=eps, version="standard", n_classes=10, seed=0)(x, y)
     else:
         from pyautoattack import AutoAttack
-        x = AutoAttack(model, norm=norm, eps=eps, version="standard", device="cpu", seed=0, verbose=False).run_standard_evaluation(x, y, batch_size=128)
+        x = AutoAttack(model, norm=norm, eps=eps, version="standard", device="cpu", seed=0).run_standard_evaluation(x, y, batch_size=128)
         x = x[0] if isinstance(x, tuple) else x
     seconds = time.perf_counter() - start
     with torch.no_grad():

@@ -63,12 +63,7 @@ enum Question {
     Gradient(Array, Array<u32>, Loss),
 }
 
-/// A run that panicked while it asked for all leaves the others without an answer: they panic, too, rather than wait.
-const PANICKED: &str = "another run panicked";
-
-/// An answer is of its question's kind.
-const OTHER: &str = "another answer than was asked for";
-
+/// Of its question's kind.
 enum Answer {
     Labels(Array<u32>),
     Scores(Array),
@@ -78,7 +73,8 @@ enum Answer {
 impl Table<'_> {
     /// Waits until every run has asked; the last to see that asks the target for all of them.
     fn ask(&self, seat: usize, question: Question) -> Result<Answer, Error> {
-        let mut state = self.state.lock().expect(PANICKED);
+        // Who panicked while it asked for all leaves the others without an answer.
+        let mut state = self.state.lock().map_err(|_| Error::Unanswered)?;
         state.asked.insert(seat, question);
         loop {
             if let Some(answer) = state.answers.remove(&seat) {
@@ -89,7 +85,7 @@ impl Table<'_> {
                 state.answers = self.answer_all(asked);
                 self.turn.notify_all();
             } else {
-                state = self.turn.wait(state).expect(PANICKED);
+                state = self.turn.wait(state).map_err(|_| Error::Unanswered)?;
             }
         }
     }
@@ -234,7 +230,7 @@ impl Labels for Seat<'_> {
         let question = Question::Labels(x.copy()?);
         match self.table.ask(self.number, question)? {
             Answer::Labels(labels) => Ok(labels),
-            _ => unreachable!("{OTHER}"),
+            _ => Err(Error::Unanswered),
         }
     }
 }
@@ -244,7 +240,7 @@ impl Scores for Seat<'_> {
         let question = Question::Scores(x.copy()?);
         match self.table.ask(self.number, question)? {
             Answer::Scores(scores) => Ok(scores),
-            _ => unreachable!("{OTHER}"),
+            _ => Err(Error::Unanswered),
         }
     }
 }
@@ -254,7 +250,7 @@ impl Gradients for Seat<'_> {
         let question = Question::Gradient(x.copy()?, y.copy()?, loss);
         match self.table.ask(self.number, question)? {
             Answer::Gradient(seen) => Ok(*seen),
-            _ => unreachable!("{OTHER}"),
+            _ => Err(Error::Unanswered),
         }
     }
 
@@ -379,7 +375,7 @@ mod tests {
 
     /// The others do not wait for ever.
     #[test]
-    #[should_panic]
+    #[should_panic(expected = "no scores")]
     fn a_panic_ends_all_runs() {
         let x = &Array::filled(&Device::Cpu, 2, 7, 0.5).unwrap();
         let run = |_| move |seat: &dyn Gradients| seat.scores(x).map(|scores| scores.cols()).ok();

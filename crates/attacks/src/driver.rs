@@ -3,7 +3,6 @@
 //! It gives an attack the running samples, takes its candidates, projects each into the ball in f64, asks the target
 //! about the stored f32 sample, and counts it only when the answer is another class.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
@@ -11,7 +10,7 @@ use scoville_kernels::{Array, Ball, INVALID, Image, Norm};
 use scoville_targets::{Gradients, Labels, Scores, Trees};
 
 use crate::constraints::{Constraints, Limits};
-use crate::goal::{self, Goal, Group};
+use crate::goal::{self, Goal, Group, Reached};
 use crate::parts::Towards;
 use crate::search::{Candidate, Keep};
 use crate::{Algorithm, BlackBox, Error, LabelsOnly, Search, TreeAttack, WhiteBox, projection};
@@ -107,27 +106,18 @@ fn aimed(
     if problem.goal == Goal::Any {
         return attack(None, problem);
     }
-    let mut nearest: BTreeMap<usize, Success> = BTreeMap::new();
+    let mut reached = Reached::none();
     let ranked = |rank| goal::ranked(problem, target, rank);
     for (class, mut rows) in goal::aims(problem.goal, problem.y, target.classes(), ranked)? {
         if !algorithm.is_minimal() {
-            rows.retain(|row| !nearest.contains_key(row));
+            rows.retain(|&row| !reached.has(row));
         }
         let group = Group::of(problem, rows);
         for found in attack(Some(class), &group.problem(problem))? {
-            let row = group.rows[found.row];
-            let success = Success {
-                row,
-                predicted: class,
-                ..found
-            };
-            let place = nearest.entry(row).or_insert_with(|| success.clone());
-            if success.distance < place.distance {
-                *place = success;
-            }
+            reached.note(found, &group.rows, class);
         }
     }
-    Ok(nearest.into_values().collect())
+    Ok(reached.into_successes())
 }
 
 /// Runs any attack away from the labels on `surrogate`; `target` judges.

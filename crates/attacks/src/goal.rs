@@ -6,7 +6,7 @@ use std::fmt;
 use scoville_kernels::{Array, INVALID, rivals};
 use scoville_targets::Scores;
 
-use crate::{Error, Problem};
+use crate::{Error, Problem, Success};
 
 /// The class that a sample must be given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +40,41 @@ impl fmt::Display for Goal {
             Goal::LeastLikely => f.write_str("the least likely class"),
             Goal::Every => f.write_str("every class in turn"),
         }
+    }
+}
+
+/// Of the points that reach a class for a sample, the nearest.
+pub(crate) struct Reached<X>(BTreeMap<usize, Success<X>>);
+
+impl<X> Reached<X> {
+    pub fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub fn has(&self, row: usize) -> bool {
+        self.0.contains_key(&row)
+    }
+
+    /// Notes that `found`, in a group of these `rows`, reaches `class`.
+    pub fn note(&mut self, found: Success<X>, rows: &[usize], class: u32) {
+        let row = rows[found.row];
+        let nearer = self
+            .0
+            .get(&row)
+            .is_none_or(|known| found.distance < known.distance);
+        if nearer {
+            let success = Success {
+                row,
+                predicted: class,
+                ..found
+            };
+            self.0.insert(row, success);
+        }
+    }
+
+    /// In the order of the samples.
+    pub fn into_successes(self) -> Vec<Success<X>> {
+        self.0.into_values().collect()
     }
 }
 

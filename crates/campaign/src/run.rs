@@ -2,6 +2,7 @@
 
 mod events;
 mod fill;
+mod queue;
 mod round;
 mod samples;
 mod verdict;

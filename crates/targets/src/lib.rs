@@ -41,6 +41,9 @@ pub enum Error {
         "the model shows no inner layer to attack; several surrogates together have none: name one"
     )]
     Closed,
+    /// A run was not told what it asked together with others.
+    #[error("a run beside this one failed while it asked the model for both")]
+    Unanswered,
 }
 
 impl Error {
@@ -49,7 +52,7 @@ impl Error {
         match self {
             Error::Runtime(error) => error.is_out_of_memory(),
             Error::Kernel(error) => error.is_out_of_memory(),
-            Error::NoEmbedding | Error::Ids { .. } | Error::Closed => false,
+            Error::NoEmbedding | Error::Ids { .. } | Error::Closed | Error::Unanswered => false,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Runs attacks on text and judges what they find.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use scoville_kernels::INVALID;
@@ -8,7 +7,7 @@ use scoville_targets::text::{Gradients, Labels, Scores};
 use scoville_text::edits;
 
 use super::{Lexicon, TextAlgorithm, TextSearch, Towards};
-use crate::goal::{self, Goal};
+use crate::goal::{self, Goal, Reached};
 use crate::search::Keep;
 use crate::{Error, Success};
 
@@ -74,7 +73,7 @@ fn aimed(
         return attack(None, problem);
     }
     let ranked = |rank| ranked(problem, target, rank);
-    let mut nearest: BTreeMap<usize, Success<String>> = BTreeMap::new();
+    let mut reached = Reached::none();
     for (class, rows) in goal::aims(problem.goal, problem.y, target.classes(), ranked)? {
         let ids: Vec<u32> = rows.iter().map(|&row| problem.ids[row]).collect();
         let texts: Vec<&str> = rows.iter().map(|&row| problem.texts[row]).collect();
@@ -88,19 +87,10 @@ fn aimed(
             ..*problem
         };
         for found in attack(Some(class), &group)? {
-            let row = rows[found.row];
-            let success = Success {
-                row,
-                predicted: class,
-                ..found
-            };
-            let place = nearest.entry(row).or_insert_with(|| success.clone());
-            if success.distance < place.distance {
-                *place = success;
-            }
+            reached.note(found, &rows, class);
         }
     }
-    Ok(nearest.into_values().collect())
+    Ok(reached.into_successes())
 }
 
 /// The class of that rank on each clean text, of those other than its label; the first of those that are alike.

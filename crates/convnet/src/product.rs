@@ -36,21 +36,19 @@ pub(crate) fn product<S: Simd, const V: usize, const M: usize>(
     sums
 }
 
-/// Cuts a line of `len` pixels into pieces for which there is a kernel on vectors of which `V` make a block:
-/// (first pixel, pixels).
+/// Cuts a line of `len` pixels into few pieces of about the same size, for which there is a kernel on vectors of which `V`
+/// make a block: (first pixel, pixels).
 #[inline(always)]
 pub(crate) fn pieces(v: usize, len: usize) -> impl Iterator<Item = (usize, usize)> {
-    let sizes: &[usize] = match v {
-        1 => &[16, 8, 7, 4, 2, 1],
-        2 | 4 => &[6, 4, 2, 1],
-        _ => &[1],
+    let most = match v {
+        1 => 16,
+        2 | 4 => 6,
+        _ => 1,
     };
-    let mut at = 0;
-    core::iter::from_fn(move || {
-        let left = len - at;
-        let &size = sizes.iter().find(|&&size| size <= left)?;
-        at += size;
-        Some((at - size, size))
+    let count = len.div_ceil(most);
+    (0..count).map(move |i| {
+        let at = i * len / count;
+        (at, (i + 1) * len / count - at)
     })
 }
 
@@ -59,10 +57,19 @@ macro_rules! sized {
     ($size:expr, $v:ident, $f:ident::<$s:ident>($($args:expr),*)) => {
         match ($size, $v) {
             (16, 1) => $f::<$s, $v, 16>($($args),*),
+            (15, 1) => $f::<$s, $v, 15>($($args),*),
+            (14, 1) => $f::<$s, $v, 14>($($args),*),
+            (13, 1) => $f::<$s, $v, 13>($($args),*),
+            (12, 1) => $f::<$s, $v, 12>($($args),*),
+            (11, 1) => $f::<$s, $v, 11>($($args),*),
+            (10, 1) => $f::<$s, $v, 10>($($args),*),
+            (9, 1) => $f::<$s, $v, 9>($($args),*),
             (8, 1) => $f::<$s, $v, 8>($($args),*),
             (7, 1) => $f::<$s, $v, 7>($($args),*),
-            (6, 2 | 4) => $f::<$s, $v, 6>($($args),*),
+            (6, 1 | 2 | 4) => $f::<$s, $v, 6>($($args),*),
+            (5, 1 | 2 | 4) => $f::<$s, $v, 5>($($args),*),
             (4, 1 | 2 | 4) => $f::<$s, $v, 4>($($args),*),
+            (3, 1 | 2 | 4) => $f::<$s, $v, 3>($($args),*),
             (2, 1 | 2 | 4) => $f::<$s, $v, 2>($($args),*),
             _ => $f::<$s, $v, 1>($($args),*),
         }

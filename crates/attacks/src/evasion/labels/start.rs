@@ -44,7 +44,7 @@ pub(super) fn look(oracle: &mut Oracle<'_, '_>) -> Result<(Array, Array<u32>), H
 }
 
 /// `x0 + share (z - x0)` for a random image z.
-fn mixed(share: &Array, attempt: usize, search: &Search<'_>) -> Result<Array, Error> {
+pub(super) fn mixed(share: &Array, attempt: usize, search: &Search<'_>) -> Result<Array, Error> {
     let mut x = random_image(SIDES[attempt % SIDES.len()], attempt, search)?;
     combine(&mut x, 1.0, &search.x0, -1.0)?;
     combine(&mut x, share, &search.x0, 1.0)?;

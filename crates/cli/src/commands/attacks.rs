@@ -52,7 +52,10 @@ fn suite_table() -> Vec<Vec<String>> {
             suite.name.into(),
             suite.technique.into(),
             suite.paper.into(),
-            suite.attacks.join(","),
+            match suite.in_l1 {
+                Some(in_l1) => format!("{}; in l1 {}", suite.attacks.join(","), in_l1.join(",")),
+                None => suite.attacks.join(","),
+            },
         ]
     };
     [head].into_iter().chain(suites().iter().map(row)).collect()
@@ -76,7 +79,7 @@ fn lines() -> String {
         format!("{object}\n")
     };
     let suite = |suite: &Suite| {
-        let object = json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "paper": suite.paper});
+        let object = json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "in_l1": suite.in_l1, "paper": suite.paper});
         format!("{object}\n")
     };
     let transfer = json!({"prefix": PREFIX, "technique": TRANSFER, "needs": "labels", "alone": format!("{PREFIX}:{TRANSFERRED}")});

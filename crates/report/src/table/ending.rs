@@ -7,8 +7,10 @@ use super::{
 };
 use crate::{
     Record,
-    event::{Outcome, RunFinished, TechniqueScored},
-    text::{counted, duration, full_count, percent_interval, score_interval, score_text},
+    event::{GateOutcome, Outcome, RunFinished, TechniqueScored},
+    text::{
+        counted, duration, full_count, gate_text, percent_interval, score_interval, score_text,
+    },
 };
 
 /// Prose is easier to read in lines no longer than this.
@@ -61,11 +63,14 @@ fn evidence(record: &Record, width: usize) -> Vec<Line> {
     for technique in scored {
         lines.push(graded(technique));
         lines.extend(indented(&technique.grade_reason, 4, width, Paint::Plain));
-        for check in technique
-            .checks
-            .iter()
-            .filter(|c| c.outcome == Outcome::Warned)
-        {
+        let said = |code: &str, detail: &str| {
+            let mut warnings = record.warnings.iter();
+            warnings.any(|w| w.code == code && w.what == detail)
+        };
+        let warned = technique.checks.iter();
+        let warned = warned.filter(|c| c.outcome == Outcome::Warned);
+        // The reason names all of them; what the block of warnings tells is told once.
+        for check in warned.filter(|c| !said(&c.code, &c.detail)) {
             let seen = format!("! {}: {}", check.code, check.detail);
             lines.extend(indented(&seen, 4, width, Paint::Plain));
             lines.extend(indented(&check.advice, 6, width, Paint::Dim));
@@ -112,13 +117,13 @@ fn totals(e: &RunFinished, width: usize) -> Vec<Line> {
     let mut lines = vec![Line::new()];
     lines.extend(indented(&accuracy, 0, width, Paint::Plain));
     lines.extend(indented(&spent, 0, width, Paint::Dim));
-    for breach in &e.breaches {
-        lines.extend(indented(
-            &format!("threshold breached: {breach}"),
-            0,
-            width,
-            Paint::Red,
-        ));
+    if let Some(gate) = &e.gate {
+        let paint = match gate.outcome {
+            GateOutcome::Passed => Paint::Green,
+            GateOutcome::Failed => Paint::Red,
+            GateOutcome::NotDecided => Paint::Yellow,
+        };
+        lines.extend(indented(&gate_text(gate), 0, width, paint));
     }
     lines
 }
@@ -129,6 +134,15 @@ fn verdict(e: &RunFinished, width: usize) -> Vec<Line> {
         .headline
         .as_ref()
         .map_or("inconclusive", |h| h.band.as_str());
+    let failed = e
+        .gate
+        .as_ref()
+        .is_some_and(|g| g.outcome == GateOutcome::Failed);
+    let paint = if failed {
+        Paint::Red
+    } else {
+        Paint::band(band)
+    };
     let mut lines = vec![Line::new()];
     for (i, text) in wrap(&e.verdict, width.saturating_sub(columns(LABEL)))
         .into_iter()
@@ -139,11 +153,7 @@ fn verdict(e: &RunFinished, width: usize) -> Vec<Line> {
         } else {
             " ".repeat(columns(LABEL))
         };
-        lines.push(
-            Line::new()
-                .put(Paint::band(band), label)
-                .put(Paint::Bold, text),
-        );
+        lines.push(Line::new().put(paint, label).put(Paint::Bold, text));
     }
     lines
 }

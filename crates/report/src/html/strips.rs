@@ -76,7 +76,7 @@ fn images(s: &SampleStrip) -> Option<String> {
     let [clean, adversarial, difference] = [
         image(&s.clean, "clean")?,
         image(&s.adversarial, "adversarial")?,
-        image(&difference, &format!("difference\u{a0}×\u{a0}{gain}"))?,
+        image(&difference, &format!("difference × {gain}"))?,
     ];
     Some([clean, adversarial, difference].concat())
 }
@@ -191,7 +191,7 @@ mod tests {
         let bytes = |at: usize| decoded(&BASE64_STANDARD.decode(pngs[at]).unwrap()).1;
         assert_eq!(bytes(0), [128, 128]);
         assert_eq!(bytes(1), [136, 120]);
-        assert!(html.contains("difference\u{a0}×\u{a0}15<"));
+        assert!(html.contains("difference × 15<"));
         assert_eq!(bytes(2), [248, 8]);
     }
 

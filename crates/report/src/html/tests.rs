@@ -240,12 +240,19 @@ fn an_inconclusive_run_shows_no_score() {
         ..fixture::finished()
     };
     record.add(&Event::RunFinished(end));
+    let mut stopped = fixture::inconclusive();
+    stopped.technique = "AML.T0043.001".into();
+    for point in &mut stopped.curve {
+        (point.samples, point.correct) = (0, 0);
+    }
+    record.add(&Event::TechniqueScored(stopped));
     let page = html(&record, &[]);
+    assert_eq!(page.matches("<svg").count(), 1, "none without samples");
     assert!(page.contains("<p class=\"figure\">inconclusive</p>"));
     assert!(page.contains("<td class=\"quiet\">inconclusive</td>"));
     assert_eq!(
         page.matches("<td class=\"quiet\">not tested</td>").count(),
-        2
+        1
     );
     assert!(page.contains("Inconclusive: no score."));
     assert!(!page.contains("class=\"scale\"") && !page.contains("class=\"score\""));

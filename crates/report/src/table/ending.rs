@@ -15,6 +15,8 @@ use crate::{
 
 /// Prose is easier to read in lines no longer than this.
 const PROSE: usize = 100;
+/// Where a technique's grade fits beside the kind of its score.
+const FULL: usize = 76;
 
 /// Everything below the rows. Empty until the run has finished: a frame that is redrawn has to fit on the screen.
 pub(super) fn lines(record: &Record, style: &Style) -> Vec<Line> {
@@ -61,7 +63,7 @@ fn evidence(record: &Record, width: usize) -> Vec<Line> {
     }
     let mut lines = heading("Evidence");
     for technique in scored {
-        lines.push(graded(technique));
+        lines.push(graded(technique, width));
         lines.extend(indented(&technique.grade_reason, 4, width, Paint::Plain));
         let said = |code: &str, detail: &str| {
             let mut warnings = record.warnings.iter();
@@ -80,13 +82,17 @@ fn evidence(record: &Record, width: usize) -> Vec<Line> {
 }
 
 /// `AML.T0043.000  susceptibility 7.3 [6.8, 7.7] high · grade A`
-fn graded(e: &TechniqueScored) -> Line {
+fn graded(e: &TechniqueScored, width: usize) -> Line {
+    let kind = match width < FULL {
+        true => String::new(),
+        false => format!("{} ", e.kind),
+    };
     let line = Line::new()
         .space(2)
         .put(Paint::Bold, left(&e.technique, 15));
     let line = match (e.score, e.score_interval) {
         (Some(score), Some(interval)) => line
-            .plain(format!("{} ", e.kind))
+            .plain(kind)
             .put(Paint::Bold, score_text(score, e.lower_bound))
             .plain(format!(" {} ", score_interval(interval)))
             .put(Paint::band(&e.band), e.band.clone()),

@@ -208,6 +208,7 @@ ASR = misclassified after attack / correctly classified before; 95 % intervals
                 .sum::<usize>()
         };
         assert_eq!(rates("AML.T0043.001"), 13, "{table}");
+        assert_eq!(table.matches(" · grade ").count(), 3, "{table}");
     }
     let live = Style {
         live: true,

@@ -271,7 +271,7 @@ impl Plan {
         Ok(())
     }
 
-    fn attacks(&self) -> impl Iterator<Item = &Attack> {
+    pub(crate) fn attacks(&self) -> impl Iterator<Item = &Attack> {
         self.techniques.iter().flat_map(|t| &t.attacks)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use scoville_atlas::score::{Rate, Score, likelihood, score};
 use scoville_atlas::stats::{ConfidenceSequence, LEVEL, anytime, clopper_pearson};
+use scoville_attacks::Measure;
 use scoville_report::event::{AttackShare, CurvePoint, QueryCurve, WithinQueries};
 use scoville_targets::Spent;
 
@@ -94,10 +95,34 @@ pub struct Effort {
     pub samples: usize,
     /// Samples whose first break is its own.
     pub broken: usize,
+    /// Samples that it breaks by itself at each rung, where it runs on all of them; else empty.
+    pub curve: Vec<usize>,
     pub spent: Spent,
     /// What a surrogate was asked.
     pub surrogate: Spent,
     pub seconds: f64,
+}
+
+impl Effort {
+    /// Of an attack that has not run; a corruption runs on all samples.
+    fn new(plan: &Plan) -> Self {
+        let rungs = match plan.measure {
+            Measure::Severity => plan.ladder.len(),
+            _ => 0,
+        };
+        Self {
+            curve: vec![0; rungs],
+            ..Self::default()
+        }
+    }
+
+    /// Books the rung at which it broke each of some samples.
+    pub fn book_alone(&mut self, rungs: &[Option<usize>]) {
+        for (at, successes) in self.curve.iter_mut().enumerate() {
+            let broken = rungs.iter().flatten().filter(|&&rung| rung <= at);
+            *successes += broken.count();
+        }
+    }
 }
 
 /// Counts of one technique over the ladder.
@@ -114,7 +139,7 @@ impl Tally {
     /// Of a technique of so many attacks.
     pub fn new(plan: &Plan, attacks: usize) -> Self {
         Self {
-            efforts: vec![Effort::default(); attacks],
+            efforts: vec![Effort::new(plan); attacks],
             rungs: plan.ladder.iter().map(|&eps| Rung::new(eps)).collect(),
             spent: Spent::default(),
             seconds: 0.0,
@@ -158,6 +183,7 @@ impl Tally {
         self.rungs = before.rungs;
         for (effort, before) in self.efforts.iter_mut().zip(before.efforts) {
             (effort.samples, effort.broken) = (before.samples, before.broken);
+            effort.curve = before.curve;
         }
     }
 

@@ -164,12 +164,15 @@ pub struct TechniqueStarted {
     pub attacks: Vec<String>,
 }
 
-/// How far one technique is at one eps. Sent once a batch, for every eps of the ladder.
+/// How far one technique is at one eps. Sent for every eps of the ladder, before each attack on the samples of a round, and when
+/// the round is through with that eps, which is when it is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TechniqueProgress {
     pub technique: String,
-    /// The attack that ran last; empty for a technique that is the union of others.
+    /// The attack that runs or ran last; empty for a technique that is the union of others.
     pub attack: String,
+    /// Of an attack that runs: null when a round is through with this eps.
+    pub running: Option<RunningAttack>,
     pub norm: String,
     pub eps: f64,
     /// Samples finished, and samples in the run.
@@ -191,6 +194,16 @@ pub struct TechniqueProgress {
     pub queries: u64,
     pub gradients: u64,
     pub seconds: f64,
+}
+
+/// What an attack is at, on samples that no count holds until all attacks of the technique are through with them.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RunningAttack {
+    /// Its place among the attacks of the technique, from 1, and their number.
+    pub number: usize,
+    pub attacks: usize,
+    /// Samples of the round that it is tried on.
+    pub samples: usize,
 }
 
 /// An example of a text that an attack changed until the model was wrong. The first few of each technique are sent, also from a
@@ -353,6 +366,9 @@ pub struct AttackBudget {
     pub samples: usize,
     /// Of those, the samples whose first break is its own.
     pub broken: usize,
+    /// Of those, the samples that it breaks by itself, for each eps of the ladder: at that eps or a smaller one. Empty unless it
+    /// ran on every sample, as corruptions do, and not on what the attacks before it left.
+    pub curve: Vec<usize>,
     pub queries: u64,
     pub gradients: u64,
     /// What a surrogate was asked; gradients of several surrogates together count once.
@@ -361,6 +377,14 @@ pub struct AttackBudget {
     /// Batches that went to the model: `(queries + gradients) / calls` is their mean size.
     pub calls: u64,
     pub seconds: f64,
+}
+
+impl AttackBudget {
+    /// The share of all samples that it breaks by itself, for each eps; none where it did not run on all of them.
+    pub(crate) fn rates(&self) -> impl Iterator<Item = f64> {
+        let rate = |&broken: &usize| broken as f64 / self.samples.max(1) as f64;
+        self.curve.iter().map(rate)
+    }
 }
 
 /// One reliability check of the evidence.

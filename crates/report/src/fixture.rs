@@ -145,10 +145,20 @@ fn device() -> DeviceInfo {
     }
 }
 
+/// The first of four attacks at work.
+pub fn running() -> RunningAttack {
+    RunningAttack {
+        number: 1,
+        attacks: 4,
+        samples: 912,
+    }
+}
+
 pub fn progress() -> TechniqueProgress {
     TechniqueProgress {
         technique: "AML.T0043.000".into(),
         attack: "apgd-ce".into(),
+        running: None,
         norm: "linf".into(),
         eps: LADDER[3],
         done: 320,
@@ -235,6 +245,24 @@ pub fn judged() -> SamplesJudged {
     }
 }
 
+/// Two corruptions, each on every sample, and one that had none.
+pub fn corrupted() -> TechniqueScored {
+    let budget = |attack: &str, samples, curve: [usize; 5]| AttackBudget {
+        attack: attack.into(),
+        samples,
+        curve: curve.into(),
+        ..scored().budgets[0].clone()
+    };
+    TechniqueScored {
+        budgets: vec![
+            budget("corrupt-fog", 20, [0, 1, 5, 9, 19]),
+            budget("corrupt-<jpeg>", 20, [7, 7, 10, 20, 20]),
+            budget("corrupt-snow", 0, [0; 5]),
+        ],
+        ..white_box()
+    }
+}
+
 /// Grade D: no score.
 pub fn inconclusive() -> TechniqueScored {
     TechniqueScored {
@@ -283,6 +311,7 @@ fn scored() -> TechniqueScored {
             attack: "apgd-ce (100 steps, 5 restarts)".into(),
             samples: CORRECT,
             broken: 904,
+            curve: Vec::new(),
             queries: 149_000,
             gradients: 912_000,
             surrogate_queries: 0,

@@ -9,7 +9,7 @@ use crate::{
     Record, Sink, Style,
     event::{Event, TechniqueProgress, Warning},
     table::{Line, Paint},
-    text::{budget_word, duration, eps_text, percent},
+    text::{attack_text, budget_word, duration, eps_text, percent},
 };
 
 /// On a terminal the line is replaced; in a log each one stays.
@@ -83,7 +83,7 @@ impl<W: Write> Progress<W> {
 fn line(e: &TechniqueProgress, left: Option<f64>) -> Line {
     let mut parts = vec![];
     if !e.attack.is_empty() {
-        parts.push(e.attack.clone());
+        parts.push(attack_text(e));
     }
     parts.push(format!("{} {}", budget_word(&e.norm), eps_text(e.eps)));
     parts.push(format!("{}/{}", e.done, e.of));
@@ -172,6 +172,18 @@ mod tests {
         let narrow = Style { width: 9, ..STYLE };
         let expected = "warning  softmax-outputs: the output\u{fffd}[2J is odd\n";
         assert_eq!(shown(narrow, &warned), expected);
+    }
+
+    #[test]
+    fn an_attack_is_named_when_it_begins() {
+        let e = TechniqueProgress {
+            running: Some(fixture::running()),
+            correct: 0,
+            done: 0,
+            ..fixture::progress()
+        };
+        let line = "AML.T0043.000  1/4 apgd-ce  eps 8/255  0/1000\n";
+        assert_eq!(shown(STYLE, &[Event::TechniqueProgress(e)]), line);
     }
 
     #[test]

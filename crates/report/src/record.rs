@@ -5,8 +5,8 @@ use std::io;
 use crate::{
     Sink,
     event::{
-        CurvePoint, Event, QueryCurve, RunFinished, RunStarted, SampleChanged, SamplesJudged,
-        TechniqueProgress, TechniqueScored, TextBroken, Warning,
+        AttackBudget, CurvePoint, Event, QueryCurve, RunFinished, RunStarted, SampleChanged,
+        SamplesJudged, TechniqueProgress, TechniqueScored, TextBroken, Warning,
     },
 };
 
@@ -35,6 +35,8 @@ pub struct TechniqueRecord {
     pub attacks: Vec<String>,
     /// The latest progress at each eps, ascending.
     pub rungs: Vec<TechniqueProgress>,
+    /// The progress of an attack that runs.
+    pub running: Option<TechniqueProgress>,
     /// The verdict. `None` before it, and for ever when the run ended first.
     pub scored: Option<TechniqueScored>,
 }
@@ -153,6 +155,19 @@ impl Record {
             .collect()
     }
 
+    /// The attacks that ran on every sample, each with what it breaks by itself; none where there is but one.
+    pub(crate) fn alone(&self) -> Vec<&AttackBudget> {
+        let scored = self.techniques.iter().filter_map(|t| t.scored.as_ref());
+        let budgets = scored.flat_map(|t| &t.budgets);
+        let alone: Vec<_> = budgets
+            .filter(|b| b.samples > 0 && !b.curve.is_empty())
+            .collect();
+        match alone.len() {
+            1 => Vec::new(),
+            _ => alone,
+        }
+    }
+
     /// The name of a class: as given, else its number.
     pub(crate) fn class_name(&self, class: u32) -> String {
         let named = self
@@ -165,6 +180,10 @@ impl Record {
 
 impl TechniqueRecord {
     fn progress(&mut self, e: &TechniqueProgress) {
+        self.running = e.running.is_some().then(|| e.clone());
+        if e.running.is_some() {
+            return;
+        }
         match self.rungs.binary_search_by(|r| r.eps.total_cmp(&e.eps)) {
             Ok(at) => self.rungs[at] = e.clone(),
             Err(at) => self.rungs.insert(at, e.clone()),
@@ -195,13 +214,17 @@ impl TechniqueRecord {
         }
     }
 
-    /// Samples finished at every eps, and samples in the run. `None` before the first batch.
+    /// Samples finished at every eps, and samples in the run. `None` before the first attack.
     pub(crate) fn samples(&self) -> Option<(usize, usize)> {
         let done = match &self.scored {
             Some(scored) => scored.curve.iter().map(|p| p.samples).min(),
-            None => self.rungs.iter().map(|p| p.done).min(),
+            None => self.latest().map(|p| p.done).min(),
         }?;
-        Some((done, self.rungs.iter().map(|p| p.of).max().unwrap_or(done)))
+        Some((done, self.latest().map(|p| p.of).max().unwrap_or(done)))
+    }
+
+    fn latest(&self) -> impl Iterator<Item = &TechniqueProgress> {
+        self.rungs.iter().chain(&self.running)
     }
 
     pub(crate) fn spent(&self) -> Spent {
@@ -211,7 +234,7 @@ impl TechniqueRecord {
                 gradients: e.gradients,
                 seconds: e.seconds,
             },
-            None => self.rungs.iter().fold(Spent::default(), |sum, e| Spent {
+            None => self.latest().fold(Spent::default(), |sum, e| Spent {
                 queries: sum.queries.max(e.queries),
                 gradients: sum.gradients.max(e.gradients),
                 seconds: sum.seconds.max(e.seconds),
@@ -231,7 +254,9 @@ impl TechniqueRecord {
         let done: usize = self.rungs.iter().map(|p| p.done).sum();
         let of = self.rungs.iter().map(|p| p.of).max()? * rungs.max(self.rungs.len());
         let left = of.saturating_sub(done) as f64;
-        (done > 0).then(|| self.spent().seconds / done as f64 * left)
+        // Not those of an attack that runs, on samples that are not done.
+        let seconds = self.rungs.iter().map(|p| p.seconds).fold(0.0, f64::max);
+        (done > 0).then(|| seconds / done as f64 * left)
     }
 }
 
@@ -319,6 +344,39 @@ mod tests {
             record.add(&at(white, eps, 20, 8.0));
         }
         assert_eq!(record.seconds_left(), Some(9.0));
+    }
+
+    #[test]
+    fn an_attack_that_runs_counts_nothing_but_its_cost() {
+        let at = |done, seconds, running| {
+            Event::TechniqueProgress(TechniqueProgress {
+                done,
+                seconds,
+                queries: 100 * seconds as u64,
+                running,
+                ..fixture::progress()
+            })
+        };
+        let running = || Some(fixture::running());
+        let mut record = Record::default();
+        record.add(&at(0, 0.0, running()));
+        record.add(&at(0, 2.0, running()));
+        let technique = &record.techniques[0];
+        assert_eq!(technique.samples(), Some((0, 1000)));
+        assert_eq!(
+            (technique.seconds_left(1), technique.spent().queries),
+            (None, 200)
+        );
+        assert!(technique.curve().is_empty());
+        record.add(&at(250, 3.0, None));
+        assert_eq!(record.techniques[0].seconds_left(1), Some(9.0));
+        assert!(record.techniques[0].running.is_none());
+        record.add(&at(250, 5.0, running()));
+        let technique = &record.techniques[0];
+        assert_eq!(
+            (technique.seconds_left(1), technique.spent().queries),
+            (Some(9.0), 500)
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Numbers and foreign text as a reader sees them.
 
-use crate::event::{Gate, GateOutcome, TrainingInfo};
+use crate::event::{Gate, GateOutcome, TechniqueProgress, TrainingInfo};
 
 /// An eps in `[0,1]` pixel units as people write it: `8/255` and `0.5/255` within 1e-6 of a whole or half 255th,
 /// else a short decimal. Whole tenths stay decimal: `0.3`, not `76.5/255`; `1`, not `255/255`.
@@ -34,6 +34,14 @@ pub fn budget_word(norm: &str) -> &'static str {
         "edits" => "edits",
         "share" => "share",
         _ => "eps",
+    }
+}
+
+/// The attack of a progress: `square`, or `4/4 square` while it runs, as the fourth of four.
+pub(crate) fn attack_text(e: &TechniqueProgress) -> String {
+    match &e.running {
+        Some(r) if r.attacks > 1 => format!("{}/{} {}", r.number, r.attacks, e.attack),
+        _ => e.attack.clone(),
     }
 }
 

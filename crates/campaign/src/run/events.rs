@@ -3,7 +3,7 @@
 use scoville_atlas::evidence::{Finding, LEAST_SAMPLES};
 use scoville_kernels::INVALID;
 use scoville_report::event::{
-    Event, FORMAT, PlannedTechnique, RunStarted, SamplesJudged, TechniqueProgress,
+    Event, FORMAT, PlannedTechnique, RunStarted, RunningAttack, SamplesJudged, TechniqueProgress,
     TechniqueStarted, Warning,
 };
 
@@ -47,12 +47,14 @@ impl<F: Field> Run<'_, '_, F> {
         attack: &str,
         at: usize,
         tally: &Tally,
+        running: Option<RunningAttack>,
     ) -> Result<(), Error> {
         let rung = &tally.rungs[at];
         let score = tally.score_so_far(self.plan);
         let progress = TechniqueProgress {
             technique: technique.into(),
             attack: attack.into(),
+            running,
             norm: self.plan.measure.to_string(),
             eps: rung.eps,
             done: rung.done,
@@ -68,6 +70,23 @@ impl<F: Field> Run<'_, '_, F> {
             seconds: tally.seconds,
         };
         Ok((self.emit)(&Event::TechniqueProgress(progress))?)
+    }
+
+    /// Says that attack `a` of technique `t` begins at rung `at`, on so many samples.
+    pub(super) fn begins(
+        &mut self,
+        (t, a): (usize, usize),
+        at: usize,
+        samples: usize,
+    ) -> Result<(), Error> {
+        let technique = &self.plan.techniques[t];
+        let running = RunningAttack {
+            number: a + 1,
+            attacks: technique.attacks.len(),
+            samples,
+        };
+        let (name, tally) = (&technique.attacks[a].name, self.tallies[t].clone());
+        self.progress(technique.id, name, at, &tally, Some(running))
     }
 
     /// The verdict on each of `rows`: what the target said before, and how it was broken if it was right.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use scoville_attacks::{Access, Attack, Success};
+use scoville_attacks::{Access, Attack, Measure, Success};
 use scoville_report::event::Event;
 use scoville_targets::Spent;
 
@@ -119,9 +119,9 @@ impl<F: Field> Run<'_, '_, F> {
         broken
     }
 
-    /// One technique up the ladder: what a small eps broke stays broken at every larger
-    /// one. What an attack found ahead at a larger eps counts for the samples that are still open there. An attack that seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung
-    /// that reaches so far.
+    /// One technique up the ladder: what a small eps broke
+    /// stays broken at every larger one. What an attack found ahead at a larger eps counts for the samples that are still open there. An attack that seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung
+    /// that reaches so far. A corruption costs little and runs on every sample that it has not broken itself.
     fn climb(
         &mut self,
         t: usize,
@@ -131,6 +131,7 @@ impl<F: Field> Run<'_, '_, F> {
         let plan = self.plan;
         let technique = &plan.techniques[t];
         let mut broken: Vec<Option<Broken>> = vec![None; samples.len()];
+        let mut alone = vec![vec![None; samples.len()]; technique.attacks.len()];
         let mut ahead = BTreeMap::new();
         for at in 0..plan.ladder.len() {
             for (a, attack) in technique.attacks.iter().enumerate() {
@@ -139,17 +140,23 @@ impl<F: Field> Run<'_, '_, F> {
                 }
                 let black_box = attack.access() < Access::Gradients;
                 let top = plan.rung_of(attack, at);
-                let open: Vec<usize> = (0..broken.len())
-                    .filter(|&i| rung(&broken[i]) > at)
-                    .collect();
+                let stands = |i: &usize| match plan.measure {
+                    Measure::Severity => alone[a][*i].is_none(),
+                    _ => rung(&broken[*i]) > at,
+                };
+                let open: Vec<usize> = (0..broken.len()).filter(stands).collect();
                 if at == 0 {
                     self.tallies[t].efforts[a].samples += open.len();
+                }
+                if !open.is_empty() {
+                    self.begins((t, a), at, open.len())?;
                 }
                 if !ahead.contains_key(&(a, at)) {
                     let found = self.attack(t, a, at, samples, &open)?;
                     ahead.extend((at..).map(|at| (a, at)).zip(found));
                 }
                 for success in ahead.remove(&(a, at)).into_iter().flatten() {
+                    alone[a][success.row].get_or_insert(at);
                     let place = &mut broken[success.row];
                     if rung(place) <= at {
                         continue;
@@ -173,10 +180,13 @@ impl<F: Field> Run<'_, '_, F> {
             }
             self.tallies[t].book(at, size, &broken);
             let attack = technique.attacks.last().map_or("", |a| &*a.name);
-            self.progress(technique.id, attack, at, &self.tallies[t].clone())?;
+            self.progress(technique.id, attack, at, &self.tallies[t].clone(), None)?;
         }
         for broken in broken.iter().flatten() {
             self.tallies[t].efforts[broken.number - plan.first_attack(t)].broken += 1;
+        }
+        for (effort, alone) in self.tallies[t].efforts.iter_mut().zip(&alone) {
+            effort.book_alone(alone);
         }
         Ok(broken)
     }
@@ -230,7 +240,7 @@ impl<F: Field> Run<'_, '_, F> {
         self.sum_spent();
         for at in 0..self.plan.ladder.len() {
             self.union.book(at, size, worst);
-            self.progress(EVASION, "", at, &self.union.clone())?;
+            self.progress(EVASION, "", at, &self.union.clone(), None)?;
         }
         Ok(())
     }

@@ -134,6 +134,7 @@ fn budgets(technique: &TechniquePlan, tally: &Tally) -> Vec<AttackBudget> {
         attack: attack.to_string(),
         samples: effort.samples,
         broken: effort.broken,
+        curve: effort.curve.clone(),
         queries: effort.spent.queries,
         gradients: effort.spent.gradients,
         surrogate_queries: effort.surrogate.queries,

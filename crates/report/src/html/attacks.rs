@@ -21,7 +21,8 @@ pub(super) fn section(record: &Record) -> String {
 <tbody>
 {rows}</tbody>
 </table></div>
-<p class="quiet">Attacks of a technique run one after the other, each on the samples that those before left at the same eps.
+<p class="quiet">Attacks of a technique run one after the other, each on the samples that those before left at the same eps;
+corruptions run on every sample.
 A sample counts for the attack that broke it at the smallest eps.</p>
 "#
     );

@@ -8,6 +8,7 @@ mod changes;
 mod curves;
 mod escape;
 mod evidence;
+mod families;
 mod manifest;
 mod queries;
 mod strips;
@@ -29,6 +30,7 @@ pub fn html(record: &Record, strips: &[SampleStrip]) -> String {
         verdict::section(record),
         techniques::section(record),
         attacks::section(record),
+        families::section(record),
         curves::section(record),
         queries::section(record),
         strips::section(record, strips),

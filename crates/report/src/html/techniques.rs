@@ -90,11 +90,16 @@ fn score(t: &TechniqueRecord) -> String {
 
 fn rate(curve: &[Rung], eps: f64) -> String {
     match curve.iter().find(|r| r.eps == eps && r.correct > 0) {
-        Some(r) => format!(
-            "<td class=\"rate\" style=\"--rate:{:.0}%\">{}</td>",
-            r.rate.clamp(0.0, 1.0) * 100.0,
-            Esc(&percent(r.rate))
-        ),
+        Some(r) => tinted(r.rate),
         None => "<td class=\"quiet\">–</td>".into(),
     }
+}
+
+/// The cell of a rate, tinted by its size.
+pub(super) fn tinted(rate: f64) -> String {
+    format!(
+        "<td class=\"rate\" style=\"--rate:{:.0}%\">{}</td>",
+        rate.clamp(0.0, 1.0) * 100.0,
+        Esc(&percent(rate))
+    )
 }

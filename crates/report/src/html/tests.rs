@@ -274,3 +274,16 @@ fn the_axis_says_what_an_eps_is_measured_in() {
     assert_eq!(axis(vec![3, 32, 32]), [true, false]);
     assert_eq!(axis(vec![108]), [false, true]);
 }
+
+#[test]
+fn attacks_that_ran_on_every_sample_have_rates_of_their_own() {
+    assert!(!page().contains("<h2>By attack</h2>"));
+    let mut record = Record::default();
+    record.add(&Event::RunStarted(fixture::started().into()));
+    record.add(&Event::TechniqueScored(fixture::corrupted()));
+    let page = html(&record, &[]);
+    assert_well_formed(&page);
+    let row = "<th scope=\"row\">corrupt-&lt;jpeg&gt;</th>\
+               <td class=\"rate\" style=\"--rate:35%\">35</td>";
+    assert!(page.contains(row), "{page}");
+}

@@ -11,8 +11,8 @@ use crate::{
 };
 
 const GAP: usize = 2;
-/// `>= 6.1 [5.7, 10.0]`
-const SCORE: usize = 18;
+/// `>= 6.1 [5.7, 9.0]`, and as much of what stands there before.
+pub(super) const SCORE: usize = 18;
 const QUERIES: usize = 7;
 const TIME: usize = 7;
 
@@ -24,6 +24,7 @@ pub(super) struct Layout {
     id: usize,
     name: usize,
     bar: usize,
+    score: usize,
     samples: usize,
     /// Labels of the ladder, and the width of each of its columns.
     ladder: Vec<String>,
@@ -48,6 +49,7 @@ impl Layout {
             id: widest(|r| &r.id, 0),
             name: widest(|r| &r.name, 0),
             bar: 10,
+            score: widest(|r| &r.score, SCORE),
             samples: widest(|r| &r.samples, "samples".len()),
             ladder,
             unit,
@@ -78,7 +80,7 @@ impl Layout {
     }
 
     fn before_rates(&self) -> usize {
-        self.bar + 1 + SCORE + 3 * GAP + self.samples + QUERIES + TIME + GAP - 1
+        self.bar + 1 + self.score + 3 * GAP + self.samples + QUERIES + TIME + GAP - 1
     }
 
     /// Columns before the figures.
@@ -104,7 +106,7 @@ impl Layout {
         let figures = self.figures_of(
             Line::new()
                 .put(Paint::Dim, name)
-                .put(Paint::Dim, left("score", self.bar + 1 + SCORE)),
+                .put(Paint::Dim, left("score", self.bar + 1 + self.score)),
             ["samples", "queries", time],
             &self.ladder,
             Paint::Dim,
@@ -155,7 +157,7 @@ impl Layout {
         let scored = start
             .put(row.paint, bar(row.value.unwrap_or(0.0), self.bar))
             .space(1)
-            .put(Paint::Bold, left(&row.score, SCORE));
+            .put(Paint::Bold, left(&row.score, self.score));
         let cells = [row.samples.as_str(), &row.queries, &row.time];
         lines.push(self.figures_of(scored, cells, &row.rates, Paint::Plain));
         lines
@@ -180,7 +182,7 @@ impl Layout {
 }
 
 /// The labels of the ladder, and the unit that they share: `1 2 4 8 16` and ` /255`.
-fn labels(ladder: &[f64]) -> (Vec<String>, &'static str) {
+pub(super) fn labels(ladder: &[f64]) -> (Vec<String>, &'static str) {
     let full: Vec<String> = ladder.iter().map(|eps| eps_text(*eps)).collect();
     let short: Option<Vec<String>> = full
         .iter()

@@ -24,7 +24,8 @@ pub(super) fn lines(record: &Record, style: &Style) -> Vec<Line> {
         return vec![];
     };
     let width = style.width.min(PROSE);
-    let mut lines = super::queries::lines(record);
+    let mut lines = super::families::lines(record, style);
+    lines.extend(super::queries::lines(record));
     lines.extend(warnings(record, width));
     lines.extend(evidence(record, width));
     lines.extend(totals(finished, width));

@@ -2,6 +2,7 @@
 
 mod columns;
 mod ending;
+mod families;
 mod paint;
 mod queries;
 mod rows;
@@ -57,9 +58,13 @@ impl<W: Write> Table<W> {
         }
     }
 
-    /// Milestones are always drawn, progress when the last frame is old enough.
+    /// Milestones are always drawn, among them what runs where there are no figures yet, progress when the last frame is old enough.
     fn due(&self, event: &Event) -> bool {
-        let milestone = !matches!(event, Event::TechniqueProgress(_) | Event::Warning(_));
+        let milestone = match event {
+            Event::TechniqueProgress(e) => e.running.is_some() && e.score.is_none(),
+            Event::Warning(_) => false,
+            _ => true,
+        };
         milestone || self.last.is_none_or(|last| last.elapsed() >= FRAME)
     }
 

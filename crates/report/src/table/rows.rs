@@ -2,14 +2,15 @@
 
 use super::{
     Style,
-    columns::Layout,
+    columns::{Layout, SCORE},
     paint::{Line, Paint, left, shown, wrap},
 };
 use crate::{
     Record, TechniqueRecord,
     event::{RunStarted, SurrogateInfo},
     text::{
-        counted, duration, percent, score_interval, score_text, shape, short_count, training_text,
+        attack_text, counted, duration, percent, score_interval, score_text, shape, short_count,
+        training_text,
     },
 };
 
@@ -118,7 +119,7 @@ pub(super) struct Row {
 impl Row {
     fn new(t: &TechniqueRecord, record: &Record, style: &Style) -> Self {
         let over = record.finished.is_some();
-        let (value, score) = score(t, over);
+        let (value, score) = score(t, over, style);
         let curve = t.curve();
         let rate = |eps: &f64| {
             let rung = curve.iter().find(|r| r.eps == *eps && r.correct > 0);
@@ -148,7 +149,7 @@ impl Row {
     }
 }
 
-fn score(t: &TechniqueRecord, over: bool) -> (Option<f64>, String) {
+fn score(t: &TechniqueRecord, over: bool, style: &Style) -> (Option<f64>, String) {
     let with_interval = |score, lower_bound, interval: Option<[f64; 2]>| {
         let interval = interval.map_or(String::new(), |i| format!(" {}", score_interval(i)));
         (
@@ -163,7 +164,11 @@ fn score(t: &TechniqueRecord, over: bool) -> (Option<f64>, String) {
         },
         (None, _) if over => (None, "not tested".into()),
         (None, Some((score, interval))) => with_interval(score, false, Some(interval)),
-        (None, None) => (None, "-".into()),
+        (None, None) => {
+            let running = t.running.as_ref().map(attack_text);
+            let running = running.map(|text| shown(&text, style).chars().take(SCORE).collect());
+            (None, running.unwrap_or("-".into()))
+        }
     }
 }
 

@@ -116,6 +116,20 @@ AML.T0015      Evade AI Model          ███████░░░ 7.2 [6.8, 
 }
 
 #[test]
+fn the_longest_score_takes_no_place_from_the_rates() {
+    let mut scored = fixture::black_box();
+    (scored.score, scored.score_interval) = (Some(10.0), Some([9.0, 10.0]));
+    for width in [60, 79, 80, 81, 118, 119, 120, 121] {
+        let table = drawn(Style { width, ..STYLE }, &with_only(scored.clone()));
+        let rates = "   6  22  56  92 >99\n";
+        assert!(
+            table.contains(">= 10.0 [9.0, 10.0]  ") && table.contains(rates),
+            "{table}"
+        );
+    }
+}
+
+#[test]
 fn ascii_for_a_terminal_that_has_no_more() {
     let table = drawn(
         Style {
@@ -216,6 +230,21 @@ ASR = misclassified after attack / correctly classified before; 95 % intervals
     };
     let running = drawn(live, &with_a_long_ladder()[..1]);
     assert!(running.contains(" 1   2   3   4   5  …"), "{running}");
+}
+
+#[test]
+fn attacks_that_ran_on_every_sample_have_rates_of_their_own() {
+    let expected = "
+By attack, ASR % at linf eps /255
+                   1   2   4   8  16
+  corrupt-fog      0   5  25  45  95
+  corrupt-<jpeg>  35  35  50 100 100
+";
+    let table = drawn(STYLE, &with_only(fixture::corrupted()));
+    assert!(table.contains(expected), "{table}");
+    let mut one = fixture::corrupted();
+    one.budgets.remove(0);
+    assert!(!drawn(STYLE, &with_only(one)).contains("By attack"));
 }
 
 #[test]
@@ -373,6 +402,34 @@ fn a_running_technique_shows_score_so_far_and_time_left() {
     ];
     let wide = Style { width: 120, ..live };
     assert!(drawn(wide, &events).contains("320/1000     1600     58 s"));
+}
+
+#[test]
+fn an_attack_is_named_while_there_is_no_score() {
+    let live = Style {
+        live: true,
+        ..STYLE
+    };
+    let begun = |attack: &str| {
+        Event::TechniqueProgress(TechniqueProgress {
+            attack: attack.into(),
+            running: Some(fixture::running()),
+            score: None,
+            score_interval: None,
+            done: 0,
+            correct: 0,
+            ..fixture::progress()
+        })
+    };
+    let table = drawn(
+        live,
+        &[begun("apgd-ce"), begun("a-name-longer-than-the-column")],
+    );
+    let frames: Vec<&str> = table.split_inclusive("\x1b[J").collect();
+    let expected = "░░░░░░░░░░ 1/4 apgd-ce          0/1000     1600        -\n";
+    assert!(frames[0].contains(expected), "{table}");
+    let cut = "░░░░░░░░░░ 1/4 a-name-longer-   0/1000     1600        -\n";
+    assert!(frames[1].contains(cut), "{table}");
 }
 
 #[test]

@@ -191,3 +191,85 @@ fn rungs_abreast_give_the_verdicts_of_rungs_in_turn() {
         "{few:?} {many:?}"
     );
 }
+
+#[test]
+fn each_attack_is_named_when_it_begins_and_counts_nothing_before_the_round_is_through() {
+    let events = stopped(30, ("", 0.0, 0));
+    let progress = events.iter().filter_map(|event| match event {
+        Event::TechniqueProgress(e) if e.technique == WHITE => Some(e),
+        _ => None,
+    });
+    let said: Vec<_> = progress
+        .map(|e| {
+            (
+                &*e.attack,
+                e.eps,
+                e.done,
+                e.running.as_ref().map(|r| r.samples),
+            )
+        })
+        .collect();
+    let correct = scores(&events)[0].curve[0].correct;
+    let left = correct - scores(&events)[0].curve[0].successes;
+    let expected = [
+        ("pgd", 0.02, 0, Some(correct)),
+        ("pgd", 0.02, 30, None),
+        ("pgd", 0.1, 0, Some(left)),
+        ("pgd", 0.1, 30, None),
+    ];
+    assert_eq!(said, expected);
+}
+
+/// What attacks on 30 samples, three batches, say in the end of the first technique.
+fn corrupted(attacks: &[&str]) -> TechniqueScored {
+    let attacks = attacks.iter().map(|name| parse(name).unwrap());
+    let mut plan = Plan::new(attacks.collect(), Norm::Linf, vec![1.0, 3.0, 5.0]).unwrap();
+    plan.batch = 10;
+    let data = generate(Split::Test, 30, 0);
+    let (targets, stop) = ([target()], AtomicBool::new(false));
+    let mut scored = None;
+    let mut emit = |event: &Event| {
+        if let Event::TechniqueScored(e) = event {
+            scored.get_or_insert(e.clone());
+        }
+        Ok(())
+    };
+    let field = Numbers { data: &data };
+    let mut run = Run::new(&plan, (&targets, &[]), &field, &stop, &mut emit).unwrap();
+    let ended = run.rounds().unwrap();
+    run.finish(ended).unwrap();
+    scored.unwrap()
+}
+
+#[test]
+fn each_corruption_runs_on_every_sample_and_the_technique_is_their_union() {
+    let names = ["corrupt-rotation", "corrupt-fog", "corrupt-occlusion"];
+    let together = corrupted(&names);
+    let successes = |t: &TechniqueScored| t.curve.iter().map(|p| p.successes).collect::<Vec<_>>();
+    let mut sum = [0; 3];
+    for (budget, name) in together.budgets.iter().zip(names) {
+        let alone = corrupted(&[name]);
+        assert_eq!(budget.curve, successes(&alone), "{name}");
+        assert_eq!(budget.samples, alone.curve[0].correct);
+        assert!(budget.curve[2] > 0, "{name} {budget:?}");
+        for (sum, broken) in sum.iter_mut().zip(&budget.curve) {
+            *sum += broken;
+        }
+    }
+    let union = successes(&together);
+    let most = together.budgets.iter().map(|b| b.curve[2]).max();
+    assert!(
+        Some(union[2]) >= most && union[2] < sum[2],
+        "{union:?} {sum:?}"
+    );
+    let first: usize = together.budgets.iter().map(|b| b.broken).sum();
+    assert_eq!(
+        first, union[2],
+        "a sample counts for the attack that was first"
+    );
+    assert!(
+        scores(&stopped(30, (WHITE, 0.1, 30)))[0].budgets[0]
+            .curve
+            .is_empty()
+    );
+}

@@ -80,6 +80,8 @@ fn samples_of_the_class_aimed_at_are_left_out() {
     let rate = |events: &[Value]| curve(events)["rate"].as_f64().unwrap();
     assert!(rate(&aimed) < rate(&any));
     assert_eq!(aimed[0]["plan"]["goal"], "class 3");
+    let names = ["--classes", "a,b,c,d,e,f,g,h,i,j", "--target-class", "d"];
+    assert_eq!(curve(&run(&names)), curve(&aimed));
     let hardest = run(&["--targets", "least-likely"]);
     assert!(rate(&hardest) <= rate(&run(&["--targets", "second"])));
     assert_eq!(samples(&curve(&hardest)), 64);

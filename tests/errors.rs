@@ -164,7 +164,7 @@ fn command_lines_that_are_wrong() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 6);
     let with = |extra: &[&'static str]| [assess(&model, &data), extra.to_vec()].concat();
-    let cases: [(&[&'static str], &[&str]); 24] = [
+    let cases: [(&[&'static str], &[&str]); 26] = [
         (&["--eps-ladder", "0"], &["eps", "above 0"]),
         (&["--eps-ladder", "-1/255"], &["above 0"]),
         (&["--eps-ladder", "2"], &["at most 1"]),
@@ -174,6 +174,14 @@ fn command_lines_that_are_wrong() {
         (
             &["--target-class", "10"],
             &["--target-class", "class 10", "3 classes"],
+        ),
+        (
+            &["--target-class", "dog", "--classes", "cat,fox,cow"],
+            &["no class `dog`", "cat, fox, cow"],
+        ),
+        (
+            &["--attacks", "autoattack", "--norm", "l0"],
+            &["autoattack:standard cannot run in l0"],
         ),
         (
             &["--target-class", "1", "--targets", "all"],

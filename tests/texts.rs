@@ -396,6 +396,27 @@ fn texts_are_led_to_a_class() {
 }
 
 #[test]
+fn wrong_labels_of_texts_come_with_advice_for_texts() {
+    let scratch = Scratch::new("texts-swapped");
+    let line = |i: usize| match i % 2 {
+        0 => format!("blame\ta good film, number {i}\n"),
+        _ => format!("praise\ta bad film, number {i}\n"),
+    };
+    let lines: String = (0..40).map(line).collect();
+    let data = format!("tsv:{}", scratch.file("swapped.tsv", lines));
+    let model = ids(&scratch);
+    let output = scoville(&["assess", &model, "--data", &data, "--device", "cpu"]);
+    let events = events(&output);
+    let reason = scored(&events, "AML.T0015")["grade_reason"].as_str();
+    let reason = reason.unwrap_or_default();
+    assert!(
+        reason.contains("no better than chance: check the labels, the tokenizer")
+            && !reason.contains("--mean"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn budgets_are_shares_of_the_words_of_each_text() {
     let scratch = Scratch::new("texts-share");
     let flips = ["--attacks", "hotflip", "--eps-ladder", "40%,10%,20%"];
@@ -450,6 +471,9 @@ fn words_are_flipped_by_another_model() {
         .iter()
         .find(|check| check["code"] == "transfer-beats-white-box");
     assert_eq!(beats.unwrap()["outcome"], "passed");
+    let mut alike = checks.iter();
+    let alike = alike.find(|check| check["code"] == "surrogate-disagrees");
+    assert_eq!(alike.unwrap()["outcome"], "passed");
     // By default typing errors run, and the surrogate's flips.
     let (events, _) = successes(&scratch, &["--surrogate", &surrogate]);
     let attacks = &of_kind(&events, "run.started")[0]["plan"]["techniques"];

@@ -5,11 +5,13 @@ use std::sync::atomic::AtomicBool;
 use scoville_attacks::{Goal, Problem, Success, parse};
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Loss, Norm};
+use scoville_onnx::{Attribute, Attributes, Data, Tensor, encode};
 use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Scores, Spent};
+use serde_json::Value;
 
 use crate::devices::{gpu, target};
 use crate::support::{
-    Scratch, events, linear_data, linear_model, of_kind, scored, scoville, stderr,
+    Scratch, events, linear_data, linear_model, node, of_kind, scored, scoville, stderr,
 };
 
 const SAMPLES: usize = 40;
@@ -286,6 +288,64 @@ fn a_run_books_transfer_apart() {
         transfer["curve"][0]["by_attack"][0]["attack"],
         "transfer:mi-fgsm"
     );
+}
+
+/// The built-in model with each class in the place of the next.
+fn permuted() -> Vec<u8> {
+    let mut graph = scoville_onnx::parse(MODEL.into(), None).unwrap();
+    let mut gather = node("Gather", &[&graph.outputs[0].name, "order"], "permuted");
+    gather.attributes = Attributes::new("Gather", [("axis".into(), Attribute::Int(1))]);
+    graph.nodes.push(gather);
+    let order = Tensor {
+        shape: vec![10],
+        data: Data::I64((1..11).map(|class| class % 10).collect()),
+    };
+    graph.constants.insert("order".into(), order);
+    graph.outputs[0].name = "permuted".into();
+    encode::to_bytes(&graph)
+}
+
+#[test]
+fn a_surrogate_unlike_the_target_is_told_of_transfer_alone() {
+    let scratch = Scratch::new("permuted");
+    let surrogate = scratch.file("permuted.onnx", permuted());
+    let run = |attacks: &str| {
+        let output = scoville(&[
+            "assess",
+            "--device",
+            "cpu",
+            "--limit",
+            "40",
+            "--eps-ladder",
+            "8/255,32/255",
+            "--surrogate",
+            &surrogate,
+            "--attacks",
+            attacks,
+        ]);
+        events(&output)
+    };
+    let found = |events: &[Value], id: &str| {
+        let checks = scored(events, id)["checks"].as_array().unwrap().clone();
+        let mut checks = checks.into_iter();
+        checks.find(|check| check["code"] == "surrogate-disagrees")
+    };
+    let both = run("mi-fgsm:steps=3,transfer:mi-fgsm:steps=3");
+    let transfer = found(&both, "AML.T0043.002").unwrap();
+    assert_eq!(transfer["outcome"], "warned");
+    let detail = transfer["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("the surrogate agrees with the target on 0 of 32 "),
+        "{detail}"
+    );
+    assert_eq!(scored(&both, "AML.T0043.002")["grade"], "C");
+    assert_eq!(found(&both, "AML.T0043.000"), None);
+    assert_eq!(found(&both, "AML.T0015"), None);
+    let mut warnings = of_kind(&both, "warning").into_iter();
+    let warning = warnings.find(|w| w["code"] == "surrogate-disagrees");
+    assert_eq!(warning.unwrap()["technique"], "AML.T0043.002");
+    let alone = run("transfer:mi-fgsm:steps=3");
+    assert_eq!(found(&alone, "AML.T0015").unwrap()["outcome"], "warned");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use scoville_kernels::Norm;
 
-use crate::registry::{Attack, AttackError, MANUAL, WHITE_BOX, parse};
+use crate::registry::{ALL, Attack, AttackError, MANUAL, PREFIX, WHITE_BOX, list, parse, rows};
 
 /// Attacks that run together: each on what the ones before it left, as one ensemble under one technique.
 ///
@@ -123,13 +123,57 @@ pub fn parse_all<T: AsRef<str>>(texts: &[T], norm: Norm) -> Result<Vec<Attack>, 
 
 /// The attacks of a suite; anything else is one attack.
 fn expand(text: &str, norm: Norm) -> Result<Vec<Attack>, AttackError> {
+    let prefixed = text.strip_prefix(PREFIX).and_then(|t| t.strip_prefix(':'));
+    if let Some(suite) = prefixed.map(find).transpose()?.flatten() {
+        return Err(not_transferable(suite, norm));
+    }
     let Some(suite) = find(text)? else {
         return Ok(vec![parse(text)?]);
     };
-    let attacks = suite.attacks_in(norm).iter().map(|name| parse(name));
-    attacks
-        .map(|attack| Ok(attack?.under(suite.technique)))
+    let attacks: Vec<Attack> = parsed(suite, norm)?;
+    let allows = |norm: Norm| move |a: &Attack| a.row.budget.allows(a.row.budget.measure(norm));
+    if !attacks.iter().all(allows(norm)) {
+        let own = ALL
+            .norms()
+            .iter()
+            .filter(|norm| attacks.iter().all(allows(**norm)));
+        let known = rows()
+            .iter()
+            .filter(|row| row.budget.norms().contains(&norm));
+        return Err(AttackError::SuiteNorm {
+            suite: suite.name,
+            norm,
+            own: list(own.map(Norm::to_string)),
+            known: list(known.map(|row| row.name)),
+        });
+    }
+    let under = |attack: Attack| attack.under(suite.technique);
+    Ok(attacks.into_iter().map(under).collect())
+}
+
+fn parsed(suite: &Suite, norm: Norm) -> Result<Vec<Attack>, AttackError> {
+    suite
+        .attacks_in(norm)
+        .iter()
+        .map(|name| parse(name))
         .collect()
+}
+
+/// What to name in place of a suite that is to run on a surrogate.
+fn not_transferable(suite: &'static Suite, norm: Norm) -> AttackError {
+    let named = suite
+        .attacks_in(norm)
+        .iter()
+        .map(|name| format!("{PREFIX}:{name}"));
+    let known = list(named.filter(|name| parse(name).is_ok()));
+    AttackError::SuiteTransferred {
+        suite: suite.name,
+        known: if known.is_empty() {
+            "there are none".into()
+        } else {
+            known
+        },
+    }
 }
 
 /// The suite of that name, if its family is one of suites.
@@ -212,5 +256,33 @@ mod tests {
         let version = message("autoattack:fast").unwrap();
         assert!(version.contains("`autoattack:fast`") && version.contains("autoattack:standard"));
         assert!(message("autoattac").unwrap().contains("`autoattac`"));
+        let transferred = message("transfer:autoattack").unwrap();
+        assert!(
+            transferred.starts_with("transfer:autoattack:standard: a suite does not run")
+                && transferred.contains("transfer:apgd-ce:steps=100:restarts=1, transfer:apgd-t:")
+                && !transferred.contains("square"),
+            "{transferred}"
+        );
+        assert!(
+            message("transfer:corruptions")
+                .unwrap()
+                .ends_with("there are none")
+        );
+        assert!(
+            message("transfer:autoattack:fast")
+                .unwrap()
+                .contains("no suite")
+        );
+        let in_l0 = parse_all(&["autoattack"], Norm::L0)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            in_l0.starts_with(
+                "autoattack:standard cannot run in l0, but in linf, l2, l1; in l0 run "
+            ) && in_l0.contains("pointwise"),
+            "{in_l0}"
+        );
+        assert!(parse_all(&["corruptions"], Norm::L0).is_ok());
     }
 }

@@ -55,8 +55,8 @@ impl Clean {
         finding(Check::LabelNeverPredicted, !never.is_empty(), detail)
     }
 
-    /// Why no score can rest on this model and these labels, if so.
-    pub fn inconclusive(&self) -> Option<String> {
+    /// Why no score can rest on this model and these labels, if so, with `advice` where the answers are no better than chance.
+    pub fn inconclusive(&self, advice: &str) -> Option<String> {
         if self.not_finite > 0 {
             return Some(format!(
                 "{} of {} clean outputs are NaN or infinite",
@@ -74,10 +74,27 @@ impl Clean {
         let [_, most] = clopper_pearson(self.correct, self.done, LEVEL);
         (most < 1.5 * chance).then(|| {
             format!(
-                "clean accuracy {:.1} % is no better than chance: check the labels, --mean/--std, --pixel-range, \
-                 --layout and --transpose",
+                "clean accuracy {:.1} % is no better than chance: {advice}",
                 100.0 * self.correct as f64 / self.done as f64
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_no_better_than_chance_come_with_advice() {
+        let mut clean = Clean::new(4);
+        (0..40).for_each(|i| assert!(!clean.note(i % 4, (i + 1) % 4)));
+        let reason = clean.inconclusive("look here").unwrap();
+        assert_eq!(
+            reason,
+            "clean accuracy 0.0 % is no better than chance: look here"
+        );
+        (0..40).for_each(|i| assert!(clean.note(i % 4, i % 4)));
+        assert_eq!(clean.inconclusive("look here"), None);
     }
 }

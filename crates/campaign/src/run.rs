@@ -263,10 +263,10 @@ impl<'a, 'e, F: Field> Run<'a, 'e, F> {
         let white_box = self
             .technique_of(TechniquePlan::is_white_box)
             .map(|_| self.probe_broken.clone());
-        let (plan, target) = (self.plan, self.workers.first());
+        let (plan, place) = (self.plan, self.workers.place());
         let findings = self
             .field
-            .findings(plan, target, probe, white_box, self.stop);
+            .findings(plan, place, probe, white_box, self.stop);
         self.findings = findings?;
         let warned: Vec<Finding> = self
             .findings

@@ -237,14 +237,14 @@ pub struct AssessArgs {
     #[arg(long, env = "SCOVILLE_SAVE_SURROGATE", value_name = "FILE.onnx")]
     pub save_surrogate: Option<PathBuf>,
 
-    /// The class that every sample must be taken for; samples of that class are left out [default: any but the label]
+    /// The class that every sample must be taken for, by its number or its name; samples of that class are left out [default: any but the label]
     #[arg(
         long,
         env = "SCOVILLE_TARGET_CLASS",
         value_name = "CLASS",
         conflicts_with = "targets"
     )]
-    pub target_class: Option<u32>,
+    pub target_class: Option<String>,
 
     /// The class that a sample must be taken for, by the model's answer to it: the second, the least-likely, or all in turn
     /// until one is reached

@@ -25,6 +25,9 @@ const L1_LADDER: [f64; 5] = [3.0, 6.0, 12.0, 24.0, 48.0];
 const WASSERSTEIN_LADDER: [f64; 5] = [0.001, 0.005, 0.02, 0.1, 0.5];
 const EDITS_LADDER: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
+/// Names of classes that a message lists.
+const SHOWN: usize = 10;
+
 /// The attacks that run where none are named: on numbers, in L0, in Wasserstein, on texts, and on a model that consists of
 /// decision trees.
 const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
@@ -90,7 +93,6 @@ fn with_default(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
     };
     let mut plan = plan.or_fail(Exit::Usage, "")?;
     plan.seed = args.seed;
-    plan.goal = goal(args);
     plan.until_width = args.until_width;
     plan.exposure = args.exposure;
     plan.impact = args.impact;
@@ -147,14 +149,39 @@ fn default_ladder(measure: Measure) -> &'static [f64] {
     }
 }
 
-fn goal(args: &AssessArgs) -> Goal {
-    match (args.target_class, args.targets) {
-        (Some(class), _) => Goal::Class(class),
+/// What a sample must be taken for, on a model whose classes have these `names`, or none.
+pub fn goal(args: &AssessArgs, names: &[String]) -> Result<Goal, Failure> {
+    Ok(match (&args.target_class, args.targets) {
+        (Some(class), _) => Goal::Class(
+            class_of(class, names).map_err(|message| Failure::new(Exit::Usage, message))?,
+        ),
         (None, Some(Targets::Second)) => Goal::Second,
         (None, Some(Targets::LeastLikely)) => Goal::LeastLikely,
         (None, Some(Targets::All)) => Goal::Every,
         (None, None) => Goal::Any,
+    })
+}
+
+/// A class by its number, else by its name.
+fn class_of(text: &str, names: &[String]) -> Result<u32, String> {
+    let named = || names.iter().position(|name| name == text);
+    if let Some(class) = text.parse().ok().or_else(|| Some(named()? as u32)) {
+        return Ok(class);
     }
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let known = match names {
+        [] => "its classes have no names: give a number, or name all with --classes".into(),
+        names => {
+            let some: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+            format!("there are {}{more}", some.join(", "))
+        }
+    };
+    Err(format!(
+        "--target-class: the model has no class `{text}`; {known}"
+    ))
 }
 
 /// Refuses attacks on numbers for texts, and the other way round.
@@ -178,4 +205,23 @@ fn check_kind(args: &AssessArgs, plan: &Plan) -> Result<(), Failure> {
         ),
     };
     Err(Failure::new(Exit::Usage, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_has_a_number_and_may_have_a_name() {
+        let names: Vec<String> = (0..12).map(|class| format!("Class-{class}")).collect();
+        assert_eq!(class_of("3", &names), Ok(3));
+        assert_eq!(class_of("Class-11", &names), Ok(11));
+        let error = class_of("class-11", &names).unwrap_err();
+        assert!(
+            error.contains("no class `class-11`; there are Class-0, Class-1, ")
+                && error.ends_with("Class-9 and 2 more"),
+            "{error}"
+        );
+        assert!(class_of("dog", &[]).unwrap_err().ends_with("--classes"));
+    }
 }

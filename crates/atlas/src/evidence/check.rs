@@ -27,6 +27,8 @@ pub enum Check {
     BlackBoxBeatsWhiteBox,
     /// Attacks on a surrogate succeed where those with the target's own gradients do not. Needs a surrogate.
     TransferBeatsWhiteBox,
+    /// The surrogate takes most samples for other classes than the target does. Needs a surrogate, and concerns transfer alone.
+    SurrogateDisagrees,
     /// One step succeeds where many do not.
     SingleStepBeatsIterative,
     /// A larger budget does not succeed more often.
@@ -43,7 +45,7 @@ pub enum Check {
 
 impl Check {
     /// All checks.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::RandomisedOutput,
         Self::SoftmaxOutputs,
         Self::FlatScores,
@@ -54,6 +56,7 @@ impl Check {
         Self::IncompleteOptimisation,
         Self::BlackBoxBeatsWhiteBox,
         Self::TransferBeatsWhiteBox,
+        Self::SurrogateDisagrees,
         Self::SingleStepBeatsIterative,
         Self::NoRiseWithEps,
         Self::MoreIterationsGain,
@@ -64,7 +67,12 @@ impl Check {
 
     /// Whether it is made only where the run has a surrogate; where it has none, nothing is missing.
     pub fn needs_surrogate(self) -> bool {
-        self == Self::TransferBeatsWhiteBox
+        self == Self::TransferBeatsWhiteBox || self.is_of_transfer()
+    }
+
+    /// Whether it says something of attacks on a surrogate, and nothing of others.
+    pub fn is_of_transfer(self) -> bool {
+        self == Self::SurrogateDisagrees
     }
 
     /// The stable code, in kebab case.
@@ -80,6 +88,7 @@ impl Check {
             Self::IncompleteOptimisation => "incomplete-optimisation",
             Self::BlackBoxBeatsWhiteBox => "black-box-beats-white-box",
             Self::TransferBeatsWhiteBox => "transfer-beats-white-box",
+            Self::SurrogateDisagrees => "surrogate-disagrees",
             Self::SingleStepBeatsIterative => "single-step-beats-iterative",
             Self::NoRiseWithEps => "no-rise-with-eps",
             Self::MoreIterationsGain => "more-iterations-gain",
@@ -125,6 +134,10 @@ impl Check {
             Self::TransferBeatsWhiteBox => {
                 "The target's own gradients mislead: take the union of both, and attack a copy of the model \
                  without the defence, or from its scores."
+            }
+            Self::SurrogateDisagrees => {
+                "What fools such a surrogate says little of the target: train one with more queries or on natural samples; \
+                 of one that is given check preprocessing and the order of classes."
             }
             Self::BlackBoxBeatsWhiteBox => {
                 "The gradients mislead: take the black-box figures, and try other losses, \
@@ -186,7 +199,7 @@ mod tests {
     fn each_check_is_listed_once_and_has_advice_of_its_own() {
         let codes: HashSet<_> = Check::ALL.map(Check::code).into();
         let advice: HashSet<_> = Check::ALL.map(Check::advice).into();
-        assert_eq!((codes.len(), advice.len()), (16, 16));
+        assert_eq!((codes.len(), advice.len()), (17, 17));
         assert!(advice.iter().all(|text| text.ends_with('.')));
     }
 }

@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_takes_both_families_all_checks_and_a_narrow_interval() {
         let expected =
-            "white-box and black-box attacks ran, all 16 checks passed, widest interval 0.063";
+            "white-box and black-box attacks ran, all 17 checks passed, widest interval 0.063";
         assert_eq!(
             grade(&thorough(), &all_passed()),
             (Grade::A, expected.to_owned())
@@ -287,7 +287,7 @@ mod tests {
         let findings = with(Check::TransferBeatsWhiteBox, Outcome::NotRun, "");
         let (grade, reason) = grade(&thorough(), &findings);
         assert_eq!(grade, Grade::A);
-        assert!(reason.contains("all 15 checks passed"), "{reason}");
+        assert!(reason.contains("all 16 checks passed"), "{reason}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use rows::ROWS;
 pub use attack::Attack;
 pub use parameters::{EOT, Parameter, Values};
 pub(crate) use parameters::{real, whole};
+pub(crate) use parse::list;
 pub use parse::{AttackError, PREFIX, TRANSFERRED, parse};
 
 /// Norms of attacks that know every ball that is convex.

@@ -1,5 +1,7 @@
 //! Attacks as users write them.
 
+use scoville_kernels::Norm;
+
 use super::rows::ROWS;
 use super::{Attack, EOT, TRANSFER, Values};
 
@@ -14,6 +16,17 @@ pub enum AttackError {
         "transfer:{attack}: only an attack that needs gradients runs on a surrogate; there are {known}"
     )]
     NotTransferable { attack: &'static str, known: String },
+    #[error(
+        "transfer:{suite}: a suite does not run on a surrogate; name those of its attacks that need gradients: {known}"
+    )]
+    SuiteTransferred { suite: &'static str, known: String },
+    #[error("{suite} cannot run in {norm}, but in {own}; in {norm} run {known}")]
+    SuiteNorm {
+        suite: &'static str,
+        norm: Norm,
+        own: String,
+        known: String,
+    },
     #[error("`{text}` in `{attack}`: write NAME:KEY=VALUE, for example pgd:steps=40:restarts=5")]
     Syntax { attack: String, text: String },
     #[error("{attack} has no parameter `{key}`; it has {known}")]
@@ -96,6 +109,6 @@ fn direct(text: &str) -> Result<Attack, AttackError> {
     })
 }
 
-pub(super) fn list<T: Into<String>>(words: impl Iterator<Item = T>) -> String {
+pub(crate) fn list<T: Into<String>>(words: impl Iterator<Item = T>) -> String {
     words.map(Into::into).collect::<Vec<String>>().join(", ")
 }

@@ -3,8 +3,11 @@
 use scoville_atlas::evidence::{Check, Finding};
 use scoville_attacks::Measure;
 use scoville_kernels::{Array, Ball, Loss, Norm, combine, start, step};
+use scoville_targets::Gradients;
 
-use super::scores::{largest, margins, norm, randomised_output, softmax_outputs, within};
+use super::scores::{
+    largest, margins, norm, randomised_output, softmax_outputs, surrogate_disagrees, within,
+};
 use super::{Probe, finding, not_run};
 use crate::Error;
 use crate::order::attack_seed;
@@ -14,7 +17,10 @@ impl Probe<'_> {
     pub(super) fn of_answers(&self) -> Result<Vec<Finding>, Error> {
         let scores = self.scores_at(&self.clean()?)?;
         let again = self.scores_at(&self.clean()?)?;
-        let mut findings = vec![randomised_output(&scores, &again)];
+        let mut findings = vec![
+            randomised_output(&scores, &again),
+            self.surrogate_disagrees()?,
+        ];
         if self.reads_trees() {
             let why = "trees answer by steps, and the attack on them reads those";
             findings.extend([Check::SoftmaxOutputs, Check::FlatScores].map(|c| not_run(c, why)));
@@ -41,6 +47,14 @@ impl Probe<'_> {
             self.ascent_fails(&scores, &gradient)?,
         ]);
         Ok(findings)
+    }
+
+    fn surrogate_disagrees(&self) -> Result<Finding, Error> {
+        let answers = |surrogate: &dyn Gradients| -> Result<Vec<u32>, Error> {
+            Ok(surrogate.labels(&self.clean()?)?.to_vec()?)
+        };
+        let answers = self.surrogate.map(answers).transpose()?;
+        Ok(surrogate_disagrees(answers, &self.y))
     }
 
     fn array(&self, values: Vec<f32>) -> Result<Array, Error> {

@@ -33,6 +33,7 @@ pub struct Probe<'a> {
     pub white_box: Option<Vec<Option<usize>>>,
     pub plan: &'a Plan,
     pub target: &'a dyn Gradients,
+    pub surrogate: Option<&'a dyn Gradients>,
     pub stop: &'a AtomicBool,
 }
 

@@ -12,7 +12,9 @@ use scoville_attacks::{Access, Success};
 use scoville_targets::text::{Gradients, Sensitivity};
 use scoville_text::Sentence;
 
-use super::scores::{largest, margins, norm, randomised_output, softmax_outputs, within};
+use super::scores::{
+    largest, margins, norm, randomised_output, softmax_outputs, surrogate_disagrees, within,
+};
 use super::{TOLERATED, finding, not_run};
 use crate::order::attack_seed;
 use crate::{Error, Plan};
@@ -26,6 +28,7 @@ pub struct TextProbe<'a> {
     pub white_box: Option<Vec<Option<usize>>>,
     pub plan: &'a Plan,
     pub target: &'a dyn Gradients,
+    pub surrogate: Option<&'a dyn Gradients>,
     pub lexicon: &'a Lexicon,
     /// The most words that a budget allows to be changed in a text.
     pub allowed: &'a dyn Fn(u32, f64) -> usize,
@@ -56,7 +59,9 @@ impl TextProbe<'_> {
     fn of_answers(&self) -> Result<Vec<Finding>, Error> {
         let scores = self.target.scores(&self.texts)?;
         let again = self.target.scores(&self.texts)?;
+        let answers = self.surrogate.map(|s| s.labels(&self.texts)).transpose()?;
         Ok(vec![
+            surrogate_disagrees(answers, &self.y),
             randomised_output(&scores, &again),
             softmax_outputs(&scores, self.target.classes()),
             self.flat_scores(&scores)?,

@@ -51,11 +51,14 @@ pub(crate) trait Field: Sync {
     /// The first rung whose budget reaches as far as `distance` from a sample.
     fn reach(&self, plan: &Plan, sample: u32, distance: f64) -> usize;
 
+    /// What to look at where the model does not fit the data.
+    fn advice(&self) -> &'static str;
+
     /// The reliability checks on a probe; `white_box` is the rung at which white-box attacks broke each of it.
     fn findings(
         &self,
         plan: &Plan,
-        target: &Metered<Self::Target>,
+        at: Place<'_, Self::Target, Self::Surrogate>,
         probe: Samples,
         white_box: Option<Vec<Option<usize>>>,
         stop: &AtomicBool,

@@ -88,10 +88,19 @@ impl Field for Numbers<'_> {
         plan.reach(distance)
     }
 
+    fn advice(&self) -> &'static str {
+        match self.data.features {
+            Some(_) => {
+                "check the labels, the order of classes and what --features says of the columns"
+            }
+            None => "check the labels, --mean/--std, --pixel-range, --layout and --transpose",
+        }
+    }
+
     fn findings(
         &self,
         plan: &Plan,
-        target: &Metered<ModelTarget>,
+        at: Place<'_, ModelTarget, Ensemble>,
         Samples { ids, x, y }: Samples,
         white_box: Option<Vec<Option<usize>>>,
         stop: &AtomicBool,
@@ -102,7 +111,8 @@ impl Field for Numbers<'_> {
             y,
             white_box,
             plan,
-            target,
+            target: at.target,
+            surrogate: at.surrogate.map(|surrogate| surrogate as &dyn Gradients),
             stop,
         };
         probe.findings()

@@ -95,10 +95,14 @@ impl Field for Texts<'_> {
         plan.ladder.partition_point(short)
     }
 
+    fn advice(&self) -> &'static str {
+        "check the labels, the tokenizer and its vocabulary, and the order of classes"
+    }
+
     fn findings(
         &self,
         plan: &Plan,
-        target: &Metered<TextTarget>,
+        at: Place<'_, TextTarget, TextTarget>,
         Samples { ids, y, .. }: Samples,
         white_box: Option<Vec<Option<usize>>>,
         stop: &AtomicBool,
@@ -109,7 +113,8 @@ impl Field for Texts<'_> {
             y,
             white_box,
             plan,
-            target,
+            target: at.target,
+            surrogate: at.surrogate.map(|surrogate| surrogate as &dyn Gradients),
             lexicon: self.lexicon,
             allowed: &|sample, budget| self.allowed(plan, sample, budget),
             stop,

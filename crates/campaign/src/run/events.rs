@@ -114,7 +114,14 @@ impl<F: Field> Run<'_, '_, F> {
 
     pub(super) fn warn(&mut self, finding: &Finding) -> Result<(), Error> {
         let check = finding.check;
-        self.say(check.code(), finding.detail.clone(), check.advice())
+        let mut transfer = self.plan.techniques.iter().filter(|t| t.is_transfer());
+        let technique = transfer.next().filter(|_| check.is_of_transfer());
+        Ok((self.emit)(&Event::Warning(Warning {
+            code: check.code().into(),
+            what: finding.detail.clone(),
+            advice: check.advice().into(),
+            technique: technique.map(|t| t.id.into()),
+        }))?)
     }
 
     /// A run on too few samples says so before it begins.

@@ -85,15 +85,30 @@ impl<F: Field> Run<'_, '_, F> {
         ))
     }
 
+    /// What the checks found that concerns a technique. What is said of the surrogate concerns transfer, and the union where
+    /// nothing else ran.
+    fn findings_on(&self, technique: &TechniquePlan) -> Vec<Finding> {
+        let own = match technique.attacks.is_empty() {
+            true => self.plan.techniques.iter().all(TechniquePlan::is_transfer),
+            false => technique.is_transfer(),
+        };
+        let findings = self.findings.iter();
+        let findings = findings.filter(|f| own || !f.check.is_of_transfer());
+        findings.cloned().collect()
+    }
+
     fn scored(&self, technique: &TechniquePlan, tally: &Tally, size: Size) -> TechniqueScored {
         let conduct = Conduct {
             white_box: self.technique_of(TechniquePlan::is_white_box).is_some(),
             black_box: self.technique_of(TechniquePlan::is_black_box).is_some(),
             samples: tally.correct(),
             widest_interval: tally.final_width(size),
-            inconclusive: self.clean.inconclusive().or_else(|| self.unfinished(tally)),
+            inconclusive: (self.clean)
+                .inconclusive(self.field.advice())
+                .or_else(|| self.unfinished(tally)),
         };
-        let (grade, reason) = evidence::grade(&conduct, &self.findings);
+        let findings = self.findings_on(technique);
+        let (grade, reason) = evidence::grade(&conduct, &findings);
         let score = tally.final_score(self.plan, size);
         let most_queries = match technique.attacks.as_slice() {
             [] => most_queries(self.plan.attacks()),
@@ -112,7 +127,7 @@ impl<F: Field> Run<'_, '_, F> {
             curve: tally.curve(size, most_queries),
             grade: grade.to_string(),
             grade_reason: reason,
-            checks: self.findings.iter().map(check).collect(),
+            checks: findings.iter().map(check).collect(),
             budgets: budgets(technique, tally),
             queries: tally.spent.queries,
             gradients: tally.spent.gradients,

@@ -162,6 +162,14 @@ impl<'a, T: OnDevice + Sync, S: OnDevice + Sync> Workers<'a, T, S> {
         &self.targets[0]
     }
 
+    /// What lies on that device.
+    pub fn place(&self) -> Place<'a, T, S> {
+        Place {
+            target: self.first(),
+            surrogate: self.surrogates.first(),
+        }
+    }
+
     /// What the first device is known to hold.
     pub fn room(&self) -> usize {
         self.rooms[0].load(Ordering::Relaxed)

@@ -54,6 +54,7 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
         .or_fail(Exit::Usage, "--attacks")?;
     plan.constraints = constraints(&loaded.data)?;
     plan.batch = loaded.batch;
+    plan.goal = plan::goal(args, &loaded.about.target.class_names)?;
     plan.check_goal(target.classes())
         .or_fail(Exit::Usage, "--target-class")?;
     plan.check_classes(target.classes())
@@ -107,6 +108,7 @@ fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit
         let message = format!("--attacks: {} cannot run: {error}", attack.row.name);
         return Err(Failure::new(Exit::Usage, message));
     }
+    plan.goal = plan::goal(args, &loaded.about.target.class_names)?;
     plan.check_goal(text::Labels::classes(target))
         .or_fail(Exit::Usage, "--target-class")?;
     let surrogates = texts::surrogates(&args.surrogate, &args.target, &loaded)?;

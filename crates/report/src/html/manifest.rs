@@ -3,7 +3,7 @@
 use super::{Esc, titled};
 use crate::{
     Record,
-    event::{DeviceInfo, PlannedTechnique, RunFinished, RunStarted, SurrogateInfo},
+    event::{DeviceInfo, PlannedTechnique, RunFinished, RunStarted, SurrogateInfo, TargetInfo},
     text::{budget_text, counted, duration, eps_text, shape, training_text},
 };
 
@@ -38,14 +38,13 @@ fn given(e: &RunStarted) -> Vec<Entry> {
         (
             "Model",
             format!(
-                "{}<br><code>sha256 {}</code><br><code>weights {}</code><br>{}, {}, input {}, {}",
+                "{}<br><code>sha256 {}</code><br><code>weights {}</code><br>{}, {}, input {}",
                 Esc(&e.target.name),
                 Esc(&e.target.sha256),
                 Esc(&e.target.weights_sha256),
                 counted(e.target.parameters, "parameter"),
                 counted(e.target.classes as u64, "class"),
-                shape(&e.target.input_shape),
-                Esc(&e.target.input),
+                Esc(&input(&e.target)),
             ),
         ),
     ];
@@ -131,6 +130,14 @@ fn shell(words: &[String]) -> String {
         false => format!("'{}'", word.replace('\'', r"'\''")),
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// A sample of the model, and what becomes of it; texts have no shape.
+fn input(target: &TargetInfo) -> String {
+    match target.input_shape.as_slice() {
+        [] => target.input.clone(),
+        sample => format!("{}, {}", shape(sample), target.input),
+    }
 }
 
 #[cfg(test)]

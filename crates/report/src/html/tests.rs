@@ -276,6 +276,17 @@ fn the_axis_says_what_an_eps_is_measured_in() {
 }
 
 #[test]
+fn a_model_of_strings_has_an_input_without_shape() {
+    let mut started = fixture::started();
+    started.target.input_shape.clear();
+    started.target.input = "text".into();
+    let mut record = Record::default();
+    record.add(&Event::RunStarted(started.into()));
+    let page = html(&record, &[]);
+    assert!(page.contains(" classes, input text<"), "{page}");
+}
+
+#[test]
 fn attacks_that_ran_on_every_sample_have_rates_of_their_own() {
     assert!(!page().contains("<h2>By attack</h2>"));
     let mut record = Record::default();

@@ -75,7 +75,10 @@ fn header(e: &RunStarted, style: &Style) -> Vec<Line> {
         e.target.name.clone(),
         counted(e.target.parameters, "parameter"),
         counted(e.target.classes as u64, "class"),
-        format!("input {}", shape(&e.target.input_shape)),
+        match e.target.input_shape.as_slice() {
+            [] => format!("input {}", e.target.input),
+            sample => format!("input {}", shape(sample)),
+        },
     ];
     let samples = counted(e.data.samples as u64, "sample");
     let data = format!("{} · {samples} · seed {}", e.data.name, e.seed);

@@ -469,6 +469,25 @@ fn a_hostile_name_cannot_drive_the_terminal() {
 }
 
 #[test]
+fn a_model_of_strings_has_an_input_without_shape() {
+    let mut started = fixture::started();
+    started.target.input_shape.clear();
+    started.target.input = "text".into();
+    let events = [
+        Event::RunStarted(started.into()),
+        Event::RunFinished(fixture::finished()),
+    ];
+    let table = drawn(
+        Style {
+            width: 120,
+            ..STYLE
+        },
+        &events,
+    );
+    assert!(table.contains("10 classes · input text\n"), "{table}");
+}
+
+#[test]
 fn a_ladder_of_other_eps_keeps_whole_labels() {
     let mut started = fixture::started();
     started.plan.norm = "l2".into();

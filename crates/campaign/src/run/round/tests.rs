@@ -220,11 +220,11 @@ fn each_attack_is_named_when_it_begins_and_counts_nothing_before_the_round_is_th
     assert_eq!(said, expected);
 }
 
-/// What attacks on 30 samples, three batches, say in the end of the first technique.
-fn corrupted(attacks: &[&str]) -> TechniqueScored {
+/// What attacks on 30 samples say in the end of the first technique, in batches of so many, with rungs abreast where they have room.
+fn corrupted(attacks: &[&str], batch: usize) -> TechniqueScored {
     let attacks = attacks.iter().map(|name| parse(name).unwrap());
     let mut plan = Plan::new(attacks.collect(), Norm::Linf, vec![1.0, 3.0, 5.0]).unwrap();
-    plan.batch = 10;
+    plan.batch = batch;
     let data = generate(Split::Test, 30, 0);
     let (targets, stop) = ([target()], AtomicBool::new(false));
     let mut scored = None;
@@ -236,6 +236,7 @@ fn corrupted(attacks: &[&str]) -> TechniqueScored {
     };
     let field = Numbers { data: &data };
     let mut run = Run::new(&plan, (&targets, &[]), &field, &stop, &mut emit).unwrap();
+    run.workers.gains.set(true).unwrap();
     let ended = run.rounds().unwrap();
     run.finish(ended).unwrap();
     scored.unwrap()
@@ -244,11 +245,11 @@ fn corrupted(attacks: &[&str]) -> TechniqueScored {
 #[test]
 fn each_corruption_runs_on_every_sample_and_the_technique_is_their_union() {
     let names = ["corrupt-rotation", "corrupt-fog", "corrupt-occlusion"];
-    let together = corrupted(&names);
+    let together = corrupted(&names, 10);
     let successes = |t: &TechniqueScored| t.curve.iter().map(|p| p.successes).collect::<Vec<_>>();
     let mut sum = [0; 3];
     for (budget, name) in together.budgets.iter().zip(names) {
-        let alone = corrupted(&[name]);
+        let alone = corrupted(&[name], 10);
         assert_eq!(budget.curve, successes(&alone), "{name}");
         assert_eq!(budget.samples, alone.curve[0].correct);
         assert!(budget.curve[2] > 0, "{name} {budget:?}");
@@ -256,6 +257,16 @@ fn each_corruption_runs_on_every_sample_and_the_technique_is_their_union() {
             *sum += broken;
         }
     }
+    let abreast = corrupted(&names, 90);
+    let curves = |t: &TechniqueScored| {
+        t.budgets
+            .iter()
+            .map(|b| b.curve.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(curves(&abreast), curves(&together));
+    assert_eq!(successes(&abreast), successes(&together));
+    assert!(abreast.queries > together.queries);
     let union = successes(&together);
     let most = together.budgets.iter().map(|b| b.curve[2]).max();
     assert!(

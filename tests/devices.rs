@@ -22,13 +22,15 @@ use crate::support::{scoville, stdout};
 
 const MODEL: &[u8] = include_bytes!("../datasets/glyphs-cnn.onnx");
 
-/// The first adapter of this machine, software or not. Without one the test fails, unless it is told that there is none.
 pub fn gpu() -> Option<Device> {
+    let spec = adapter()?.parse().unwrap();
+    Some(Device::open(&spec).unwrap())
+}
+
+/// The first adapter of this machine, software or not. Without one the test fails, unless it is told that there is none.
+pub fn adapter() -> Option<String> {
     if let Some(adapter) = adapters().first() {
-        let spec = format!("{}:{}", adapter.api, adapter.index)
-            .parse()
-            .unwrap();
-        return Some(Device::open(&spec).unwrap());
+        return Some(format!("{}:{}", adapter.api, adapter.index));
     }
     assert!(
         std::env::var_os("SCOVILLE_NO_GPU_TESTS").is_some(),

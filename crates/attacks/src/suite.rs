@@ -16,6 +16,12 @@ pub struct Suite {
     pub paper: &'static str,
 }
 
+impl Suite {
+    pub(crate) fn family(&self) -> &'static str {
+        self.name.split(':').next().unwrap_or_default()
+    }
+}
+
 const SUITES: &[Suite] = &[
     Suite {
         name: "autoattack:standard",
@@ -123,11 +129,7 @@ fn expand(text: &str) -> Result<Vec<Attack>, AttackError> {
 /// The suite of that name, if its family is one of suites.
 fn find(text: &str) -> Result<Option<&'static Suite>, AttackError> {
     let family = text.split(':').next().unwrap_or_default();
-    let versions = || {
-        SUITES
-            .iter()
-            .filter(move |s| s.name.split(':').next() == Some(family))
-    };
+    let versions = || SUITES.iter().filter(move |suite| suite.family() == family);
     let Some(first) = versions().next() else {
         return Ok(None);
     };

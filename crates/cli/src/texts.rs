@@ -130,17 +130,16 @@ impl Loader<'_> {
         graph: Graph,
     ) -> Result<Vec<Metered<TextTarget>>, Failure> {
         let mut read = Some(graph);
-        let target = |device| {
-            let device = Device::open(device).or_fail(Exit::Unreachable, "--device")?;
+        let target = |device: &Device| {
             // A loaded model has taken the weights to itself, so the next one needs the file again.
             let graph = read
                 .take()
                 .map_or_else(|| Ok(load::graph(self.spec)?.0), Ok)?;
-            let target = self.target(graph, &device);
+            let target = self.target(graph, device);
             let target = target.or_fail(Exit::BadInput, self.name)?;
             Ok(Metered::new(target))
         };
-        args.device.iter().map(target).collect()
+        load::devices(&args.device)?.iter().map(target).collect()
     }
 
     fn target(&self, graph: Graph, device: &Device) -> Result<TextTarget, scoville_targets::Error> {

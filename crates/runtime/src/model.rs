@@ -40,6 +40,11 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
+    /// Refuses an input that does not fit the graph, before anything is read for it.
+    pub fn check_input(graph: &Graph, input: &ModelSpec) -> Result<(), Error> {
+        Prologue::new(input, sample(only_input(graph)?)).map(|_| ())
+    }
+
     /// Compiles `graph` for `device`; `input` says what the model wants of the pixels.
     ///
     /// A batch size of 1 that the export baked in is lifted to any. Where that is not the same
@@ -47,8 +52,7 @@ impl Model {
     pub fn load(graph: Graph, input: &ModelSpec, device: &Device) -> Result<Model, Error> {
         let port = only_input(&graph)?;
         let (baked, port_dtype) = (baked_batch(port)?, port.dtype);
-        let sample = port.shape.as_deref().and_then(|dims| dims.get(1..));
-        let prologue = Prologue::new(input, sample)?;
+        let prologue = Prologue::new(input, sample(port))?;
         let mut notes = Vec::new();
         let mut graph = graph;
         notes.extend(output::choose(&mut graph, input.output.as_deref())?);
@@ -268,6 +272,11 @@ fn only_input(graph: &Graph) -> Result<&Port, Error> {
         });
     }
     Ok(port)
+}
+
+/// The input without its batch axis; `None` where not even the rank is known.
+fn sample(port: &Port) -> Option<&[Dim]> {
+    port.shape.as_deref().and_then(|dims| dims.get(1..))
 }
 
 /// The batch that the export fixed, if any.

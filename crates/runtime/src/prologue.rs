@@ -262,8 +262,9 @@ fn factors(spec: &ModelSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Er
         [one] => Ok(vec![*one; channels]),
         many if many.len() == channels => Ok(many.to_vec()),
         many => Err(Error::Spec(format!(
-            "{} values of {name} for {channels} channels",
-            many.len()
+            "{name} has {} values, and a sample {channels} channel{}: give one value, or one a channel",
+            many.len(),
+            if channels == 1 { "" } else { "s" }
         ))),
     };
     let mean = per_channel("mean", &spec.mean, 0.0)?;

@@ -34,13 +34,11 @@ fn table() -> String {
     }));
     let transfer = format!(
         "{PREFIX}:ATTACK runs an attack that needs gradients on the models of --surrogate, and asks the target only about \
-         where it ends ({TRANSFER});\n{PREFIX} alone is {PREFIX}:{TRANSFERRED}."
+         where it ends ({TRANSFER}); {PREFIX} alone is {PREFIX}:{TRANSFERRED}."
     );
-    format!(
-        "{}\n{}\n{transfer}\n",
-        columns(&all),
-        columns(&suite_table())
-    )
+    [all, suite_table(), vec![vec![transfer]]]
+        .map(|table| columns(&table))
+        .join("\n")
 }
 
 fn suite_table() -> Vec<Vec<String>> {
@@ -52,7 +50,7 @@ fn suite_table() -> Vec<Vec<String>> {
             suite.name.into(),
             suite.technique.into(),
             suite.paper.into(),
-            suite.attacks.join(","),
+            suite.attacks.join(", "),
         ]
     };
     [head].into_iter().chain(suites().iter().map(row)).collect()

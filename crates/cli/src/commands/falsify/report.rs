@@ -90,10 +90,10 @@ impl Report {
         match self.errors {
             0 => Ok(Exit::Done),
             n => {
-                let message = format!(
-                    "{n} of {} instances could not be run",
-                    self.sat + self.unknown + n
-                );
+                let message = match self.sat + self.unknown + n {
+                    1 => "the instance could not be run".into(),
+                    all => format!("{n} of {all} instances could not be run"),
+                };
                 Err(Failure::new(Exit::BadInput, message))
             }
         }

@@ -6,8 +6,6 @@
 
 mod affine;
 pub mod against_rest;
-#[cfg(test)]
-mod apgd_published;
 pub mod apgd_step;
 pub mod apgd_track;
 mod array;
@@ -46,8 +44,6 @@ pub mod resize_pad;
 pub mod retreat;
 pub mod rivals;
 pub mod select;
-#[cfg(test)]
-mod shaders;
 pub mod shadow_slope;
 pub mod sparse_step;
 pub mod square;
@@ -62,6 +58,8 @@ pub mod step;
 pub mod sum_rows;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod valid;
 pub mod warp;
 pub mod waves;

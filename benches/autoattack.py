@@ -38,7 +38,7 @@ def ours(binary, name, n, threads, short=False):
     model, data, mean, std, norm, eps = ROWS[name]
     source = f"cifar10:{CIFAR}" if data == "cifar" else f"idx:{MNIST[0]},{MNIST[1]}"
     command = [binary, "assess", model, "--data", source, "--limit", n, "--norm", norm, "--eps-ladder", repr(eps), "--attacks",
-               SHORT if short else "autoattack:l1" if norm == "l1" else "autoattack", "--device", "cpu", "--format", "ndjson"]
+               SHORT if short else "autoattack", "--device", "cpu", "--format", "ndjson"]
     command += ["--mean", mean, "--std", std] if mean != "0" else []
     command += ["--transpose"] if name in TRANSPOSED else []
     env = dict(os.environ, RAYON_NUM_THREADS=str(threads))

@@ -534,6 +534,41 @@ fn attacks_reach_the_class_that_they_aim_at() {
     }
 }
 
+/// In a wide ball a class is reached wherever the clean sample is from it.
+#[test]
+fn a_class_far_from_the_top_is_reached() {
+    let target = target(&Device::Cpu);
+    let (x, y) = correct_samples(&target);
+    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+    let aim = |attack, norm, eps, n: usize| {
+        let problem = Problem {
+            ids: &ids[..n],
+            x: &x[..n * 784],
+            y: &y[..n],
+            norm,
+            eps,
+            bounds: (0.0, 1.0),
+            seed: 1,
+            goal: Goal::LeastLikely,
+            constraints: None,
+            stop: &AtomicBool::new(false),
+        };
+        launch(attack, &target, &problem).unwrap().len()
+    };
+    for (attack, norm, eps) in [
+        ("apgd-t:targets=2", Norm::Linf, 0.4),
+        ("apgd-dlr", Norm::Linf, 0.4),
+        ("alma", Norm::L2, 12.0),
+        ("alma", Norm::L1, 100.0),
+        ("fmn", Norm::L2, 28.0),
+        ("ddn", Norm::L2, 12.0),
+    ] {
+        let found = aim(attack, norm, eps, SAMPLES);
+        assert!(found >= SAMPLES - 1, "{attack} in {norm}: {found}");
+        assert_eq!(aim(attack, norm, eps, 0), 0);
+    }
+}
+
 /// The view as one class against the rest has two classes, whatever loss an attack climbs on it.
 #[test]
 fn every_attack_in_every_norm_can_aim_at_a_class() {

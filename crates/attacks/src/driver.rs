@@ -106,6 +106,9 @@ fn aimed(
     if problem.goal == Goal::Any {
         return attack(None, problem);
     }
+    if problem.ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut reached = Reached::none();
     let ranked = |rank| goal::ranked(problem, target, rank);
     for (class, mut rows) in goal::aims(problem.goal, problem.y, target.classes(), ranked)? {

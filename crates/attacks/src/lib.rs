@@ -78,6 +78,11 @@ pub trait WhiteBox: Send + Sync {
     fn is_universal(&self) -> bool {
         false
     }
+
+    /// Whether it can be led towards a class, and not away from the clean answer alone.
+    fn has_aim(&self) -> bool {
+        true
+    }
 }
 
 /// An attack that needs scores alone (ATLAS AML.T0040, inference API access).

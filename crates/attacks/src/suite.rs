@@ -1,5 +1,7 @@
 //! Several attacks under one name, with the parameters of the paper that put them together.
 
+use scoville_kernels::Norm;
+
 use crate::registry::{Attack, AttackError, MANUAL, WHITE_BOX, parse};
 
 /// Attacks that run together: each on what the ones before it left, as one ensemble under one technique.
@@ -11,15 +13,11 @@ pub struct Suite {
     pub name: &'static str,
     /// In the order in which they run.
     pub attacks: &'static [&'static str],
+    /// The same in L1, where its authors give other parameters.
+    pub in_l1: Option<&'static [&'static str]>,
     /// The ATLAS technique that the ensemble emulates.
     pub technique: &'static str,
     pub paper: &'static str,
-}
-
-impl Suite {
-    pub(crate) fn family(&self) -> &'static str {
-        self.name.split(':').next().unwrap_or_default()
-    }
 }
 
 const SUITES: &[Suite] = &[
@@ -31,19 +29,15 @@ const SUITES: &[Suite] = &[
             "fab-t:steps=100:targets=9:restarts=1",
             "square:queries=5000:schedule=2",
         ],
-        technique: WHITE_BOX,
-        paper: "Croce 2020, arXiv:2003.01690",
-    },
-    Suite {
-        name: "autoattack:l1",
-        attacks: &[
+        // Croce & Hein 2021, arXiv:2103.01208.
+        in_l1: Some(&[
             "apgd-ce:steps=100:restarts=5",
             "apgd-t:steps=100:targets=5",
             "fab-t:steps=100:targets=9:restarts=1",
             "square:queries=5000:schedule=2",
-        ],
+        ]),
         technique: WHITE_BOX,
-        paper: "Croce 2021, arXiv:2103.01208",
+        paper: "Croce 2020, arXiv:2003.01690",
     },
     Suite {
         name: "autoattack:plus",
@@ -55,6 +49,7 @@ const SUITES: &[Suite] = &[
             "apgd-t:steps=100:targets=9",
             "fab-t:steps=100:targets=9:restarts=1",
         ],
+        in_l1: None,
         technique: WHITE_BOX,
         paper: "Croce 2020, arXiv:2003.01690",
     },
@@ -64,6 +59,7 @@ const SUITES: &[Suite] = &[
             "apgd-ce:steps=100:restarts=1:eot=20",
             "apgd-dlr:steps=100:restarts=1:eot=20",
         ],
+        in_l1: None,
         technique: WHITE_BOX,
         paper: "Croce 2020, arXiv:2003.01690",
     },
@@ -92,21 +88,35 @@ const SUITES: &[Suite] = &[
             "corrupt-elastic",
             "corrupt-occlusion",
         ],
+        in_l1: None,
         technique: MANUAL,
         paper: "Hendrycks 2019, arXiv:1903.12261",
     },
 ];
+
+impl Suite {
+    pub(crate) fn family(&self) -> &'static str {
+        self.name.split(':').next().unwrap_or_default()
+    }
+
+    /// Its attacks in that norm.
+    pub fn attacks_in(&self, norm: Norm) -> &'static [&'static str] {
+        self.in_l1
+            .filter(|_| norm == Norm::L1)
+            .unwrap_or(self.attacks)
+    }
+}
 
 /// Every suite.
 pub fn suites() -> &'static [Suite] {
     SUITES
 }
 
-/// Parses attacks and suites; what is named twice runs once.
-pub fn parse_all<T: AsRef<str>>(texts: &[T]) -> Result<Vec<Attack>, AttackError> {
+/// Parses attacks and suites for a run in `norm`; what is named twice runs once.
+pub fn parse_all<T: AsRef<str>>(texts: &[T], norm: Norm) -> Result<Vec<Attack>, AttackError> {
     let mut attacks: Vec<Attack> = Vec::new();
     for text in texts {
-        for attack in expand(text.as_ref().trim())? {
+        for attack in expand(text.as_ref().trim(), norm)? {
             if !attacks.contains(&attack) {
                 attacks.push(attack);
             }
@@ -116,11 +126,11 @@ pub fn parse_all<T: AsRef<str>>(texts: &[T]) -> Result<Vec<Attack>, AttackError>
 }
 
 /// The attacks of a suite; anything else is one attack.
-fn expand(text: &str) -> Result<Vec<Attack>, AttackError> {
+fn expand(text: &str, norm: Norm) -> Result<Vec<Attack>, AttackError> {
     let Some(suite) = find(text)? else {
         return Ok(vec![parse(text)?]);
     };
-    let attacks = suite.attacks.iter().map(|name| parse(name));
+    let attacks = suite.attacks_in(norm).iter().map(|name| parse(name));
     attacks
         .map(|attack| Ok(attack?.under(suite.technique)))
         .collect()
@@ -149,7 +159,7 @@ mod tests {
     use crate::registry::BLACK_BOX;
 
     fn names(texts: &[&str]) -> Vec<String> {
-        let attacks = parse_all(texts).unwrap();
+        let attacks = parse_all(texts, Norm::Linf).unwrap();
         attacks.iter().map(ToString::to_string).collect()
     }
 
@@ -175,14 +185,20 @@ mod tests {
         ];
         assert_eq!(names(&["autoattack"]), standard);
         assert_eq!(names(&["autoattack:standard", "autoattack"]), standard);
+        let in_l1 = parse_all(&["autoattack"], Norm::L1).unwrap();
+        assert_eq!(in_l1[0].to_string(), "apgd-ce (100 steps, 5 restarts)");
+        assert_eq!(in_l1[1].to_string(), "apgd-t (100 steps, 5 targets)");
         let more = names(&["fgsm", "autoattack", "fgsm"]);
         assert_eq!((more.len(), more[0].as_str()), (5, "fgsm"));
     }
 
     #[test]
     fn a_suite_is_one_technique_and_the_same_attack_alone_another() {
-        let attacks =
-            parse_all(&["autoattack", "square:queries=5000:schedule=2", "autoattack"]).unwrap();
+        let attacks = parse_all(
+            &["autoattack", "square:queries=5000:schedule=2", "autoattack"],
+            Norm::L2,
+        )
+        .unwrap();
         let techniques: Vec<&str> = attacks.iter().map(|a| a.technique).collect();
         assert_eq!(
             techniques,
@@ -192,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let message = |text: &str| parse_all(&[text]).err().map(|e| e.to_string());
+        let message = |text: &str| parse_all(&[text], Norm::Linf).err().map(|e| e.to_string());
         let version = message("autoattack:fast").unwrap();
         assert!(version.contains("`autoattack:fast`") && version.contains("autoattack:standard"));
         assert!(message("autoattac").unwrap().contains("`autoattac`"));

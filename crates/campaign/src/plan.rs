@@ -195,9 +195,13 @@ impl Plan {
         }
     }
 
-    /// Refuses a class to reach that is none of the model's.
+    /// Refuses a class to reach that is none of the model's, and attacks that cannot be led to one.
     pub fn check_goal(&self, classes: usize) -> Result<(), PlanError> {
+        let mut attacks = self.techniques.iter().flat_map(|t| &t.attacks);
+        let aimless = attacks.find(|attack| !attack.algorithm.has_aim());
         match self.goal {
+            Goal::Any => Ok(()),
+            _ if let Some(attack) = aimless => Err(PlanError::Aimless(attack.name.to_string())),
             Goal::Class(class) if class as usize >= classes => {
                 Err(PlanError::Target { class, classes })
             }
@@ -444,6 +448,10 @@ mod tests {
         aimed.goal = Goal::Class(3);
         assert!(aimed.check_goal(4).is_ok());
         assert!(matches!(aimed.check_goal(3), Err(PlanError::Target { .. })));
+        let mut vat = plan(&["vat"], &[0.1]).unwrap();
+        assert!(vat.check_goal(4).is_ok());
+        vat.goal = Goal::Second;
+        assert!(matches!(vat.check_goal(4), Err(PlanError::Aimless(_))));
         let error = few.check_classes(3).unwrap_err().to_string();
         assert!(
             error.contains("apgd-t needs") && error.ends_with("--attacks apgd-ce"),

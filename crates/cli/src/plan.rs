@@ -67,9 +67,9 @@ fn with_default(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
         false => PREFIX,
     };
     let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
-        ([], []) => parse_all(default),
-        ([], _) => parse_all(&[default, &[transfer]].concat()),
-        (named, _) => parse_all(named),
+        ([], []) => parse_all(default, args.norm),
+        ([], _) => parse_all(&[default, &[transfer]].concat(), args.norm),
+        (named, _) => parse_all(named, args.norm),
     };
     let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
     let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));

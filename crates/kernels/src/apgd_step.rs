@@ -16,6 +16,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use crate::ball::nearest_in;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::step::{row_scale, sign};
 use crate::wide::{l2_distance, l2_norm_scaled, wide};
@@ -141,12 +142,11 @@ impl Row<'_> {
 
     #[inline(always)]
     fn step_linf(&self, x: &[f32], x_prev: &mut [f32]) {
-        let Ball { eps, lo, hi, .. } = *self.ball;
         let points = x_prev.iter_mut().zip(x);
         for (((x_prev, &x), &x0), &g) in points.zip(self.x0).zip(self.grad) {
-            let project = |v: f32| v.max(x0 - eps).min(x0 + eps).max(lo).min(hi);
-            let z = project(x + self.alpha * sign(g));
-            *x_prev = project(self.blend(x, z, *x_prev));
+            let (least, most) = self.ball.interval(x0);
+            let z = nearest_in(x + self.alpha * sign(g), least, most);
+            *x_prev = nearest_in(self.blend(x, z, *x_prev), least, most);
         }
     }
 

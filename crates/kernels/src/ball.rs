@@ -65,6 +65,13 @@ pub struct Ball {
 }
 
 impl Ball {
+    /// The least and the largest value that an element may have in the Linf ball about `x0` and in the range.
+    #[inline(always)]
+    pub(crate) fn interval(&self, x0: f32) -> (f32, f32) {
+        let in_range = |v| nearest_in(v, self.lo, self.hi);
+        (in_range(x0 - self.eps), in_range(x0 + self.eps))
+    }
+
     /// An error for a kernel that looks at one element after the other, where distances are not made of such.
     pub(crate) fn expect_elementwise(&self, kernel: &'static str) -> Result<(), Error> {
         match self.norm {
@@ -87,6 +94,13 @@ impl Ball {
             norm: self.norm,
         }
     }
+}
+
+/// The nearest number in `[lo, hi]`, `lo` for NaN. Each side is one instruction; `f32::max` and `f32::min` take three.
+#[inline(always)]
+pub(crate) fn nearest_in(v: f32, lo: f32, hi: f32) -> f32 {
+    let v = if v > lo { v } else { lo };
+    if v < hi { v } else { hi }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use crate::ball::nearest_in;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::step::sign;
 use crate::{Array, Device, Error};
@@ -101,7 +102,7 @@ impl Map {
 fn twin(x: &mut [f32], f: Map) {
     match f {
         Map::Affine { scale, shift } => each(x, |v| scale * v + shift),
-        Map::Clamp { lo, hi } => each(x, |v| v.max(lo).min(hi)),
+        Map::Clamp { lo, hi } => each(x, |v| nearest_in(v, lo, hi)),
         Map::Sign => each(x, sign),
         Map::Abs => each(x, f32::abs),
         Map::Square => each(x, |v| v * v),

@@ -12,6 +12,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use crate::ball::nearest_in;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::wide::{l2_distance, l2_norm_scaled, largest, wide};
 use crate::{Array, Ball, Device, Error, Norm, project_l1, sparse_step};
@@ -117,19 +118,19 @@ fn step_l1(x: &mut Array, x0: &Array, grad: &Array, alpha: f32, ball: &Ball) -> 
 #[inline(always)]
 fn linf_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
     for ((x, &x0), &g) in x.iter_mut().zip(x0).zip(grad) {
-        let moved = *x + alpha * sign(g);
-        *x = moved
-            .max(x0 - ball.eps)
-            .min(x0 + ball.eps)
-            .max(ball.lo)
-            .min(ball.hi);
+        let (least, most) = ball.interval(x0);
+        *x = nearest_in(*x + alpha * sign(g), least, most);
     }
 }
 
 /// -1, 0 or 1; 0 for NaN.
 #[inline(always)]
 pub(crate) fn sign(g: f32) -> f32 {
-    f32::from(u8::from(g > 0.0)) - f32::from(u8::from(g < 0.0))
+    match g {
+        g if g > 0.0 => 1.0,
+        g if g < 0.0 => -1.0,
+        _ => 0.0,
+    }
 }
 
 #[inline(always)]

@@ -445,7 +445,7 @@ mod tests {
             (
                 normalised(&[0.0; 2], &[]),
                 fixed(&[3, 1, 1]),
-                "2 values of mean for 3 channels",
+                "mean has 2 values, and a sample 3 channels",
             ),
             (normalised(&[], &[0.0]), fixed(&[3]), "std 0"),
             (normalised(&[f32::NAN], &[]), fixed(&[3]), "mean NaN"),

@@ -35,14 +35,14 @@ impl<T: Scores + ?Sized> Scores for Towards<'_, T> {
 }
 
 impl<T: Gradients + ?Sized> Gradients for Towards<'_, T> {
-    /// The loss that falls as `class` becomes likelier, turned round: cross-entropy and DLR at `class` over all classes,
-    /// not over the two. `y` is 0 in every row.
+    /// The loss that falls as `class` becomes likelier, turned round: cross-entropy or the margin at `class` over all classes,
+    /// not over the two. DLR is the margin over a spread of logits, and to make that larger is no way to a class far from the
+    /// top: the margin stands for it. `y` is 0 in every row.
     fn gradient(&self, x: &Array, y: &Array<u32>, loss: Loss) -> Result<Evaluation, Error> {
         let device = self.device();
         let class = Array::from_vec(device, y.rows(), 1, vec![self.class; y.rows()])?;
         let at_class = match loss {
-            Loss::TargetedMargin => Loss::Margin,
-            Loss::TargetedDlr => Loss::Dlr,
+            Loss::TargetedMargin | Loss::TargetedDlr | Loss::Dlr => Loss::Margin,
             other => other,
         };
         let mut seen = self.target.gradient(x, &class, at_class)?;

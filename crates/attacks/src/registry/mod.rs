@@ -89,6 +89,11 @@ impl Algorithm {
         }
     }
 
+    /// Whether it can be led towards a class: see [`WhiteBox::has_aim`].
+    pub fn has_aim(&self) -> bool {
+        !matches!(self, Algorithm::WhiteBox(attack) if !attack.has_aim())
+    }
+
     /// Whether it learns from its samples together: see [`WhiteBox::is_universal`].
     pub fn is_universal(&self) -> bool {
         matches!(self, Algorithm::WhiteBox(attack) if attack.is_universal())

@@ -21,6 +21,8 @@ pub enum PlanError {
     },
     #[error("class {class}: the model has {classes} classes, numbered from 0")]
     Target { class: u32, classes: usize },
+    #[error("{0} knows no class to go to: leave it out, or leave out --target-class and --targets")]
+    Aimless(String),
     #[error("the eps ladder is empty: give at least one eps, for example --eps-ladder 1/255,2/255")]
     NoEps,
     #[error("{attack} cannot run in {norm}, but in {own}; in {norm} run {known}")]

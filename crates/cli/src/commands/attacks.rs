@@ -46,11 +46,15 @@ fn suite_table() -> Vec<Vec<String>> {
         .map(String::from)
         .to_vec();
     let row = |suite: &Suite| {
+        let attacks = suite.attacks.join(", ");
         vec![
             suite.name.into(),
             suite.technique.into(),
             suite.paper.into(),
-            suite.attacks.join(", "),
+            match suite.in_l1 {
+                Some(in_l1) => format!("{attacks}; in l1 {}", in_l1.join(", ")),
+                None => attacks,
+            },
         ]
     };
     [head].into_iter().chain(suites().iter().map(row)).collect()
@@ -74,7 +78,7 @@ fn lines() -> String {
         format!("{object}\n")
     };
     let suite = |suite: &Suite| {
-        let object = json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "paper": suite.paper});
+        let object = json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "in_l1": suite.in_l1, "paper": suite.paper});
         format!("{object}\n")
     };
     let transfer = json!({"prefix": PREFIX, "technique": TRANSFER, "needs": "labels", "alone": format!("{PREFIX}:{TRANSFERRED}")});

@@ -37,6 +37,10 @@ pub struct Vat {
 }
 
 impl WhiteBox for Vat {
+    fn has_aim(&self) -> bool {
+        false
+    }
+
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
         let cols = search.x0.cols();
         let mut way = noise(&search.ids, cols, Noise::Normal, search.seed, 0)?;

@@ -1,7 +1,8 @@
-//! ALMA, the augmented Lagrangian attack: RMSProp with momentum on the distance and a penalty of the margin, here the
-//! difference of logits ratio, whose multiplier follows the penalty's slope, so that no search for a constant is needed.
+//! ALMA, the augmented Lagrangian attack: RMSProp with momentum on the distance and a penalty of the margin, whose multiplier
+//! follows the penalty's slope, so that no search for a constant is needed.
 //!
-//! Rony et al. 2021, <https://arxiv.org/abs/2011.11857>, with the penalty P2.
+//! Rony et al. 2021, <https://arxiv.org/abs/2011.11857>, with the penalty P2. Margins are measured in that of the clean sample;
+//! the paper's difference of logits ratio does as well, but not towards a class that is far from the top.
 
 use scoville_kernels::{
     Array, Loss, Map, Norm, Reduce, Zip, claim, combine, head, keep_lower, map, reduce_rows,
@@ -18,7 +19,7 @@ pub const ROW: Row = Row {
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: SUMS,
-    least_classes: Loss::Dlr.least_classes(),
+    least_classes: 2,
     parameters: &[
         whole("steps", 100.0, 1e6),
         real("alpha", 0.5, (0.0, 0.999)),
@@ -43,6 +44,8 @@ const GROWTH: f32 = 1.2;
 const LAST: f32 = 0.01;
 /// Added to the margin, so that its sign is that of the verdict in spite of rounding.
 const TOLERANCE: f32 = 1e-4;
+/// The clean sample's margin, in the unit that margins are measured in.
+const UNIT: f32 = 0.5;
 
 /// ALMA with `steps` steps, the first of length `first` in L2, five times that in L1; averages keep the share `alpha` from a step
 /// to the next. The paper takes 0.5 for 100 steps and 0.9 for 1000.
@@ -62,9 +65,16 @@ impl WhiteBox for Alma {
         let mut x = search.x0.copy()?;
         let mut penalty = Penalty::new(search)?;
         let mut walk = None;
+        let mut unit = None;
         for step in 0..self.steps {
             search.heed_stop()?;
-            let seen = target.gradient(&x, &search.y, Loss::Dlr)?;
+            let mut seen = target.gradient(&x, &search.y, Loss::Margin)?;
+            let unit = match &unit {
+                Some(unit) => unit,
+                None => unit.insert(over_margin(&seen.loss)?),
+            };
+            zip(&mut seen.loss, Zip::Multiply, unit)?;
+            zip(&mut seen.gradient, Zip::Multiply, unit)?;
             search.offer_nearer(&x, &seen.predicted)?;
             let first = claim(&mut penalty.found, &seen.predicted, &search.y)?;
 
@@ -85,6 +95,13 @@ impl WhiteBox for Alma {
         search.offer_nearer(&x, &last.predicted)?;
         Ok(())
     }
+}
+
+/// What makes the size of a margin [`UNIT`].
+fn over_margin(margin: &Array) -> Result<Array, Error> {
+    let mut unit = mapped(margin, Map::Abs)?;
+    map(&mut unit, Map::Reciprocal)?;
+    scaled(&unit, UNIT)
 }
 
 /// The gradient of the distance; 0 at the clean sample.

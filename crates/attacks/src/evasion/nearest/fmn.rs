@@ -34,6 +34,9 @@ pub const ROW: Row = Row {
 const STEP: (f32, f32) = (1.0, 0.01);
 const LAST_GAMMA: f32 = 1e-3;
 
+/// How much farther than the linear margin ends the first ball reaches: a margin that curves would be approached for ever.
+const BEYOND: f32 = 0.05;
+
 /// FMN with `steps` steps; a ball's radius first changes by the share `gamma`, in L0, where it begins with 1, by at least 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fmn {
@@ -122,6 +125,7 @@ impl Radii {
         } else {
             self.radius = to_boundary(seen, search)?;
             combine(&mut self.radius, 1.0, &distance, 1.0)?;
+            map(&mut self.radius, scaled(1.0 + BEYOND))?;
             select(&mut self.radius, &larger, &self.found)?;
         }
         zip(&mut smaller, Zip::Lower, &self.nearest)?;

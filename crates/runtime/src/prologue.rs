@@ -2,7 +2,8 @@
 //! begins, then, on the tape, axes and shape.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
-use scoville_kernels::{Array, Device, affine, encode};
+use scoville_kernels::rows::encode;
+use scoville_kernels::{Array, Device, affine};
 use scoville_onnx::Dim;
 
 use crate::{Error, FeatureScale, Layout, ModelSpec, ops};

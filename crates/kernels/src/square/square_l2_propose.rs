@@ -15,9 +15,9 @@ use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
+use crate::square::square_l2_start::everywhere;
+use crate::square::square_pattern::{oriented, patterns};
 use crate::square::{Draws, FIRST_SIGN, Fitted, Image, Window, Windows};
-use crate::square_l2_start::everywhere;
-use crate::square_pattern::{oriented, patterns};
 use crate::{Array, Ball, Device, Error, Norm, project_l1};
 
 const KERNEL: &str = "square_l2_propose";
@@ -254,9 +254,9 @@ fn move_length(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::square::square_pattern::tests::turned_or_not;
     use crate::square::testing::{Case, norm};
     use crate::square_l2_start;
-    use crate::square_pattern::tests::turned_or_not;
     use crate::testing::{self, assert_close};
 
     const BALL: Ball = Ball {

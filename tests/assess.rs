@@ -26,6 +26,13 @@ fn quick<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     [&QUICK[..], extra].concat()
 }
 
+/// The same on another number of samples than 64.
+fn quick_on<'a>(samples: &'a str, extra: &[&'a str]) -> Vec<&'a str> {
+    let replaced = quick(extra).into_iter();
+    let replaced = replaced.map(|word| if word == "64" { samples } else { word });
+    replaced.collect()
+}
+
 #[test]
 fn the_built_in_model_is_accurate_and_not_robust() {
     let output = scoville(&quick(&[]));
@@ -248,18 +255,21 @@ fn several_devices_give_the_scores_of_one() {
 
 #[test]
 fn a_gate_that_is_breached_exits_with_100_and_says_why() {
-    for (threshold, code) in [
-        ("low", 100),
-        ("AML.T0043.000=0.1", 100),
-        ("AML.T0043.000=10", 0),
+    for (threshold, limit, code, gate) in [
+        ("low", "64", 100, "failed"),
+        ("AML.T0043.000=0.1", "64", 100, "failed"),
+        ("AML.T0043.000=10", "64", 0, "passed"),
+        ("low", "10", 5, "not_decided"),
     ] {
-        let output = scoville(&quick(&["--fail-on", threshold]));
+        let output = scoville(&quick_on(limit, &["--fail-on", threshold]));
         assert_eq!(output.status.code(), Some(code), "{threshold}");
+        let end = events(&output).pop().unwrap();
+        assert_eq!(end["gate"]["outcome"], gate, "{end}");
         let finished = events(&output).pop().unwrap();
         assert_eq!(finished["exit_code"], code);
         assert_eq!(
             finished["breaches"].as_array().unwrap().is_empty(),
-            code == 0
+            code != 100
         );
     }
 }
@@ -279,11 +289,33 @@ fn too_few_samples_are_inconclusive() {
     ];
     let output = scoville(&args);
     assert_eq!(output.status.code(), Some(5));
-    let scored = scored(&events(&output), "AML.T0043.000").clone();
+    let events = events(&output);
+    let scored = scored(&events, "AML.T0043.000");
     assert_eq!(
         (&scored["grade"], &scored["score"]),
         (&Value::from("D"), &Value::Null)
     );
+    let verdict = events.last().unwrap()["verdict"].as_str().unwrap();
+    assert!(verdict.starts_with("No score: ") && verdict.matches(':').count() == 1);
+    // It is said before the run, and where it is seen.
+    let kinds = events.iter().map(|e| e["event"].as_str().unwrap());
+    let kinds: Vec<&str> = kinds.filter(|kind| *kind != "technique.started").collect();
+    assert_eq!(kinds[..3], ["run.started", "warning", "technique.progress"]);
+    assert!(stderr(&output).contains("warning  few-samples: 10 samples are attacked"));
+
+    let trained = ["--limit", "40", "--surrogate", "trained:queries=100"];
+    let output = scoville(
+        &[
+            &args[..3],
+            &trained,
+            &args[5..7],
+            &["--attacks", "transfer:fgsm"],
+        ]
+        .concat(),
+    );
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    let said = "20 samples are attacked, as 20 of 40 are set aside for the surrogate";
+    assert!(stderr(&output).contains(said), "{}", stderr(&output));
 }
 
 #[test]
@@ -386,38 +418,51 @@ fn an_interrupt_ends_with_the_scores_so_far() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let finished = seen.last().unwrap();
     assert_eq!(finished["ended"], "interrupted");
-    let samples = finished["totals"]["samples"].as_u64().unwrap();
+    let number = |value: &Value| value.as_u64().unwrap();
+    let samples = number(&finished["totals"]["samples"]);
     assert!((128..100_000).contains(&samples), "{samples}");
-    // Every technique counts the same samples at every eps, and the union breaks at least what each does.
-    let curve = |technique: &str| {
-        scored(&seen, technique)["curve"]
-            .as_array()
-            .unwrap()
-            .clone()
-    };
-    let union = curve("AML.T0015");
-    for technique in ["AML.T0043.000", "AML.T0043.001"] {
-        for (part, whole) in curve(technique).iter().zip(&union) {
-            assert_eq!(
-                (&part["samples"], &part["correct"]),
-                (&whole["samples"], &whole["correct"])
-            );
-            assert_eq!(part["samples"], samples);
-            assert!(part["successes"].as_u64() <= whole["successes"].as_u64());
+    // A technique counts the same samples at every eps, and the union those that all have finished.
+    let union = scored(&seen, "AML.T0015");
+    let parts = ["AML.T0043.000", "AML.T0043.001"].map(|id| scored(&seen, id));
+    let (mut least, mut queries) = (u64::MAX, 0);
+    for part in parts {
+        let done = number(&part["curve"][0]["samples"]);
+        assert!((128..=samples).contains(&done) && number(&part["curve"][1]["samples"]) == done);
+        for at in [0, 1] {
+            let successes = |scored: &Value| number(&scored["curve"][at]["successes"]);
+            let alike = part["curve"][at]["samples"] == union["curve"][at]["samples"];
+            assert!(!alike || successes(part) <= successes(union));
         }
+        (least, queries) = (least.min(done), queries + number(&part["queries"]));
     }
+    assert_eq!(number(&union["curve"][1]["samples"]), least);
+    assert_eq!(number(&union["queries"]), queries);
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
-    let mut child = command(&quick(&[]))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+fn a_reader_that_leaves_ends_the_run_unless_a_report_is_asked_for() {
+    let left = |samples, args: &[&str]| {
+        let mut child = command(&quick_on(samples, args))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    // More samples than a test has time for.
+    let many = "100000";
+    let data = ["--data", "glyphs:test:100000"];
+    let (code, said) = left(many, &[&data[..], &["--fail-on", "high"]].concat());
+    assert_eq!(code, Some(5), "{said}");
+    assert_eq!(left(many, &data).0, Some(0));
+    let scratch = Scratch::new("left");
+    let json = scratch.path("r.json");
+    let (code, said) = left("64", &["--report-json", &json]);
+    assert_eq!(code, Some(0), "{said}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(report["verdict"]["ended"], "completed");
 }
 
 #[test]

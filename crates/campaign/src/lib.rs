@@ -19,6 +19,8 @@ pub use order::set_aside;
 pub use plan::{EVASION, Plan, PlanError, TechniquePlan};
 pub use run::{Emit, Finished, Manifest, run, run_texts};
 
+use std::io::ErrorKind;
+
 use scoville_kernels::Device;
 
 /// A run that could not go on.
@@ -55,6 +57,11 @@ impl Error {
             Error::Device { cause, .. } => cause.is_out_of_memory(),
             _ => false,
         }
+    }
+
+    /// Whether who read the events has left.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Error::Output(error) if error.kind() == ErrorKind::BrokenPipe)
     }
 
     /// Whether somebody stopped the run.

@@ -10,6 +10,7 @@ use scoville_kernels::Norm;
 use scoville_report::event::{PlanInfo, PlannedTechnique};
 
 use crate::FailOn;
+use crate::order::attack_seed;
 
 pub use error::PlanError;
 
@@ -149,6 +150,13 @@ impl Plan {
         }
     }
 
+    /// The seed of an attack at one eps: of one that seeks the nearest point always the same, so that its curve does not depend on
+    /// how far the ladder goes.
+    pub fn seed_of(&self, attack: &Attack, eps: f64) -> u64 {
+        let eps = if attack.is_minimal() { 0.0 } else { eps };
+        attack_seed(self.seed, &attack.name, eps)
+    }
+
     /// The place of the first attack of technique `t` among all attacks of the plan.
     pub fn first_attack(&self, t: usize) -> usize {
         self.techniques
@@ -263,7 +271,7 @@ impl Plan {
         Ok(())
     }
 
-    fn attacks(&self) -> impl Iterator<Item = &Attack> {
+    pub(crate) fn attacks(&self) -> impl Iterator<Item = &Attack> {
         self.techniques.iter().flat_map(|t| &t.attacks)
     }
 

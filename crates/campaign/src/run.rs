@@ -2,6 +2,7 @@
 
 mod events;
 mod fill;
+mod late;
 mod queue;
 mod round;
 mod samples;
@@ -159,8 +160,12 @@ struct Run<'a, 'e, F: Field> {
     started: Instant,
     /// Samples that are to be attacked.
     of: usize,
+    /// Samples of the round in which somebody stopped the run.
+    stopped_in: Option<usize>,
     /// One a technique of the plan.
     tallies: Vec<Tally>,
+    /// The same when the union last grew: those of the techniques in it count the same samples.
+    united: Vec<Tally>,
     /// AML.T0015: the worst of all of them.
     union: Tally,
     clean: Clean,
@@ -186,6 +191,8 @@ impl<'a, 'e, F: Field> Run<'a, 'e, F> {
         let workers = Workers::new(targets, surrogates, plan.batch, stop)?;
         let model = workers.first().inner().model();
         let classes = model.classes().max(field.classes());
+        let tallies = plan.techniques.iter();
+        let tallies: Vec<Tally> = tallies.map(|t| Tally::new(plan, t.attacks.len())).collect();
         Ok(Self {
             plan,
             workers,
@@ -194,11 +201,9 @@ impl<'a, 'e, F: Field> Run<'a, 'e, F> {
             emit,
             started: Instant::now(),
             of: field.labels().len(),
-            tallies: plan
-                .techniques
-                .iter()
-                .map(|t| Tally::new(plan, t.attacks.len()))
-                .collect(),
+            stopped_in: None,
+            united: tallies.clone(),
+            tallies,
             union: Tally::new(plan, 0),
             clean: Clean::new(classes),
             findings: Vec::new(),
@@ -218,15 +223,15 @@ impl<'a, 'e, F: Field> Run<'a, 'e, F> {
         order.truncate(labels.len().saturating_sub(self.plan.aside));
         order.retain(|&id| self.plan.goal.concerns(labels[id as usize]));
         self.of = order.len();
+        self.warn_of_few()?;
         let mut left = order.as_slice();
         while !left.is_empty() {
             let size = self.workers.round(order.len() - left.len()).min(left.len());
             let (ids, rest) = left.split_at(size);
             left = rest;
             let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
-            let before = (self.tallies.clone(), self.clean.clone());
             if let Ended::Interrupted = unless_interrupted(self.round(&rows))? {
-                self.forget_round(before);
+                self.stopped_in = Some(size);
                 return Ok(Ended::Interrupted);
             }
             let full = self.probe.len() >= PROBE && self.findings.is_empty();
@@ -244,15 +249,6 @@ impl<'a, 'e, F: Field> Run<'a, 'e, F> {
             return Ok(Ended::Interrupted);
         }
         Ok(ended)
-    }
-
-    /// Takes a round back that some techniques finished and others did not, so that all count the same samples. What it
-    /// cost stays on the meter.
-    fn forget_round(&mut self, (tallies, clean): (Vec<Tally>, Clean)) {
-        for (tally, before) in self.tallies.iter_mut().zip(tallies) {
-            tally.forget_since(before);
-        }
-        self.clean = clean;
     }
 
     fn narrow_enough(&self) -> bool {

@@ -10,6 +10,9 @@ use scoville_targets::Spent;
 
 use crate::Plan;
 
+/// Queries within which successes are counted.
+const WITHIN: [u64; 3] = [100, 1_000, 10_000];
+
 /// How a sample was broken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broken {
@@ -173,6 +176,11 @@ impl Tally {
         most
     }
 
+    /// Samples finished on every rung.
+    pub fn done(&self) -> usize {
+        self.rungs.iter().map(|r| r.done).min().unwrap_or(0)
+    }
+
     /// Correct samples finished on every rung.
     pub fn correct(&self) -> usize {
         self.rungs.iter().map(|r| r.correct).min().unwrap_or(0)
@@ -220,8 +228,8 @@ impl Tally {
         Some(score(&likelihood(&rates), plan.exposure, plan.impact))
     }
 
-    /// The security curve.
-    pub fn curve(&self, size: Size) -> Vec<CurvePoint> {
+    /// The security curve, with successes by queries as far as `most`.
+    pub fn curve(&self, size: Size, most: u64) -> Vec<CurvePoint> {
         self.rungs
             .iter()
             .map(|r| CurvePoint {
@@ -234,7 +242,7 @@ impl Tally {
                 robust_accuracy: ratio(r.correct - r.successes, r.done),
                 robust_interval: size.interval(r.correct - r.successes, r.done),
                 by_attack: shares(&r.by_attack),
-                queries: query_curve(r),
+                queries: query_curve(r, most),
             })
             .collect()
     }
@@ -249,12 +257,12 @@ fn shares(by_attack: &BTreeMap<Arc<str>, usize>) -> Vec<AttackShare> {
 }
 
 /// `None` unless the queries of every success are known, and there is one.
-fn query_curve(rung: &Rung) -> Option<QueryCurve> {
+fn query_curve(rung: &Rung, most: u64) -> Option<QueryCurve> {
     let counts = rung.queries.as_ref().filter(|counts| !counts.is_empty())?;
-    let within = |most: u64| {
-        let successes = counts.range(..=most).map(|(_, n)| n).sum();
+    let within = |queries: u64| {
+        let successes = counts.range(..=queries).map(|(_, n)| n).sum();
         WithinQueries {
-            queries: most,
+            queries,
             successes,
             rate: ratio(successes, rung.correct),
         }
@@ -265,7 +273,11 @@ fn query_curve(rung: &Rung) -> Option<QueryCurve> {
         2 * seen > rung.successes
     };
     Some(QueryCurve {
-        within: [100, 1_000, 10_000].map(within).to_vec(),
+        within: WITHIN
+            .into_iter()
+            .filter(|&n| n <= most)
+            .map(within)
+            .collect(),
         median: counts.iter().find(&mut past_half).map(|(&q, _)| q),
     })
 }
@@ -311,7 +323,7 @@ mod tests {
         for rung in 0..3 {
             tally.book(rung, 4, &batch);
         }
-        let curve = tally.curve(Size::Planned);
+        let curve = tally.curve(Size::Planned, 1_000);
         let successes: Vec<_> = curve.iter().map(|p| p.successes).collect();
         assert_eq!(successes, [1, 1, 2]);
         assert!(curve.iter().all(|p| p.samples == 4 && p.correct == 3));
@@ -319,7 +331,7 @@ mod tests {
         assert_eq!(tally.correct(), 3);
         let queries = curve[2].queries.as_ref().unwrap();
         let successes: Vec<_> = queries.within.iter().map(|w| w.successes).collect();
-        assert_eq!((successes, queries.median), (vec![2, 2, 2], Some(40)));
+        assert_eq!((successes, queries.median), (vec![2, 2], Some(40)));
         // Weights 4/7, 2/7, 1/7 of the rates 1/3, 1/3, 2/3, times ten.
         let score = tally.final_score(&plan, Size::Planned).unwrap().value;
         assert!(

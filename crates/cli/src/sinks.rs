@@ -3,9 +3,7 @@
 use std::io;
 
 use scoville_report::event::Event;
-use scoville_report::{
-    Ndjson, Progress, Record, SampleStrip, Sink, Style, Table, html, write_json,
-};
+use scoville_report::{Ndjson, Progress, Record, SampleStrip, Sink, Table, html, write_json};
 
 use crate::args::{AssessArgs, Format};
 use crate::exit::{Exit, Failure, OrFail};
@@ -17,10 +15,12 @@ pub struct Sinks {
     stdout: Box<dyn Sink>,
     progress: Option<Progress<io::Stderr>>,
     pub record: Record,
+    /// Whether report files are to be written, too.
+    reports: bool,
 }
 
 impl Sinks {
-    pub fn new(format: Option<Format>, record: Record) -> Self {
+    pub fn new(format: Option<Format>, record: Record, reports: bool) -> Self {
         let style = stdout_style();
         let table = match format {
             Some(format) => format == Format::Table,
@@ -28,16 +28,17 @@ impl Sinks {
         };
         let live = table && style.live;
         let stdout: Box<dyn Sink> = if table {
-            Box::new(Table::new(io::stdout(), style))
+            Box::new(Table::new(io::stdout(), stdout_style))
         } else {
             Box::new(Ndjson::new(io::stdout()))
         };
         // A live table shows the progress itself; a second moving line would tear it.
-        let progress = |style: Style| Progress::new(io::stderr(), style);
+        let progress = || Progress::new(io::stderr(), stderr_style);
         Self {
             stdout,
-            progress: (!live).then(|| progress(stderr_style())),
+            progress: (!live).then(progress),
             record,
+            reports,
         }
     }
 
@@ -52,8 +53,8 @@ impl Sinks {
             self.progress = None;
         }
         match self.stdout.event(event) {
-            // A reader that closed the pipe has seen enough; the reports are still written.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // A reader that closed the pipe has seen enough; where reports are wanted, the run goes on for them.
+            Err(error) if self.reports && error.kind() == io::ErrorKind::BrokenPipe => {
                 self.stdout = Box::new(Ndjson::new(io::sink()));
                 Ok(())
             }
@@ -86,6 +87,10 @@ impl Reports {
                 .map(Output::create)
                 .transpose()?,
         })
+    }
+
+    pub fn are_wanted(&self) -> bool {
+        self.json.is_some() || self.html.is_some()
     }
 
     pub fn write(self, record: &Record, strips: &[SampleStrip]) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use scoville_report::Style;
 
+/// Columns where there is no terminal, or one that does not say.
 const WIDTH: usize = 100;
 
 /// How to draw on stdout.
@@ -23,9 +24,11 @@ pub fn stderr_style() -> Style {
 fn style(terminal: bool, size: Option<(terminal_size::Width, terminal_size::Height)>) -> Style {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    let size = size.filter(|(width, height)| width.0 > 0 && height.0 > 0);
     Style {
         color: terminal && !set("NO_COLOR") && !dumb,
-        width: size.map_or(WIDTH, |(width, _)| usize::from(width.0)),
+        width: size.map_or(WIDTH, |(width, _)| width.0.into()),
+        height: size.map_or(usize::MAX, |(_, height)| height.0.into()),
         live: terminal && !dumb,
         unicode: speaks_utf8(),
     }

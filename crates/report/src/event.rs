@@ -210,8 +210,8 @@ pub struct TextBroken {
     pub edited: String,
 }
 
-/// What became of the samples of one round: columns of equal length, one entry a sample. Sent once a round; a round that
-/// an interrupt cut short is not counted and not sent.
+/// What became of the samples of one round: columns of equal length, one entry a sample. Sent once a round; one that an
+/// interrupt cut short is sent where the union of techniques counts it, by the techniques that were through.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct SamplesJudged {
     /// Rows of the data, from 0, in the order in which they were taken.
@@ -324,7 +324,7 @@ pub struct CurvePoint {
 /// Success by the number of queries that the attack which broke a sample had made about it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct QueryCurve {
-    /// After 100, 1,000 and 10,000 queries.
+    /// After 100, 1,000 and 10,000 queries, as far as the budgets of the attacks go.
     pub within: Vec<WithinQueries>,
     /// The median of the samples broken.
     pub median: Option<u64>,
@@ -408,7 +408,26 @@ pub struct RunFinished {
     pub exit_code: u8,
     /// Thresholds of `--fail-on` that were breached, in words.
     pub breaches: Vec<String>,
+    /// What `--fail-on` came to; absent without it.
+    pub gate: Option<Gate>,
     pub totals: Totals,
+}
+
+/// What became of all thresholds of `--fail-on` together.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Gate {
+    pub outcome: GateOutcome,
+    /// The breaches, or what has no score, or the thresholds that were kept.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateOutcome {
+    Passed,
+    Failed,
+    /// A threshold is set for something that has no score.
+    NotDecided,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -431,6 +450,7 @@ pub struct Accuracy {
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Totals {
+    /// Samples that the target was asked about before any attack.
     pub samples: usize,
     pub queries: u64,
     pub gradients: u64,

@@ -23,7 +23,10 @@ pub fn events() -> Vec<Event> {
         events.push(Event::TechniqueStarted(TechniqueStarted {
             technique: scored.technique.clone(),
             name: scored.name.clone(),
-            attacks: vec!["apgd-ce (100 steps, 5 restarts)".into()],
+            attacks: match scored.budgets.is_empty() {
+                true => Vec::new(),
+                false => vec!["apgd-ce (100 steps, 5 restarts)".into()],
+            },
         }));
         for point in &scored.curve {
             events.push(Event::TechniqueProgress(TechniqueProgress {
@@ -54,10 +57,10 @@ pub fn record() -> Record {
 }
 
 pub fn started() -> RunStarted {
-    let planned = |scored: TechniqueScored, attack: &str| PlannedTechnique {
+    let planned = |scored: TechniqueScored, attacks: &[&str]| PlannedTechnique {
         id: scored.technique,
         name: scored.name,
-        attacks: vec![attack.into()],
+        attacks: attacks.iter().map(ToString::to_string).collect(),
     };
     RunStarted {
         format: FORMAT,
@@ -106,9 +109,9 @@ pub fn started() -> RunStarted {
             eps_ladder: LADDER.to_vec(),
             goal: None,
             techniques: vec![
-                planned(white_box(), "apgd-ce (100 steps, 5 restarts)"),
-                planned(black_box(), "square (1000 queries)"),
-                planned(evasion(), "the worst of AML.T0043.000 and AML.T0043.001"),
+                planned(white_box(), &["apgd-ce (100 steps, 5 restarts)"]),
+                planned(black_box(), &["square (1000 queries)"]),
+                planned(evasion(), &[]),
             ],
         },
     }
@@ -159,6 +162,14 @@ pub fn progress() -> TechniqueProgress {
         queries: 1_600,
         gradients: 160_000,
         seconds: 4.0,
+    }
+}
+
+pub fn technique_started() -> TechniqueStarted {
+    TechniqueStarted {
+        technique: "AML.T0043.001".into(),
+        name: "Black-Box Optimization".into(),
+        attacks: vec!["square (1000 queries)".into()],
     }
 }
 
@@ -367,7 +378,11 @@ pub fn finished() -> RunFinished {
         ended: "completed".into(),
         clean: Accuracy { correct: CORRECT, samples: SAMPLES, interval: [0.893, 0.929] },
         exit_code: 100,
-        breaches: vec!["AML.T0043.000 scored 7.2, the limit is 6".into()],
+        breaches: vec!["AML.T0043.000 scores 7.2, fail-on 6".into()],
+        gate: Some(Gate {
+            outcome: GateOutcome::Failed,
+            detail: "AML.T0043.000 scores 7.2, fail-on 6".into(),
+        }),
         totals: Totals {
             samples: SAMPLES,
             queries: 3_561_000,

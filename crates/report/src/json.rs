@@ -56,6 +56,7 @@ fn json(record: &Record) -> Value {
             "clean": f.clean,
             "exit_code": f.exit_code,
             "breaches": f.breaches,
+            "gate": f.gate,
         })),
         "techniques": record.techniques.iter().map(technique).collect::<Vec<_>>(),
         "examples": record.changed,
@@ -102,6 +103,7 @@ mod tests {
         let report = json(&fixture::record());
         assert_eq!(report["verdict"]["headline"]["score"], 7.19);
         assert_eq!(report["verdict"]["exit_code"], 100);
+        assert_eq!(report["verdict"]["gate"]["outcome"], "failed");
         assert_eq!(report["manifest"]["seed"], 7);
         assert_eq!(report["manifest"]["target"]["sha256"], "9f2c".repeat(16));
         assert_eq!(report["warnings"][0]["code"], "softmax-outputs");

@@ -5,8 +5,8 @@ use std::io;
 use crate::{
     Sink,
     event::{
-        Event, RunFinished, RunStarted, SampleChanged, SamplesJudged, TechniqueProgress,
-        TechniqueScored, TextBroken, Warning,
+        CurvePoint, Event, QueryCurve, RunFinished, RunStarted, SampleChanged, SamplesJudged,
+        TechniqueProgress, TechniqueScored, TextBroken, Warning,
     },
 };
 
@@ -133,6 +133,26 @@ impl Record {
         ladder
     }
 
+    /// Seconds to go for the whole run, until each of its attacks has begun unknown.
+    pub(crate) fn seconds_left(&self) -> Option<f64> {
+        let planned = &self.started.as_ref()?.plan;
+        let rungs = planned.eps_ladder.len();
+        let attacking = self.techniques.iter().filter(|t| !t.attacks.is_empty());
+        attacking.map(|t| t.seconds_left(rungs)).sum()
+    }
+
+    /// Where success was counted by queries: the technique, the eps, the rates. The union of one technique says nothing of
+    /// its own.
+    pub(crate) fn query_curves(&self) -> Vec<(&str, &CurvePoint, &QueryCurve)> {
+        let scored = || self.techniques.iter().filter_map(|t| t.scored.as_ref());
+        let attacking = scored().filter(|t| !t.budgets.is_empty()).count();
+        let telling = scored().filter(|t| !t.budgets.is_empty() || attacking > 1);
+        let points = telling.flat_map(|t| t.curve.iter().map(|p| (t.technique.as_str(), p)));
+        points
+            .filter_map(|(t, p)| Some((t, p, p.queries.as_ref()?)))
+            .collect()
+    }
+
     /// The name of a class: as given, else its number.
     pub(crate) fn class_name(&self, class: u32) -> String {
         let named = self
@@ -205,16 +225,14 @@ impl TechniqueRecord {
         latest.score.zip(latest.score_interval)
     }
 
-    /// Seconds to go at the pace so far. `None` before the first batch.
-    pub(crate) fn seconds_left(&self) -> Option<f64> {
-        let (done, of) = self.samples()?;
-        seconds_left(done, of, self.spent().seconds)
+    /// Seconds to go over a ladder of so many `rungs`, as if each took its samples as long: a rough figure. `None` before the
+    /// first batch.
+    pub(crate) fn seconds_left(&self, rungs: usize) -> Option<f64> {
+        let done: usize = self.rungs.iter().map(|p| p.done).sum();
+        let of = self.rungs.iter().map(|p| p.of).max()? * rungs.max(self.rungs.len());
+        let left = of.saturating_sub(done) as f64;
+        (done > 0).then(|| self.spent().seconds / done as f64 * left)
     }
-}
-
-/// Seconds to go when `done` of `of` took `seconds`. `None` when nothing is done yet.
-pub(crate) fn seconds_left(done: usize, of: usize, seconds: f64) -> Option<f64> {
-    (done > 0).then(|| seconds / done as f64 * of.saturating_sub(done) as f64)
 }
 
 #[cfg(test)]
@@ -275,9 +293,45 @@ mod tests {
     }
 
     #[test]
-    fn time_left_follows_the_pace() {
-        assert_eq!(seconds_left(0, 10, 3.0), None);
-        assert_eq!(seconds_left(5, 20, 3.0), Some(9.0));
-        assert_eq!(seconds_left(20, 20, 3.0), Some(0.0));
+    fn time_left_counts_the_whole_ladder_and_every_technique() {
+        let at = |technique: &str, eps, done, seconds| {
+            Event::TechniqueProgress(TechniqueProgress {
+                technique: technique.into(),
+                eps,
+                done,
+                of: 20,
+                seconds,
+                ..fixture::progress()
+            })
+        };
+        let (white, black) = ("AML.T0043.000", "AML.T0043.001");
+        let mut record = Record::default();
+        record.add(&Event::RunStarted(fixture::started().into()));
+        record.add(&at(white, fixture::LADDER[0], 0, 3.0));
+        assert_eq!(record.techniques[0].seconds_left(5), None);
+        // All samples of one rung of five.
+        record.add(&at(white, fixture::LADDER[0], 20, 3.0));
+        assert_eq!(record.techniques[0].seconds_left(5), Some(12.0));
+        assert_eq!(record.seconds_left(), None);
+        record.add(&at(black, fixture::LADDER[0], 10, 1.0));
+        assert_eq!(record.seconds_left(), Some(12.0 + 9.0));
+        for eps in fixture::LADDER {
+            record.add(&at(white, eps, 20, 8.0));
+        }
+        assert_eq!(record.seconds_left(), Some(9.0));
+    }
+
+    #[test]
+    fn the_union_of_one_technique_says_nothing_of_queries() {
+        let union = |mut scored: TechniqueScored| {
+            (scored.technique, scored.budgets) = ("AML.T0015".into(), Vec::new());
+            scored
+        };
+        let mut record = Record::default();
+        record.add(&Event::TechniqueScored(fixture::black_box()));
+        record.add(&Event::TechniqueScored(union(fixture::black_box())));
+        assert_eq!(record.query_curves().len(), 5);
+        record.add(&Event::TechniqueScored(fixture::white_box()));
+        assert_eq!(record.query_curves().len(), 10);
     }
 }

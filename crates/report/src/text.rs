@@ -1,6 +1,6 @@
 //! Numbers and foreign text as a reader sees them.
 
-use crate::event::TrainingInfo;
+use crate::event::{Gate, GateOutcome, TrainingInfo};
 
 /// An eps in `[0,1]` pixel units as people write it: `8/255` and `0.5/255` within 1e-6 of a whole or half 255th,
 /// else a short decimal. Whole tenths stay decimal: `0.3`, not `76.5/255`; `1`, not `255/255`.
@@ -35,6 +35,16 @@ pub fn budget_word(norm: &str) -> &'static str {
         "share" => "share",
         _ => "eps",
     }
+}
+
+/// What `--fail-on` came to: `gate: failed (AML.T0015 scores 7.2 high, fail-on high)`.
+pub(crate) fn gate_text(gate: &Gate) -> String {
+    let outcome = match gate.outcome {
+        GateOutcome::Passed => "passed",
+        GateOutcome::Failed => "failed",
+        GateOutcome::NotDecided => "not decided",
+    };
+    format!("gate: {outcome} ({})", gate.detail)
 }
 
 /// How a surrogate came about, and how alike the target it is.

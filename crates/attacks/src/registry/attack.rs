@@ -51,6 +51,14 @@ impl Attack {
         }
     }
 
+    /// The most queries about a sample, where it has such a budget.
+    pub fn most_queries(&self) -> Option<u64> {
+        match self.transfer {
+            true => Some(1),
+            false => self.values.0.get("queries").map(|&most| most as u64),
+        }
+    }
+
     /// Whether one run serves every eps: see [`WhiteBox::is_minimal`](crate::WhiteBox::is_minimal).
     pub fn is_minimal(&self) -> bool {
         // On a surrogate nobody knows how many words are enough: each budget is spent.

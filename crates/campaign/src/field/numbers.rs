@@ -12,7 +12,6 @@ use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Scores
 
 use super::{Exhibit, Field};
 use crate::evidence::Probe;
-use crate::order::attack_seed;
 use crate::run::{Place, Samples};
 use crate::{Error, Plan};
 
@@ -67,7 +66,7 @@ impl Field for Numbers<'_> {
                 norm: plan.measure.norm(),
                 eps,
                 bounds: (0.0, 1.0),
-                seed: attack_seed(plan.seed, &attack.name, eps),
+                seed: plan.seed_of(attack, eps),
                 goal: plan.goal,
                 constraints: plan.constraints.as_ref(),
                 stop,

@@ -12,7 +12,6 @@ use scoville_targets::{Metered, TextTarget};
 
 use super::{Exhibit, Field};
 use crate::evidence::TextProbe;
-use crate::order::attack_seed;
 use crate::run::{Place, Samples};
 use crate::{Error, Plan};
 
@@ -81,7 +80,7 @@ impl Field for Texts<'_> {
                 texts: &texts,
                 y: &samples.y,
                 edits: &edits.collect::<Vec<_>>(),
-                seed: attack_seed(plan.seed, &attack.name, budget),
+                seed: plan.seed_of(attack, budget),
                 goal: plan.goal,
                 lexicon: self.lexicon,
                 stop,

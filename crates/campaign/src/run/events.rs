@@ -1,6 +1,6 @@
 //! What a run says while it goes on.
 
-use scoville_atlas::evidence::Finding;
+use scoville_atlas::evidence::{Finding, LEAST_SAMPLES};
 use scoville_kernels::INVALID;
 use scoville_report::event::{
     Event, FORMAT, PlannedTechnique, RunStarted, SamplesJudged, TechniqueProgress,
@@ -8,9 +8,9 @@ use scoville_report::event::{
 };
 
 use super::{Manifest, Run};
-use crate::Error;
 use crate::field::Field;
 use crate::tally::{Broken, Tally};
+use crate::{EVASION, Error};
 
 impl<F: Field> Run<'_, '_, F> {
     pub(super) fn announce(&mut self, manifest: Manifest) -> Result<(), Error> {
@@ -94,10 +94,67 @@ impl<F: Field> Run<'_, '_, F> {
     }
 
     pub(super) fn warn(&mut self, finding: &Finding) -> Result<(), Error> {
+        let check = finding.check;
+        self.say(check.code(), finding.detail.clone(), check.advice())
+    }
+
+    /// A run on too few samples says so before it begins.
+    pub(super) fn warn_of_few(&mut self) -> Result<(), Error> {
+        if self.of >= LEAST_SAMPLES {
+            return Ok(());
+        }
+        let (given, aside) = (self.field.labels().len(), self.plan.aside);
+        let (apart, advice) = match aside {
+            0 => (String::new(), "Give more samples: raise --limit."),
+            _ => (
+                format!(
+                    ", as {} of {given} are set aside for the surrogate",
+                    aside.min(given)
+                ),
+                "Give more samples (raise --limit), or train the surrogate on others (--surrogate-data).",
+            ),
+        };
+        let what = format!(
+            "{} samples are attacked{apart}: there will be no score, which takes {LEAST_SAMPLES} that the model gets right",
+            self.of
+        );
+        self.say("few-samples", what, advice)
+    }
+
+    /// A round that some techniques finished before somebody stopped it, and others did not.
+    pub(super) fn warn_of_stop(&mut self) -> Result<(), Error> {
+        let techniques = || self.plan.techniques.iter().zip(&self.tallies);
+        let through = |tally: &Tally| tally.done() == self.clean.done;
+        let ids = |wanted: bool| {
+            let those = techniques().filter(|(_, tally)| through(tally) == wanted);
+            those.map(|(t, _)| t.id).collect::<Vec<_>>().join(", ")
+        };
+        let (counted, not_counted) = (ids(true), ids(false));
+        let Some(size) = self.stopped_in else {
+            return Ok(());
+        };
+        if counted.is_empty() || not_counted.is_empty() {
+            return Ok(());
+        }
+        let union = match through(&self.union) {
+            true => format!("is that of {counted} alone"),
+            false => "counts the rounds before".into(),
+        };
+        let what = format!(
+            "the last round, of {size} samples, is counted for {counted} and not for {not_counted}, whose queries about them are; {EVASION} {union}"
+        );
+        self.say(
+            "stopped-in-a-round",
+            what,
+            "Let the run end for scores on the same samples.",
+        )
+    }
+
+    fn say(&mut self, code: &str, what: String, advice: &str) -> Result<(), Error> {
         Ok((self.emit)(&Event::Warning(Warning {
-            code: finding.check.code().into(),
-            what: finding.detail.clone(),
-            advice: finding.check.advice().into(),
+            code: code.into(),
+            what,
+            advice: advice.into(),
             technique: None,
         }))?)
     }

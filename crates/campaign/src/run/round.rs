@@ -13,17 +13,25 @@ use super::workers::Split;
 use super::{EXAMPLES, Run};
 use crate::evidence::PROBE;
 use crate::field::{Exhibit, Field};
-use crate::tally::Broken;
+use crate::tally::{Broken, Tally};
 use crate::{EVASION, Error};
 
 impl<F: Field> Run<'_, '_, F> {
+    /// Where somebody stops the round, the techniques that were through with it count it.
     pub(super) fn round(&mut self, rows: &[usize]) -> Result<(), Error> {
         let (samples, answers) = self.correct(rows)?;
         let mut worst: Vec<Option<Broken>> = vec![None; samples.len()];
         let mut white_box: Vec<Option<usize>> = vec![None; samples.len()];
         let mut transfer: Vec<Option<usize>> = vec![None; samples.len()];
+        let mut interrupt = None;
         for t in 0..self.tallies.len() {
-            let broken = self.technique(t, rows.len(), &samples)?;
+            let broken = match self.technique(t, rows.len(), &samples) {
+                Err(error) if error.is_interrupt() => {
+                    interrupt = Some(error);
+                    break;
+                }
+                broken => broken?,
+            };
             let technique = &self.plan.techniques[t];
             for (i, broken) in broken.into_iter().enumerate() {
                 let rung_of = |broken: &Option<Broken>| broken.as_ref().map(|b| b.rung);
@@ -37,20 +45,39 @@ impl<F: Field> Run<'_, '_, F> {
                 }
             }
         }
+        if self.is_even() {
+            self.count_transfer(&transfer, &white_box);
+            self.unite(rows.len(), &worst)?;
+            self.judged(rows, &answers, &worst)?;
+            self.fill_probe(&samples, &white_box);
+        }
+        interrupt.map_or(Ok(()), Err)
+    }
+
+    /// Whether all techniques that have finished samples have finished the same ones: the union of others would not be
+    /// the worst of all.
+    fn is_even(&self) -> bool {
+        let mut done = self.tallies.iter().map(Tally::done);
+        let through = |done| done == self.clean.done;
+        done.clone().any(through) && done.all(|done| done == 0 || through(done))
+    }
+
+    fn count_transfer(&mut self, transfer: &[Option<usize>], white_box: &[Option<usize>]) {
         for (at, alone) in self.transfer_alone.iter_mut().enumerate() {
             let reached = |rung: &Option<usize>| rung.is_some_and(|rung| rung <= at);
-            let pairs = transfer.iter().zip(&white_box);
+            let pairs = transfer.iter().zip(white_box);
             *alone += pairs.filter(|(t, w)| reached(t) && !reached(w)).count();
         }
-        self.unite(rows.len(), &worst)?;
-        self.judged(rows, &answers, &worst)?;
+    }
+
+    /// Keeps the first correct samples for the reliability checks.
+    fn fill_probe(&mut self, samples: &Samples, white_box: &[Option<usize>]) {
         let wanted = PROBE
             .min(self.workers.room())
             .saturating_sub(self.probe.len());
         let some: Vec<usize> = (0..samples.len().min(wanted)).collect();
         self.probe_broken.extend(some.iter().map(|&i| white_box[i]));
         self.probe.append(samples.select(&some));
-        Ok(())
     }
 
     /// Asks about the clean samples: the correct ones, and all answers.
@@ -77,10 +104,25 @@ impl<F: Field> Run<'_, '_, F> {
         Ok((samples, all))
     }
 
-    /// One technique on one round of `size` samples, up the ladder: what a small eps broke stays broken at every larger
+    /// One technique on one round of `size` samples, which it does not count if it is stopped. What that cost stays on the meter.
+    fn technique(
+        &mut self,
+        t: usize,
+        size: usize,
+        samples: &Samples,
+    ) -> Result<Vec<Option<Broken>>, Error> {
+        let before = self.tallies[t].clone();
+        let broken = self.climb(t, size, samples);
+        if broken.is_err() {
+            self.tallies[t].forget_since(before);
+        }
+        broken
+    }
+
+    /// One technique up the ladder: what a small eps broke stays broken at every larger
     /// one. What an attack found ahead at a larger eps counts for the samples that are still open there. An attack that seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung
     /// that reaches so far.
-    fn technique(
+    fn climb(
         &mut self,
         t: usize,
         size: usize,
@@ -184,13 +226,19 @@ impl<F: Field> Run<'_, '_, F> {
 
     /// AML.T0015 from what the techniques found.
     fn unite(&mut self, size: usize, worst: &[Option<Broken>]) -> Result<(), Error> {
-        self.union.spent = self.tallies.iter().map(|t| t.spent).sum::<Spent>();
-        self.union.seconds = self.tallies.iter().map(|t| t.seconds).sum();
+        self.united = self.tallies.clone();
+        self.sum_spent();
         for at in 0..self.plan.ladder.len() {
             self.union.book(at, size, worst);
             self.progress(EVASION, "", at, &self.union.clone())?;
         }
         Ok(())
+    }
+
+    /// What the union took is what all techniques did.
+    pub(super) fn sum_spent(&mut self) {
+        self.union.spent = self.tallies.iter().map(|t| t.spent).sum::<Spent>();
+        self.union.seconds = self.tallies.iter().map(|t| t.seconds).sum();
     }
 
     /// Keeps an example of what was found, or says it.
@@ -222,72 +270,4 @@ fn rung(broken: &Option<Broken>) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-
-    use scoville_attacks::parse;
-    use scoville_data::glyphs::{Split, generate};
-    use scoville_kernels::{Device, Norm};
-    use scoville_runtime::{Model, ModelSpec};
-    use scoville_targets::{Metered, ModelTarget};
-
-    use super::*;
-    use crate::Plan;
-    use crate::field::Numbers;
-
-    fn target() -> Metered<ModelTarget> {
-        let model = include_bytes!("../../../../datasets/glyphs-cnn.onnx");
-        let graph = scoville_onnx::parse(model.as_slice().into(), None).unwrap();
-        let spec = ModelSpec {
-            shape: Some(vec![1, 28, 28]),
-            ..ModelSpec::default()
-        };
-        Metered::new(ModelTarget::new(
-            Model::load(graph, &spec, &Device::Cpu).unwrap(),
-        ))
-    }
-
-    /// The verdicts on 20 samples, and the calls of each attack, where rungs go abreast or not.
-    fn judged(abreast: bool) -> (Vec<Event>, Vec<u64>) {
-        let attacks = [
-            "pgd:steps=7",
-            "deepfool:steps=5",
-            "apgd-ce:steps=9",
-            "square:queries=20",
-        ];
-        let attacks = attacks.map(|name| parse(name).unwrap());
-        let ladder = vec![0.01, 0.03, 0.06, 0.1];
-        let mut plan = Plan::new(attacks.into(), Norm::L2, ladder).unwrap();
-        plan.batch = 80;
-        let data = generate(Split::Test, 20, 0);
-        let (targets, stop) = ([target()], AtomicBool::new(false));
-        let mut events = Vec::new();
-        let mut emit = |event: &Event| {
-            if let Event::SamplesJudged(_) = event {
-                events.push(event.clone());
-            }
-            Ok(())
-        };
-        let field = Numbers { data: &data };
-        let mut run = Run::new(&plan, (&targets, &[]), &field, &stop, &mut emit).unwrap();
-        run.workers.gains.set(abreast).unwrap();
-        run.rounds().unwrap();
-        let efforts = run.tallies.iter().flat_map(|tally| &tally.efforts);
-        let calls = efforts.map(|effort| effort.spent.calls).collect();
-        (events, calls)
-    }
-
-    #[test]
-    fn rungs_abreast_give_the_verdicts_of_rungs_in_turn() {
-        let ((abreast, few), (in_turn, many)) = (judged(true), judged(false));
-        assert_eq!(abreast, in_turn);
-        assert_eq!(
-            few[1], many[1],
-            "an attack that seeks the nearest point runs once"
-        );
-        assert!(
-            [0, 2, 3].iter().all(|&a| few[a] < many[a]),
-            "{few:?} {many:?}"
-        );
-    }
-}
+mod tests;

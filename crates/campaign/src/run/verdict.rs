@@ -1,32 +1,29 @@
-//! The end of a run: the checks that need all of it, the scores, the gate and the verdict.
+//! The end of a run: the scores, the gate and the verdict.
 
-use scoville_atlas::evidence::{self, Check, Conduct, Finding};
+use scoville_atlas::evidence::{self, Conduct, Finding};
 use scoville_atlas::score::{Band, Score};
 use scoville_attacks::{Access, Attack};
 use scoville_report::event::{
-    Accuracy, AttackBudget, Event, EvidenceCheck, Headline, Outcome, RunFinished, ScoreParts,
-    TechniqueScored, Totals,
+    Accuracy, AttackBudget, Event, EvidenceCheck, GateOutcome, Headline, Outcome, RunFinished,
+    ScoreParts, TechniqueScored, Totals,
 };
 use scoville_report::{score_interval, score_text};
 
-use super::{Ended, Finished, Run, is_warning};
-use crate::evidence::{finding, not_run};
+use super::{Ended, Finished, Run};
 use crate::field::Field;
 use crate::tally::{Effort, Size, Tally};
-use crate::{EVASION, Error, FailOn, Plan, TechniquePlan};
+use crate::{EVASION, Error, Plan, TechniquePlan, gate};
 
 /// Exit codes that a run decides; the others are the command line's.
 const DONE: u8 = 0;
 const INCONCLUSIVE: u8 = 5;
 const BREACHED: u8 = 100;
 
-/// The share of samples that an ensemble's black-box part may break after the attacks with gradients; the reference
-/// AutoAttack warns above it, too.
-const LEFT_BY_GRADIENTS: f64 = 0.002;
-
 impl<F: Field> Run<'_, '_, F> {
     pub(super) fn finish(mut self, ended: Ended) -> Result<Finished, Error> {
-        self.late_checks()?;
+        self.late_checks(ended)?;
+        self.warn_of_stop()?;
+        self.sum_spent();
         let mut scored = Vec::new();
         let union = TechniquePlan {
             id: EVASION,
@@ -43,13 +40,14 @@ impl<F: Field> Run<'_, '_, F> {
             scored.push(event);
         }
         let headline = headline(&scored);
-        let breaches = self.breaches(&scored);
-        let exit_code = if !breaches.is_empty() {
-            BREACHED
-        } else if headline.is_none() || self.gate_is_open(&scored) {
-            INCONCLUSIVE
-        } else {
-            DONE
+        let fail_on = &self.plan.fail_on;
+        let breaches = gate::breaches(fail_on, &scored);
+        let gate = gate::outcome(fail_on, &breaches, &scored);
+        let exit_code = match gate.as_ref().map(|gate| gate.outcome) {
+            Some(GateOutcome::Failed) => BREACHED,
+            Some(GateOutcome::NotDecided) => INCONCLUSIVE,
+            _ if headline.is_none() => INCONCLUSIVE,
+            _ => DONE,
         };
         let [spent, _] = self.workers.spent();
         let finished = RunFinished {
@@ -63,6 +61,7 @@ impl<F: Field> Run<'_, '_, F> {
             },
             exit_code,
             breaches,
+            gate,
             totals: Totals {
                 samples: self.clean.done,
                 queries: spent.queries,
@@ -78,98 +77,12 @@ impl<F: Field> Run<'_, '_, F> {
         })
     }
 
-    /// The checks that need the whole run.
-    fn late_checks(&mut self) -> Result<(), Error> {
-        let late = [
-            self.black_box_beats_white_box(),
-            self.transfer_beats_white_box(),
-            self.no_rise(),
-            self.clean.never_predicted(),
-        ];
-        for finding in late {
-            if is_warning(&finding) {
-                self.warn(&finding)?;
-            }
-            self.findings.push(finding);
-        }
-        for check in Check::ALL {
-            if self.findings.iter().all(|f| f.check != check) {
-                self.findings.push(not_run(
-                    check,
-                    "needs an attack with gradients and a finished batch",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn black_box_beats_white_box(&self) -> Finding {
-        let check = Check::BlackBoxBeatsWhiteBox;
-        let Some(white) = self.technique_of(TechniquePlan::is_white_box) else {
-            return not_run(check, "needs a white-box attack");
-        };
-        let alone = |t: &TechniquePlan| t.is_black_box() && !t.is_white_box() && !t.is_transfer();
-        if let Some(black) = self.technique_of(alone) {
-            let (white, black) = (&self.tallies[white].rungs, &self.tallies[black].rungs);
-            let difference = white.iter().zip(black).map(|(w, b)| b.rate() - w.rate());
-            let worst = difference.fold(f64::NEG_INFINITY, f64::max);
-            let detail = format!(
-                "black-box rate minus white-box rate is at most {:+.1} points",
-                worst * 100.0
-            );
-            return finding(check, worst > 0.0, detail);
-        }
-        let blind: Vec<&str> = self.plan.techniques[white]
-            .attacks
-            .iter()
-            .filter(|a| a.access() < Access::Gradients)
-            .map(|a| &*a.name)
-            .collect();
-        if blind.is_empty() {
-            return not_run(check, "needs a black-box attack");
-        }
-        let most = self.tallies[white].largest_share_of(&blind);
-        let detail = format!(
-            "{} alone breaks {:.1} % at most, after the attacks with gradients",
-            blind.join(", "),
-            most * 100.0
-        );
-        finding(check, most > LEFT_BY_GRADIENTS, detail)
-    }
-
-    fn transfer_beats_white_box(&self) -> Finding {
-        let check = Check::TransferBeatsWhiteBox;
-        let white = self.technique_of(TechniquePlan::is_white_box);
-        let (Some(_), Some(_)) = (white, self.technique_of(TechniquePlan::is_transfer)) else {
-            return not_run(check, "needs a transfer attack and a white-box attack");
-        };
-        let most = self.transfer_alone.iter().copied().max().unwrap_or(0);
-        let correct = self.union.correct();
-        let detail =
-            format!("transfer alone breaks {most} of {correct} samples at most, at any one eps");
-        finding(
-            check,
-            most as f64 > LEFT_BY_GRADIENTS * correct as f64,
-            detail,
-        )
-    }
-
-    fn no_rise(&self) -> Finding {
-        let check = Check::NoRiseWithEps;
-        let [first, .., last] = self.union.rungs.as_slice() else {
-            return not_run(check, "needs a ladder of at least two eps");
-        };
-        let (low, high) = (first.rate(), last.rate());
-        let detail = format!(
-            "from {:.1} % to {:.1} % over the ladder",
-            low * 100.0,
-            high * 100.0
-        );
-        finding(check, last.correct > 0 && high <= low && low < 1.0, detail)
-    }
-
-    pub(super) fn technique_of(&self, wanted: impl Fn(&TechniquePlan) -> bool) -> Option<usize> {
-        self.plan.techniques.iter().position(wanted)
+    /// Why a technique has no samples, if it was stopped in its first round.
+    fn unfinished(&self, tally: &Tally) -> Option<String> {
+        let size = self.stopped_in.filter(|_| tally.done() == 0)?;
+        Some(format!(
+            "stopped before the first round of {size} samples was complete"
+        ))
     }
 
     fn scored(&self, technique: &TechniquePlan, tally: &Tally, size: Size) -> TechniqueScored {
@@ -178,10 +91,14 @@ impl<F: Field> Run<'_, '_, F> {
             black_box: self.technique_of(TechniquePlan::is_black_box).is_some(),
             samples: tally.correct(),
             widest_interval: tally.final_width(size),
-            inconclusive: self.clean.inconclusive(),
+            inconclusive: self.clean.inconclusive().or_else(|| self.unfinished(tally)),
         };
         let (grade, reason) = evidence::grade(&conduct, &self.findings);
         let score = tally.final_score(self.plan, size);
+        let most_queries = match technique.attacks.as_slice() {
+            [] => most_queries(self.plan.attacks()),
+            own => most_queries(own.iter()),
+        };
         let shown = score.as_ref().filter(|_| grade.is_conclusive());
         TechniqueScored {
             technique: technique.id.into(),
@@ -192,7 +109,7 @@ impl<F: Field> Run<'_, '_, F> {
             band: shown.map_or("inconclusive".into(), |s| Band::of(s.value).to_string()),
             lower_bound: grade.is_lower_bound(),
             parts: parts(score.as_ref(), self.plan),
-            curve: tally.curve(size),
+            curve: tally.curve(size, most_queries),
             grade: grade.to_string(),
             grade_reason: reason,
             checks: self.findings.iter().map(check).collect(),
@@ -202,26 +119,13 @@ impl<F: Field> Run<'_, '_, F> {
             seconds: tally.seconds,
         }
     }
+}
 
-    /// Whether a threshold is set for something that has no score: that is not a pass.
-    fn gate_is_open(&self, scored: &[TechniqueScored]) -> bool {
-        let unscored = |f: &FailOn| {
-            let concerns = |t: &&TechniqueScored| f.technique().is_none_or(|id| id == t.technique);
-            scored.iter().filter(concerns).any(|t| t.score.is_none())
-        };
-        self.plan.fail_on.iter().any(unscored)
-    }
-
-    fn breaches(&self, scored: &[TechniqueScored]) -> Vec<String> {
-        let breach = |t: &TechniqueScored| {
-            let score = t.score?;
-            self.plan
-                .fail_on
-                .iter()
-                .find_map(|f| f.breach(&t.technique, score))
-        };
-        scored.iter().filter_map(breach).collect()
-    }
+/// The most queries about a sample that an attack makes which uses no gradient; without end where one has no budget.
+fn most_queries<'a>(attacks: impl Iterator<Item = &'a Attack>) -> u64 {
+    let blind = attacks.filter(|a| a.access() < Access::Gradients);
+    let most = blind.map(|a| a.most_queries().unwrap_or(u64::MAX));
+    most.max().unwrap_or(u64::MAX)
 }
 
 fn budgets(technique: &TechniquePlan, tally: &Tally) -> Vec<AttackBudget> {
@@ -265,8 +169,8 @@ fn parts(score: Option<&Score>, plan: &Plan) -> ScoreParts {
     }
 }
 
-/// The worst technique that was scored. A union never scores below its parts, so parts are named only where they are
-/// the worst by themselves.
+/// The worst technique that was scored. A union never scores below its parts on the same samples, so parts are named only
+/// where they are the worst by themselves.
 fn headline(scored: &[TechniqueScored]) -> Option<Headline> {
     let with_score = scored
         .iter()

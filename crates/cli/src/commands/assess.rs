@@ -152,11 +152,22 @@ fn conduct(
         Some(_) => Record::with_samples(),
         None => Record::default(),
     };
-    let mut sinks = Sinks::new(args.format, record);
+    let mut sinks = Sinks::new(args.format, record, reports.are_wanted());
     let mut emit = |event: &Event| sinks.event(event);
-    let finished = campaign(manifest, &mut emit).map_err(failure)?;
+    let finished = match campaign(manifest, &mut emit) {
+        Err(error) if error.is_broken_pipe() => return Ok(unread(args)),
+        done => done.map_err(failure)?,
+    };
     reports.write(&sinks.record, &finished.strips)?;
     Ok(Exit::of_run(finished.exit_code))
+}
+
+/// A run that nobody reads any more is no error, and passes no gate.
+fn unread(args: &AssessArgs) -> Exit {
+    match args.fail_on.is_empty() {
+        true => Exit::Done,
+        false => Exit::Inconclusive,
+    }
 }
 
 /// Why a run ended early. Data are read while it goes on, and may be gone or changed by then.

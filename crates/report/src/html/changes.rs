@@ -9,7 +9,7 @@ pub(super) fn section(record: &Record) -> String {
         return rows;
     }
     let body = format!(
-        r#"<div class="scroll"><table class="attacks">
+        r#"<div class="scroll"><table class="changes">
 <thead><tr><th scope="col">Technique</th><th scope="col">Attack</th><th scope="col">Row</th><th scope="col">Class</th><th scope="col">Distance</th><th scope="col">Changes</th></tr></thead>
 <tbody>
 {rows}</tbody>

@@ -29,7 +29,7 @@ pub(super) fn section(record: &Record) -> String {
     let clean = clean.map(|f| f.clean.correct as f64 / f.clean.samples as f64);
     let scored = record.techniques.iter().filter_map(|t| t.scored.as_ref());
     let panels = scored
-        .filter(|s| !s.curve.is_empty())
+        .filter(|s| s.curve.iter().any(|p| p.samples > 0))
         .map(|s| panel(s, norm, &budget, clean))
         .collect();
     titled("Security curves", panels)

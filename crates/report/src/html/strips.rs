@@ -46,7 +46,7 @@ fn figure(record: &Record, s: &SampleStrip) -> String {
     format!(
         r#"<figure>
 <div class="images">{images}</div>
-<figcaption><b>{label} → {predicted}</b><br>{budget} {eps} · {attack} · {technique} · sample {index}</figcaption>
+<figcaption><b>{label} → {predicted}</b><br>{budget} {eps} · {attack} · {technique} · sample {index}</figcaption>
 </figure>
 "#,
         images = images(s).unwrap_or_else(|| unseen(s)),

@@ -24,8 +24,8 @@ pub(super) fn section(record: &Record) -> String {
     let budget = budget_text(budget);
     let body = format!(
         r#"<div class="scroll"><table class="techniques">
-<thead><tr><th scope="col" rowspan="2">Technique</th><th scope="col" rowspan="2">Score</th><th scope="col" rowspan="2">Band</th><th scope="col" rowspan="2">Evidence</th><th scope="colgroup" colspan="{rungs}">ASR in % at {budget}</th><th scope="col" rowspan="2">Samples</th><th scope="col" rowspan="2">Queries</th><th scope="col" rowspan="2">Gradients</th><th scope="col" rowspan="2">Time</th></tr>
-<tr>{eps}</tr></thead>
+<caption>Tinted: ASR in % at {budget}</caption>
+<thead><tr><th scope="col">Technique</th><th scope="col">Score</th><th scope="col">Band</th><th scope="col">Evidence</th>{eps}<th scope="col">Samples</th><th scope="col">Queries</th><th scope="col">Gradients</th><th scope="col">Time</th></tr></thead>
 <tbody>
 {rows}</tbody>
 </table></div>
@@ -33,7 +33,6 @@ pub(super) fn section(record: &Record) -> String {
 A score is 10 · exposure · likelihood · impact; it is called susceptibility where no exposure was declared.
 Scores of techniques are never added up.</p>
 "#,
-        rungs = ladder.len().max(1),
         budget = Esc(&budget),
     );
     titled("Techniques", body)

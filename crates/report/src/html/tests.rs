@@ -66,14 +66,14 @@ fn the_page_opens_with_the_verdict() {
     let body = page.split("<main>").nth(1).unwrap();
     assert!(
         body.trim_start()
-            .starts_with("<header class=\"verdict high\">")
+            .starts_with("<header class=\"verdict high failed\">")
     );
     for part in [
         "<span>7.2</span> / 10",
-        "<h1>High susceptibility to AML.T0043.000 White-Box Optimization: 7.2 [6.8, 7.6], evidence grade A.</h1>",
+        "AML.T0043.000</a> White-Box Optimization</h1>",
         "<span>95 % interval [6.8, 7.6]</span>",
         "<span>evidence grade A</span>",
-        "Threshold breached: AML.T0043.000 scored 7.2, the limit is 6",
+        "<p class=\"gate high\">gate: failed (AML.T0043.000 scores 7.2, fail-on 6)</p>",
     ] {
         assert!(body.contains(part), "{part}");
     }
@@ -186,6 +186,7 @@ fn no_field_of_any_event_can_inject() {
     warning.technique = Some(evil());
     let finished = record.finished.as_mut().unwrap();
     (finished.verdict, finished.ended, finished.breaches) = (evil(), evil(), vec![evil()]);
+    finished.gate.as_mut().unwrap().detail = evil();
     let headline = finished.headline.as_mut().unwrap();
     (headline.technique, headline.name) = (evil(), evil());
     (headline.band, headline.grade) = (evil(), evil());
@@ -234,16 +235,24 @@ fn an_inconclusive_run_shows_no_score() {
     let end = RunFinished {
         headline: None,
         breaches: vec![],
+        gate: None,
         verdict,
         ..fixture::finished()
     };
     record.add(&Event::RunFinished(end));
+    let mut stopped = fixture::inconclusive();
+    stopped.technique = "AML.T0043.001".into();
+    for point in &mut stopped.curve {
+        (point.samples, point.correct) = (0, 0);
+    }
+    record.add(&Event::TechniqueScored(stopped));
     let page = html(&record, &[]);
+    assert_eq!(page.matches("<svg").count(), 1, "none without samples");
     assert!(page.contains("<p class=\"figure\">inconclusive</p>"));
     assert!(page.contains("<td class=\"quiet\">inconclusive</td>"));
     assert_eq!(
         page.matches("<td class=\"quiet\">not tested</td>").count(),
-        2
+        1
     );
     assert!(page.contains("Inconclusive: no score."));
     assert!(!page.contains("class=\"scale\"") && !page.contains("class=\"score\""));

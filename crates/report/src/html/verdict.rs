@@ -1,29 +1,34 @@
 //! The top of the page: the worst score, where it lies on the scale, and one sentence.
 
-use super::{Esc, chip, heat};
+use super::{Esc, atlas_link, chip, heat};
 use crate::{
     Record,
-    event::{Headline, RunFinished, RunStarted},
-    text::{counted, full_count, percent_interval, score_interval, score_text},
+    event::{GateOutcome, Headline, RunFinished, RunStarted},
+    text::{counted, full_count, gate_text, percent_interval, score_interval, score_text},
 };
 
 pub(super) fn section(record: &Record) -> String {
     let finished = record.finished.as_ref();
     let headline = finished.and_then(|f| f.headline.as_ref());
     let band = headline.map_or("unknown", |h| heat(&h.band));
+    let gate = finished.and_then(|f| f.gate.as_ref()).map(|g| g.outcome);
     format!(
-        r#"<header class="verdict {band}">
+        r#"<header class="verdict {band}{failed}">
 <p class="brand"><b>Scoville</b> {subject}</p>
 {figure}<div>
-<h1>{sentence}</h1>
-{chips}{breaches}{clean}</div>
+<h1>{title}</h1>
+{chips}{gate}{clean}</div>
 {scale}</header>
 "#,
         subject = record.started.as_ref().map(subject).unwrap_or_default(),
         figure = figure(headline),
-        sentence = Esc(finished.map_or("The run did not finish.", |f| &f.verdict)),
+        failed = match gate {
+            Some(GateOutcome::Failed) => " failed",
+            _ => "",
+        },
+        title = title(finished),
         chips = headline.map(|h| chips(record, h)).unwrap_or_default(),
-        breaches = finished.map(breaches).unwrap_or_default(),
+        gate = finished.map(gate_line).unwrap_or_default(),
         clean = finished.map(clean).unwrap_or_default(),
         scale = headline.map(scale).unwrap_or_default(),
     )
@@ -68,9 +73,28 @@ fn chips(record: &Record, h: &Headline) -> String {
     )
 }
 
-fn breaches(e: &RunFinished) -> String {
-    let item = |b: &String| format!("<p class=\"breach\">Threshold breached: {}</p>\n", Esc(b));
-    e.breaches.iter().map(item).collect()
+/// The technique, as figure and chips say the rest of the verdict.
+fn title(finished: Option<&RunFinished>) -> String {
+    match finished {
+        None => "The run did not finish.".into(),
+        Some(RunFinished {
+            headline: Some(h), ..
+        }) => format!("{} {}", atlas_link(&h.technique), Esc(&h.name)),
+        Some(f) => Esc(&f.verdict).to_string(),
+    }
+}
+
+fn gate_line(e: &RunFinished) -> String {
+    let Some(gate) = &e.gate else {
+        return String::new();
+    };
+    let heat = match gate.outcome {
+        GateOutcome::Passed => "low",
+        GateOutcome::Failed => "high",
+        GateOutcome::NotDecided => "medium",
+    };
+    let text = gate_text(gate);
+    format!("<p class=\"gate {heat}\">{}</p>\n", Esc(&text))
 }
 
 fn clean(e: &RunFinished) -> String {

@@ -7,12 +7,16 @@ use super::{
 };
 use crate::{
     Record,
-    event::{Outcome, RunFinished, TechniqueScored},
-    text::{counted, duration, full_count, percent_interval, score_interval, score_text},
+    event::{GateOutcome, Outcome, RunFinished, TechniqueScored},
+    text::{
+        counted, duration, full_count, gate_text, percent_interval, score_interval, score_text,
+    },
 };
 
 /// Prose is easier to read in lines no longer than this.
 const PROSE: usize = 100;
+/// Where a technique's grade fits beside the kind of its score.
+const FULL: usize = 76;
 
 /// Everything below the rows. Empty until the run has finished: a frame that is redrawn has to fit on the screen.
 pub(super) fn lines(record: &Record, style: &Style) -> Vec<Line> {
@@ -59,13 +63,16 @@ fn evidence(record: &Record, width: usize) -> Vec<Line> {
     }
     let mut lines = heading("Evidence");
     for technique in scored {
-        lines.push(graded(technique));
+        lines.push(graded(technique, width));
         lines.extend(indented(&technique.grade_reason, 4, width, Paint::Plain));
-        for check in technique
-            .checks
-            .iter()
-            .filter(|c| c.outcome == Outcome::Warned)
-        {
+        let said = |code: &str, detail: &str| {
+            let mut warnings = record.warnings.iter();
+            warnings.any(|w| w.code == code && w.what == detail)
+        };
+        let warned = technique.checks.iter();
+        let warned = warned.filter(|c| c.outcome == Outcome::Warned);
+        // The reason names all of them; what the block of warnings tells is told once.
+        for check in warned.filter(|c| !said(&c.code, &c.detail)) {
             let seen = format!("! {}: {}", check.code, check.detail);
             lines.extend(indented(&seen, 4, width, Paint::Plain));
             lines.extend(indented(&check.advice, 6, width, Paint::Dim));
@@ -75,13 +82,17 @@ fn evidence(record: &Record, width: usize) -> Vec<Line> {
 }
 
 /// `AML.T0043.000  susceptibility 7.3 [6.8, 7.7] high · grade A`
-fn graded(e: &TechniqueScored) -> Line {
+fn graded(e: &TechniqueScored, width: usize) -> Line {
+    let kind = match width < FULL {
+        true => String::new(),
+        false => format!("{} ", e.kind),
+    };
     let line = Line::new()
         .space(2)
         .put(Paint::Bold, left(&e.technique, 15));
     let line = match (e.score, e.score_interval) {
         (Some(score), Some(interval)) => line
-            .plain(format!("{} ", e.kind))
+            .plain(kind)
             .put(Paint::Bold, score_text(score, e.lower_bound))
             .plain(format!(" {} ", score_interval(interval)))
             .put(Paint::band(&e.band), e.band.clone()),
@@ -112,13 +123,13 @@ fn totals(e: &RunFinished, width: usize) -> Vec<Line> {
     let mut lines = vec![Line::new()];
     lines.extend(indented(&accuracy, 0, width, Paint::Plain));
     lines.extend(indented(&spent, 0, width, Paint::Dim));
-    for breach in &e.breaches {
-        lines.extend(indented(
-            &format!("threshold breached: {breach}"),
-            0,
-            width,
-            Paint::Red,
-        ));
+    if let Some(gate) = &e.gate {
+        let paint = match gate.outcome {
+            GateOutcome::Passed => Paint::Green,
+            GateOutcome::Failed => Paint::Red,
+            GateOutcome::NotDecided => Paint::Yellow,
+        };
+        lines.extend(indented(&gate_text(gate), 0, width, paint));
     }
     lines
 }
@@ -129,6 +140,15 @@ fn verdict(e: &RunFinished, width: usize) -> Vec<Line> {
         .headline
         .as_ref()
         .map_or("inconclusive", |h| h.band.as_str());
+    let failed = e
+        .gate
+        .as_ref()
+        .is_some_and(|g| g.outcome == GateOutcome::Failed);
+    let paint = if failed {
+        Paint::Red
+    } else {
+        Paint::band(band)
+    };
     let mut lines = vec![Line::new()];
     for (i, text) in wrap(&e.verdict, width.saturating_sub(columns(LABEL)))
         .into_iter()
@@ -139,11 +159,7 @@ fn verdict(e: &RunFinished, width: usize) -> Vec<Line> {
         } else {
             " ".repeat(columns(LABEL))
         };
-        lines.push(
-            Line::new()
-                .put(Paint::band(band), label)
-                .put(Paint::Bold, text),
-        );
+        lines.push(Line::new().put(paint, label).put(Paint::Bold, text));
     }
     lines
 }

@@ -211,6 +211,7 @@ mod tests {
     const PLAIN: Style = Style {
         color: false,
         width: 12,
+        height: 24,
         live: false,
         unicode: true,
     };

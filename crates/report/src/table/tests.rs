@@ -1,21 +1,24 @@
 //! Whole tables as the reader sees them.
 
+use std::{cell::Cell, rc::Rc};
+
 use super::*;
 use crate::{
-    event::{RunFinished, TechniqueProgress, TechniqueScored},
+    event::{CurvePoint, Gate, GateOutcome, RunFinished, TechniqueProgress, TechniqueScored},
     fixture,
 };
 
 const STYLE: Style = Style {
     color: false,
     width: 80,
+    height: 24,
     live: false,
     unicode: true,
 };
 
 fn drawn(style: Style, events: &[Event]) -> String {
     let mut out = vec![];
-    let mut table = Table::new(&mut out, style);
+    let mut table = Table::new(&mut out, move || style);
     for event in events {
         table.event(event).unwrap();
     }
@@ -31,6 +34,7 @@ fn with_only(scored: TechniqueScored) -> Vec<Event> {
     let end = RunFinished {
         headline: None,
         breaches: vec![],
+        gate: None,
         ..fixture::finished()
     };
     events.push(Event::RunFinished(end));
@@ -39,14 +43,15 @@ fn with_only(scored: TechniqueScored) -> Vec<Event> {
 
 #[test]
 fn eighty_columns() {
-    let expected = r#"target  it's "mine" & <b>.onnx · 272 474 parameters · 10 classes · input 3x32x32
-proxy   small <b>.onnx · 12 345 parameters
-proxy   trained on 400 samples and 500 made of them, by 1000 labels
-proxy   fidelity 87 % [78.8, 92.9] on 100 samples held out
-data    cifar10:test.bin · 1000 samples · seed 7
-device  vulkan · Radeon 780M
-norm    linf
-note    batch size 1 lifted to any
+    let expected = r#"target     it's "mine" & <b>.onnx · 272 474 parameters · 10 classes · input
+           3x32x32
+surrogate  small <b>.onnx · 12 345 parameters
+surrogate  trained on 400 samples and 500 made of them, by 1000 labels
+surrogate  fidelity 87 % [78.8, 92.9] on 100 samples held out
+data       cifar10:test.bin · 1000 samples · seed 7
+device     vulkan · Radeon 780M
+norm       linf
+note       batch size 1 lifted to any
 
                                                          ASR % at linf eps /255
   score                          samples  queries     time    1   2   4   8  16
@@ -83,7 +88,7 @@ Evidence
 
 clean accuracy 91.2 % [89.3, 92.9] (912 of 1000)
 3 561 000 queries · 912 000 gradient evaluations · 2.3 min · completed
-threshold breached: AML.T0043.000 scored 7.2, the limit is 6
+gate: failed (AML.T0043.000 scores 7.2, fail-on 6)
 
 VERDICT  High susceptibility to AML.T0043.000 White-Box Optimization: 7.2 [6.8,
          7.6], evidence grade A.
@@ -151,15 +156,174 @@ fn an_inconclusive_technique_shows_no_number_and_the_others_were_not_tested() {
     assert!(!table.contains("7.2 [6.8, 7.6]      1000"), "{table}");
 }
 
+/// The fixture with 13 rungs in place of the first.
+fn with_a_long_ladder() -> Vec<Event> {
+    let mut events = fixture::events();
+    let ladder: Vec<f64> = (1..=13).map(|i| f64::from(i) / 255.0).collect();
+    for event in &mut events {
+        match event {
+            Event::RunStarted(e) => e.plan.eps_ladder.clone_from(&ladder),
+            Event::TechniqueScored(e) => {
+                let point = e.curve[3].clone();
+                let at = |&eps: &f64| CurvePoint {
+                    eps,
+                    ..point.clone()
+                };
+                e.curve = ladder.iter().map(at).collect();
+            }
+            _ => {}
+        }
+    }
+    events.retain(|e| !matches!(e, Event::TechniqueProgress(_)));
+    events
+}
+
 #[test]
-fn a_technique_that_was_cut_off_has_no_score() {
-    let mut events = with_only(fixture::black_box());
-    events.insert(1, Event::TechniqueProgress(fixture::progress()));
+fn a_ladder_that_does_not_fit_stands_below_at_the_end() {
+    let table = drawn(STYLE, &with_a_long_ladder());
+    let expected = "
+  score                          samples  queries     time
+AML.T0043.000  White-Box Optimization
+  ██████░░ 7.2 [6.8, 7.6]      1000/1000   149.0k     41 s
+AML.T0043.001  Black-Box Optimization
+  ██░░░░░░ >= 2.5 [2.2, 2.9]   1000/1000     3.4M     95 s
+AML.T0015      Evade AI Model
+  ██████░░ 7.2 [6.8, 7.6]      1000/1000     3.6M     41 s
+ASR % at linf eps /255
+                  1   2   3   4   5   6   7   8   9  10  11  12  13
+  AML.T0043.000 100 100 100 100 100 100 100 100 100 100 100 100 100
+  AML.T0043.001  92  92  92  92  92  92  92  92  92  92  92  92  92
+  AML.T0015     100 100 100 100 100 100 100 100 100 100 100 100 100
+ASR = misclassified after attack / correctly classified before; 95 % intervals
+";
+    assert!(table.contains(expected), "{table}");
+    for width in [60, 100] {
+        let table = drawn(Style { width, ..STYLE }, &with_a_long_ladder());
+        let rates = |id: &str| {
+            table
+                .lines()
+                .take_while(|l| !l.starts_with("ASR ="))
+                .filter(|l| l.contains(id))
+                .map(|l| l.matches("92").count())
+                .sum::<usize>()
+        };
+        assert_eq!(rates("AML.T0043.001"), 13, "{table}");
+        assert_eq!(table.matches(" · grade ").count(), 3, "{table}");
+    }
+    let live = Style {
+        live: true,
+        ..STYLE
+    };
+    let running = drawn(live, &with_a_long_ladder()[..1]);
+    assert!(running.contains(" 1   2   3   4   5  …"), "{running}");
+}
+
+#[test]
+fn what_the_warnings_tell_is_told_once() {
+    let mut events = fixture::events();
+    let check = fixture::black_box().checks[1].clone();
+    for event in &mut events {
+        if let Event::Warning(warning) = event {
+            warning.code.clone_from(&check.code);
+            warning.what.clone_from(&check.detail);
+        }
+    }
     let table = drawn(STYLE, &events);
-    let row = table.lines().find(|l| l.contains("interrupted")).unwrap();
-    let expected =
-        "  ░░░░░░░░ interrupted          320/1000     1600    4.0 s    -   -   -  41   -";
-    assert_eq!(row, expected);
+    assert_eq!(table.matches(&check.detail).count(), 1, "{table}");
+    assert!(!table.contains("raise --queries"), "{table}");
+}
+
+#[test]
+fn a_gate_that_fails_is_red_and_one_that_is_open_says_so() {
+    let verdict = |outcome, detail: &str| {
+        let mut events = with_only(fixture::black_box());
+        let gate = Gate {
+            outcome,
+            detail: detail.into(),
+        };
+        let Some(Event::RunFinished(end)) = events.last_mut() else {
+            panic!("{events:?}");
+        };
+        end.gate = Some(gate);
+        let color = Style {
+            color: true,
+            ..STYLE
+        };
+        drawn(color, &events)
+    };
+    let failed = verdict(GateOutcome::Failed, "all");
+    assert!(failed.contains("\x1b[1;31mgate: failed (all)"), "{failed}");
+    assert!(failed.contains("\x1b[1;31mVERDICT"), "{failed}");
+    let open = verdict(GateOutcome::NotDecided, "no score");
+    assert!(open.contains("gate: not decided (no score)"), "{open}");
+    assert!(open.contains("\x1b[1;36mVERDICT"), "{open}");
+}
+
+#[test]
+fn a_live_frame_keeps_to_the_terminal_whose_size_changes() {
+    let size = Rc::new(Cell::new((100, 12)));
+    let asked = size.clone();
+    let style = move || {
+        let (width, height) = asked.get();
+        Style {
+            width,
+            height,
+            live: true,
+            ..STYLE
+        }
+    };
+    let mut out = vec![];
+    let mut table = Table::new(&mut out, style);
+    table
+        .event(&Event::RunStarted(fixture::started().into()))
+        .unwrap();
+    table
+        .event(&Event::TechniqueScored(fixture::white_box()))
+        .unwrap();
+    size.set((60, 12));
+    table
+        .event(&Event::TechniqueScored(fixture::white_box()))
+        .unwrap();
+    size.set((60, 30));
+    table
+        .event(&Event::TechniqueScored(fixture::white_box()))
+        .unwrap();
+    let table = String::from_utf8(out).unwrap();
+    let frames: Vec<&str> = table.split_inclusive("\x1b[J").collect();
+    let lines = |frame: &str| frame.matches('\n').count();
+    assert_eq!(
+        frames.iter().map(|f| lines(f)).collect::<Vec<_>>(),
+        [11, 11, 11, 18]
+    );
+    assert!(frames[1].starts_with("\x1b[11A\r"), "{:?}", frames[1]);
+    assert!(
+        frames[2].starts_with("\x1b[2J\x1b[H\x1b[K"),
+        "{:?}",
+        frames[2]
+    );
+    assert!(
+        frames[3].starts_with("\x1b[11A\r\x1b[Ktarget"),
+        "{:?}",
+        frames[3]
+    );
+    assert!(frames[1].contains("White-Box"), "the rows stay");
+}
+
+#[test]
+fn a_warning_is_seen_while_the_run_goes_on() {
+    let live = Style {
+        live: true,
+        ..STYLE
+    };
+    let warning = Event::Warning(fixture::warning("19 samples are few"));
+    let table = drawn(
+        live,
+        &[warning, Event::TechniqueScored(fixture::white_box())],
+    );
+    assert!(
+        table.contains("\x1b[Kwarning    19 samples are few\n"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -201,6 +365,14 @@ fn a_running_technique_shows_score_so_far_and_time_left() {
     let table = drawn(live, &[Event::TechniqueProgress(fixture::progress())]);
     let expected = "█████▌░░░░ 5.4 [4.6, 6.3]      320/1000     1600    8.5 s   41\n";
     assert!(table.contains(expected), "{table}");
+    // One rung of five took 4 s for a third of its samples.
+    let events = [
+        Event::RunStarted(fixture::started().into()),
+        Event::TechniqueProgress(fixture::progress()),
+        Event::TechniqueStarted(fixture::technique_started()),
+    ];
+    let wide = Style { width: 120, ..live };
+    assert!(drawn(wide, &events).contains("320/1000     1600     58 s"));
 }
 
 #[test]

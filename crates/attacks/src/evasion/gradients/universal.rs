@@ -5,7 +5,7 @@
 
 use scoville_kernels::philox::{key, philox4x32};
 use scoville_kernels::{
-    Array, Ball, Loss, Map, claim, combine, gather, head, map, select, step, sum_rows,
+    Array, Ball, Loss, Map, claim, combine, gather, head, keep_lower, map, select, step, sum_rows,
 };
 use scoville_targets::Gradients;
 
@@ -85,7 +85,9 @@ impl Universal {
     ) -> Result<Array, Error> {
         let (device, cols) = (search.device(), search.x0.cols());
         let nothing = Array::zeros(&device, HALVES, cols)?;
-        let mut delta = nothing.copy()?;
+        let (mut delta, mut best) = (nothing.copy()?, nothing.copy()?);
+        let mut fewest = Array::filled(&device, HALVES, 1, f32::MAX)?;
+        let one = Array::filled(&device, search.running(), 1, 1.0)?;
         let ball = Ball {
             lo: -f32::MAX,
             hi: f32::MAX,
@@ -96,10 +98,12 @@ impl Universal {
             let x = perturbed(&delta, own, search)?;
             let seen = target.gradient(&x, &search.y, Loss::Margin)?;
             let standing = standing(own, &seen.predicted, search)?;
+            let left = sum_rows(&one, &standing, HALVES)?;
+            select(&mut best, &delta, &keep_lower(&mut fewest, &left)?)?;
             let sum = sum_rows(&seen.gradient, &standing, HALVES)?;
             step(&mut delta, &nothing, &sum, self.step * ball.eps, &ball)?;
         }
-        Ok(delta)
+        Ok(best)
     }
 }
 

@@ -206,9 +206,10 @@ fn shapes(
             let wanted = permuted(sample, axes);
             match model {
                 Some(dims) if !fits(dims, &wanted) => {
-                    return Err(Error::Spec(format!(
-                        "{wanted:?} does not fit the model's {dims:?}"
-                    )));
+                    let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+                    let dims = dims.join(", ");
+                    let what = format!("a sample of {wanted:?} does not fit the model's [{dims}]");
+                    return Err(Error::Spec(what));
                 }
                 _ => (sample.clone(), wanted),
             }
@@ -441,7 +442,7 @@ mod tests {
             (
                 image(&[3, 4]),
                 vec![Dim::Unknown, Dim::Fixed(5)],
-                "does not fit",
+                "[3, 4] does not fit the model's [?, 5]",
             ),
             (
                 normalised(&[0.0; 2], &[]),

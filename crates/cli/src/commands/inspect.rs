@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use scoville_kernels::Device;
-use scoville_onnx::{Dim, Graph, Port};
+use scoville_onnx::{Graph, Port};
 use scoville_report::full_count;
 use scoville_runtime::{Error, Inspection, Model, NodeReport, operators};
 use serde_json::json;
@@ -59,11 +59,7 @@ fn dims(port: &Port) -> String {
     let Some(dims) = &port.shape else {
         return "of any shape".into();
     };
-    let dims = dims.iter().map(|dim| match dim {
-        Dim::Fixed(size) => size.to_string(),
-        Dim::Named(name) => name.clone(),
-        Dim::Unknown => "?".into(),
-    });
+    let dims = dims.iter().map(ToString::to_string);
     format!("[{}]", dims.collect::<Vec<_>>().join(", "))
 }
 

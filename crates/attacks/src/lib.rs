@@ -17,7 +17,7 @@ pub mod registry;
 mod search;
 pub mod suite;
 #[cfg(test)]
-mod tables;
+mod tables_tests;
 pub mod text;
 mod transport;
 

@@ -3,7 +3,7 @@
 
     VENV/bin/python benches/autoattack.py target/release/scoville [--rounds 2] [--n 100] [--rows resnet_2b,...] [--peers torchattacks]
 
-VENV holds ../shared/peers/requirements.txt. torchattacks knows Linf and L2, pyautoattack (the authors' code) L1 too. Seconds are
+VENV: see benches/README.md. torchattacks knows Linf and L2, pyautoattack (the authors' code) L1 too. Seconds are
 those of the attacks alone: of a run of ours the seconds of the technique that AutoAttack counts under.
 
 torchattacks takes 10 steps where AutoAttack standard has 100, in all but Square; `scoville-10` is ours with as few, in Linf and L2."""
@@ -11,8 +11,8 @@ import argparse, json, os, subprocess, sys, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT / "../shared/data"
-sys.path.insert(0, str(ROOT / "../shared/peers"))
+DATA = Path(os.environ.get("DATA", ROOT / "../shared/data"))
+sys.path.insert(0, str(DATA / "../peers"))
 CIFAR = DATA / "cifar10/cifar10_test_exact.bin"
 MNIST = [DATA / f"mnist/t10k-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
 RESNET_2B = DATA / "vnncomp/vnncomp2021_cifar10_resnet/models/resnet_2b.onnx"

@@ -9,7 +9,7 @@ distance after so many queries about a sample. A peer attacks one image at a tim
 judged, and its run is cut off when the budget is spent. Our distances are read off the security curve of another run on a ladder of
 400 eps, rounded up by at most 1.8 %.
 """
-import argparse, importlib.util, json, pathlib, subprocess, time, warnings
+import argparse, contextlib, importlib.util, json, pathlib, subprocess, tempfile, time, warnings
 
 HERE = pathlib.Path(__file__).resolve().parent
 INF = float("inf")
@@ -137,8 +137,9 @@ def theirs(model, xs, ys, run, a):
     for i in range(len(xs)):
         x, y = xs[i:i + 1], ys[i:i + 1]
         m = meter(model, x, y, a)
+        # ART's SimBA leaves a file where it runs.
         try:
-            with torch.no_grad():
+            with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), torch.no_grad():
                 run(m, x, y, a)
         except Spent:
             pass

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`scoville falsify` on the 12 sets of published verdicts, as a table of Markdown.
 
-    VENV/bin/python benches/falsify.py target/release/scoville ../shared/data [SEED]
+    VENV/bin/python benches/falsify.py target/release/scoville DATA [SEED]
 
 Every counter-example is run again in onnxruntime, inside the box of the data, where that package can be imported.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Input gradients of `scoville predict --gradient` against PyTorch's (onnx2torch), on every model of the shared data that
+"""Input gradients of `scoville predict --gradient` against PyTorch's (onnx2torch), on every model of the data that
 onnx2torch converts: the largest difference over the largest gradient. Three columns: ours against PyTorch's in float32, ours
 against PyTorch's in float64, and PyTorch's in float32 against its own in float64, with the number of ReLU inputs that stand on
 the other side of 0 there: at such a kink float32 has another gradient, whoever computes it.
@@ -7,7 +7,7 @@ the other side of 0 there: at such a kink float32 has another gradient, whoever 
 Models that onnx2torch does not convert are made double and run by onnx's reference evaluator: our gradient is compared with
 central differences of that, along our gradient and five random directions, relative to the gradient's length.
 
-    gradients.py target/release/scoville ../shared/data [SEED [PART OF A NAME]]
+    gradients.py target/release/scoville DATA [SEED [PART OF A NAME]]
 """
 import copy, glob, os, subprocess, sys, tempfile, warnings
 import numpy as np

@@ -8,7 +8,7 @@ Ours is read off the security curve of one run on a ladder of 400 eps (in L0 1 t
 median of its distances, rounded up to the same ladder; where it finds nothing, the distance is infinite. In L0 what a peer changes by less than 1e-4 is
 taken back before it is judged.
 """
-import argparse, importlib.util, json, pathlib, subprocess, time
+import argparse, importlib.util, json, os, pathlib, subprocess, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -147,7 +147,7 @@ def theirs(model, x, y, attack, eps, norm):
 def peer_model(a):
     import torch
     from onnx2torch import convert
-    spec = importlib.util.spec_from_file_location("peers", HERE / "../../shared/peers/run_peers.py")
+    spec = importlib.util.spec_from_file_location("peers", pathlib.Path(os.environ.get("DATA", HERE / "../../shared/data")) / "../peers/run_peers.py")
     peers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(peers)
     torch.set_num_threads(2)

@@ -1,6 +1,6 @@
 """Models of tables, and attacks of ART on them, beside Scoville.
 
-    python benches/tabular.py train --shared ../shared/data/tabular --out DIR
+    python benches/tabular.py train --data DATA/tabular --out DIR
     python benches/tabular.py peers --out DIR [--rows 40]
     python benches/tabular.py ours --out DIR [--rows 40] --scoville target/release/scoville
 
@@ -164,13 +164,13 @@ def sklearn_model(model, width, out):
     save(made, out)
 
 
-def train(shared, out):
+def train(data, out):
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.tree import DecisionTreeClassifier
 
     out.mkdir(parents=True, exist_ok=True)
     for name in ["adult", "nursery"]:
-        table = Table(name, shared / f"{name}.data.gz")
+        table = Table(name, data / f"{name}.data.gz")
         order = np.random.default_rng(0).permutation(len(table.y))
         cut = len(order) * 4 // 5
         fit, test = order[:cut], order[cut:]
@@ -304,13 +304,13 @@ def ours(out, count, scoville):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", choices=["train", "peers", "ours"])
-    parser.add_argument("--shared", type=Path)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=40)
     parser.add_argument("--scoville", default="scoville")
     args = parser.parse_args()
     if args.job == "train":
-        train(args.shared, args.out)
+        train(args.data, args.out)
     elif args.job == "peers":
         peers(args.out, args.rows)
     else:

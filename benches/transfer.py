@@ -6,7 +6,7 @@
 Each target.toml holds [model] with path, mean, std and layout. The images are those that the target classifies correctly. Several surrogates are
 an ensemble: the mean of their logits.
 """
-import argparse, fractions, importlib.util, json, pathlib, subprocess, tomllib
+import argparse, fractions, importlib.util, json, os, pathlib, subprocess, tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -64,7 +64,7 @@ def main():
     import foolbox
     import torch
     import torchattacks
-    spec = importlib.util.spec_from_file_location("peers", HERE / "../../shared/peers/run_peers.py")
+    spec = importlib.util.spec_from_file_location("peers", pathlib.Path(os.environ.get("DATA", HERE / "../../shared/data")) / "../peers/run_peers.py")
     peers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(peers)
     torch.set_num_threads(2)

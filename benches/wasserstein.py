@@ -9,7 +9,7 @@ misclassified, and how far each is, brought to the mass of the clean image, by a
 channel, where mass that appears or vanishes pays height + width, over the mass of the clean image; and those that are still wrong where each is drawn back to eps along
 the line, if it must be.
 """
-import argparse, gzip, importlib.util, json, pathlib, subprocess, time
+import argparse, gzip, importlib.util, json, os, pathlib, subprocess, time
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def ours(a):
 def load(a):
     import torch
     from onnx2torch import convert
-    spec = importlib.util.spec_from_file_location("peers", HERE / "../../shared/peers/run_peers.py")
+    spec = importlib.util.spec_from_file_location("peers", pathlib.Path(os.environ.get("DATA", HERE / "../../shared/data")) / "../peers/run_peers.py")
     peers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(peers)
     torch.set_num_threads(2)

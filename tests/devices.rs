@@ -1,5 +1,8 @@
 //! Devices: what is listed, and that CPU and wgpu agree sample by sample.
 
+#[path = "../crates/campaign/tests/manifest/mod.rs"]
+mod manifest;
+
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::evasion::gradients::{
@@ -10,25 +13,27 @@ use scoville_attacks::evasion::{
     scores::square::Square,
 };
 use scoville_attacks::{BlackBox, Goal, Problem, WhiteBox, black_box, parse, white_box};
-use scoville_campaign::{Manifest, Plan};
-use scoville_data::Dataset;
+use scoville_campaign::Plan;
 use scoville_data::glyphs::{Split, generate};
 use scoville_kernels::{Array, Device, Loss, Norm, adapters};
-use scoville_report::event::{DataInfo, DeviceInfo, Event, TargetInfo};
+use scoville_report::event::Event;
 use scoville_runtime::{Model, ModelSpec};
 use scoville_targets::{Ensemble, Labels, Metered, ModelTarget, Scores};
 
 use crate::support::{scoville, stdout};
+use manifest::manifest;
 
 const MODEL: &[u8] = include_bytes!("../datasets/glyphs-cnn.onnx");
 
-/// The first adapter of this machine, software or not. Without one the test fails, unless it is told that there is none.
 pub fn gpu() -> Option<Device> {
+    let spec = adapter()?.parse().unwrap();
+    Some(Device::open(&spec).unwrap())
+}
+
+/// The first adapter of this machine, software or not. Without one the test fails, unless it is told that there is none.
+pub fn adapter() -> Option<String> {
     if let Some(adapter) = adapters().first() {
-        let spec = format!("{}:{}", adapter.api, adapter.index)
-            .parse()
-            .unwrap();
-        return Some(Device::open(&spec).unwrap());
+        return Some(format!("{}:{}", adapter.api, adapter.index));
     }
     assert!(
         std::env::var_os("SCOVILLE_NO_GPU_TESTS").is_some(),
@@ -154,36 +159,6 @@ fn two_models_on_one_gpu_give_the_verdicts_of_one() {
     let one = curves(&[metered()]);
     assert!(one[0][0].successes > 0 && one[0][1].successes < 24);
     assert_eq!(curves(&[metered(), metered()]), one);
-}
-
-fn manifest(targets: &[Metered<ModelTarget>], data: &Dataset) -> Manifest {
-    let device = DeviceInfo {
-        backend: "gpu".into(),
-        name: String::new(),
-        software: false,
-    };
-    Manifest {
-        version: String::new(),
-        command: Vec::new(),
-        target: TargetInfo {
-            name: "glyphs".into(),
-            sha256: String::new(),
-            weights_sha256: targets[0].inner().weights_digest().unwrap(),
-            classes: 10,
-            class_names: Vec::new(),
-            input_shape: data.shape.clone(),
-            input: String::new(),
-            parameters: 0,
-            notes: Vec::new(),
-        },
-        surrogates: Vec::new(),
-        data: DataInfo {
-            name: data.name.clone(),
-            sha256: String::new(),
-            samples: data.len(),
-        },
-        devices: vec![device; targets.len()],
-    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use scoville_onnx::{Data, Tensor};
 
-use crate::support::{Scratch, linear_data, linear_model, node, scoville, stderr, stdout};
+use crate::support::{Scratch, command, linear_data, linear_model, node, scoville, stderr, stdout};
 
 /// Runs and checks exit code and words of the message.
 #[track_caller]
@@ -31,7 +31,11 @@ fn models_that_cannot_be_used() {
     let scratch = Scratch::new("bad-models");
     let data = linear_data(&scratch, 6);
     let good = linear_model(|_| ());
-    fails(&assess("no-such.onnx", &data), 3, &["no-such.onnx"]);
+    fails(
+        &assess("no-such.onnx", &data),
+        3,
+        &["cannot read no-such.onnx: "],
+    );
     let cases: [(&str, Vec<u8>, &[&str]); 9] = [
         ("empty.onnx", vec![], &["empty"]),
         (
@@ -133,7 +137,7 @@ fn data_that_cannot_be_used() {
     scratch.file("beyond.csv", "0\n1\n3\n");
     scratch.file("words.csv", "0\ncat\n2\n");
     let cases: [(&str, &str, &[&str]); 8] = [
-        ("missing.f32", "y.csv", &["missing.f32"]),
+        ("missing.f32", "y.csv", &["cannot read", "missing.f32: "]),
         ("x.f32", "missing.csv", &["missing.csv"]),
         ("short.f32", "y.csv", &["short.f32"]),
         ("none.f32", "none.csv", &["no samples"]),
@@ -150,6 +154,11 @@ fn data_that_cannot_be_used() {
         3,
         &["7", "[0,1]"],
     );
+    fails(
+        &["assess", "--shape", "1,2", "--device", "cpu"],
+        2,
+        &["input specification", "[1, 2]", "[1, 28, 28]"],
+    );
     // 28 x 28 pixels a sample for a model of 4 features.
     fails(
         &assess(&model, "glyphs:test:10"),
@@ -164,12 +173,19 @@ fn command_lines_that_are_wrong() {
     let model = scratch.file("linear.onnx", linear_model(|_| ()));
     let data = linear_data(&scratch, 6);
     let with = |extra: &[&'static str]| [assess(&model, &data), extra.to_vec()].concat();
-    let cases: [(&[&'static str], &[&str]); 26] = [
+    let cases: [(&[&'static str], &[&str]); 32] = [
         (&["--eps-ladder", "0"], &["eps", "above 0"]),
         (&["--eps-ladder", "-1/255"], &["above 0"]),
         (&["--eps-ladder", "2"], &["at most 1"]),
         (&["--no-such-flag"], &["--no-such-flag"]),
-        (&["--attacks", "pgdd"], &["pgdd", "apgd-ce"]),
+        (
+            &["--attacks", "pgdd"],
+            &["`pgdd`", "did you mean pgd?", "`scoville attacks`"],
+        ),
+        (
+            &["--attacks", "harmless"],
+            &["`harmless`; `scoville attacks`"],
+        ),
         (&["--attacks", "pgd:steps=0"], &["steps"]),
         (
             &["--target-class", "10"],
@@ -217,6 +233,11 @@ fn command_lines_that_are_wrong() {
             &["wasserstein cannot run in linf, but in wasserstein;"],
         ),
         (&["--std", "0"], &["std", "positive"]),
+        (&["--mean", "0.1,0.2"], &["mean has 2 values", "4 channels"]),
+        (&["--mean", "white"], &["`white` is no number"]),
+        (&["--seed", "abc"], &["`abc` is no whole number"]),
+        (&["--report-json", "-"], &["--report-json", "name a file"]),
+        (&["--device", "cpu"], &["--device", "cpu", "once"]),
         (&["--classes", "a,b"], &["2 class names", "3 classes"]),
     ];
     for (extra, says) in cases {
@@ -225,7 +246,7 @@ fn command_lines_that_are_wrong() {
     fails(
         &with(&["--report-html", "/no/such/folder/report.html"]),
         2,
-        &["/no/such/folder"],
+        &["cannot write /no/such/folder/report.html: "],
     );
     fails(&with(&["--raw"]), 2, &["--mean"]);
     fails(&with(&["--batch", "1000000000000"]), 2, &["4096"]);
@@ -259,6 +280,19 @@ fn command_lines_that_are_wrong() {
         4,
         &["vulkan"],
     );
+}
+
+#[test]
+fn flags_in_the_environment_may_be_numbers_or_words() {
+    let answer = |value: &str| {
+        let mut command = command(&["predict", "--limit", "1", "--mean", "0", "--device", "cpu"]);
+        let output = command.env("SCOVILLE_TRANSPOSE", value).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(answer("1"), answer("yes"));
+    assert_eq!(answer("0"), answer("false"));
+    assert_ne!(answer("1"), answer("0"));
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn a_counterexample_is_written_in_vnncomps_format() {
     assert_eq!(row["verdict"], "sat");
     let margin = row["margin"].as_f64().unwrap();
 
+    assert_eq!(stderr(&output), format!("wrote {out}\n"));
     let text = fs::read_to_string(out).unwrap();
     let body = text
         .strip_prefix("sat\n(")
@@ -110,6 +111,19 @@ fn what_cannot_be_used_has_its_exit_code() {
         (&["falsify", "--instances", &missing], 3),
     ] {
         assert_eq!(scoville(args).status.code(), Some(code), "{args:?}");
+    }
+    for (table, says) in [
+        ("", "no instances in "),
+        (
+            "onnx,goal,adversarial_labels,dim,f32_offset\n",
+            "no instances in ",
+        ),
+        ("row,onnx\n0,m.onnx\n", "line 1: the column goal is missing"),
+    ] {
+        let table = scratch.file("table.csv", table);
+        let output = scoville(&["falsify", "--instances", &table]);
+        assert_eq!(output.status.code(), Some(3), "{table}");
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
     }
 }
 

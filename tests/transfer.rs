@@ -497,7 +497,7 @@ fn what_cannot_be_is_refused() {
             "is --data",
         ),
         (vec!["--surrogate", "nowhere.onnx"], 3, "nowhere.onnx"),
-        (vec!["--surrogate", &linear], 3, "linear.onnx"),
+        (vec!["--surrogate", &linear], 2, "linear.onnx"),
         (vec!["--surrogate", &toml], 3, "names no model"),
     ] {
         let output = scoville(

@@ -275,7 +275,7 @@ mod tests {
     use scoville_targets::{Metered, Spent};
 
     use super::*;
-    use crate::tables::Small;
+    use crate::tables_tests::Small;
     use crate::{Goal, Problem, Success, parse};
 
     fn target() -> Metered<Small> {

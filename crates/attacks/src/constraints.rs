@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use scoville_kernels::valid::{FALL, RISE};
+use scoville_kernels::rows::valid::{FALL, RISE};
 use scoville_kernels::{Array, Ball, Depth, Image, Map, Norm, Zip, combine, map, valid, zip};
 
 use crate::projection;

@@ -95,6 +95,10 @@ const SUITES: &[Suite] = &[
 ];
 
 impl Suite {
+    pub(crate) fn family(&self) -> &'static str {
+        self.name.split(':').next().unwrap_or_default()
+    }
+
     /// Its attacks in that norm.
     pub fn attacks_in(&self, norm: Norm) -> &'static [&'static str] {
         self.in_l1
@@ -179,11 +183,7 @@ fn not_transferable(suite: &'static Suite, norm: Norm) -> AttackError {
 /// The suite of that name, if its family is one of suites.
 fn find(text: &str) -> Result<Option<&'static Suite>, AttackError> {
     let family = text.split(':').next().unwrap_or_default();
-    let versions = || {
-        SUITES
-            .iter()
-            .filter(move |s| s.name.split(':').next() == Some(family))
-    };
+    let versions = || SUITES.iter().filter(move |suite| suite.family() == family);
     let Some(first) = versions().next() else {
         return Ok(None);
     };

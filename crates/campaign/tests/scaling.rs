@@ -1,14 +1,18 @@
 //! Scores do not depend on how many samples a device holds at once, nor on how many devices there are.
 
+mod manifest;
+
 use std::sync::atomic::AtomicBool;
 
 use scoville_attacks::parse;
-use scoville_campaign::{Error, Manifest, Plan, automatic_batch, run};
-use scoville_data::{Dataset, glyphs};
+use scoville_campaign::{Error, Plan, automatic_batch, run};
+use scoville_data::glyphs;
 use scoville_kernels::{Array, Device, Norm};
-use scoville_report::event::{CurvePoint, DataInfo, DeviceInfo, Event, TargetInfo, Totals};
+use scoville_report::event::{CurvePoint, Event, Totals};
 use scoville_runtime::{Model, ModelSpec};
 use scoville_targets::{Metered, ModelTarget};
+
+use manifest::manifest;
 
 const MODEL: &[u8] = include_bytes!("../../../datasets/glyphs-cnn.onnx");
 const SAMPLES: usize = 150;
@@ -74,36 +78,6 @@ fn assess(models: Vec<Model>, samples: usize, batch: usize) -> Result<Outcome, E
     run(&plan, (&targets, &[]), &data, manifest, &stop, &mut emit)?;
     let totals = totals.unwrap();
     Ok(Outcome { curves, totals })
-}
-
-fn manifest(targets: &[Metered<ModelTarget>], data: &Dataset) -> Manifest {
-    let device = DeviceInfo {
-        backend: "cpu".into(),
-        name: String::new(),
-        software: false,
-    };
-    Manifest {
-        version: String::new(),
-        command: Vec::new(),
-        target: TargetInfo {
-            name: "glyphs".into(),
-            sha256: String::new(),
-            weights_sha256: targets[0].inner().weights_digest().unwrap(),
-            classes: 10,
-            class_names: Vec::new(),
-            input_shape: data.shape.clone(),
-            input: String::new(),
-            parameters: 0,
-            notes: Vec::new(),
-        },
-        surrogates: Vec::new(),
-        data: DataInfo {
-            name: data.name.clone(),
-            sha256: String::new(),
-            samples: data.len(),
-        },
-        devices: vec![device; targets.len()],
-    }
 }
 
 fn scores(models: Vec<Model>, batch: usize) -> Vec<Vec<CurvePoint>> {

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use scoville_atlas::score::{Exposure, Impact};
 use scoville_campaign::FailOn;
@@ -68,9 +69,10 @@ pub enum Command {
 
 /// What to load, and how the model wants its input.
 #[derive(ClapArgs)]
+#[command(next_help_heading = "Model")]
 pub struct ModelArgs {
     /// An .onnx file, or a target.toml that names one; the built-in digits classifier if left out
-    #[arg(env = "SCOVILLE_MODEL")]
+    #[arg(env = "SCOVILLE_MODEL", help_heading = None)]
     pub model: Option<PathBuf>,
 
     /// Mean of each channel that the model wants subtracted, in units of the pixel range
@@ -79,12 +81,19 @@ pub struct ModelArgs {
         env = "SCOVILLE_MEAN",
         value_delimiter = ',',
         value_name = "M,..",
+        value_parser = parse::real::<f32>,
         allow_hyphen_values = true
     )]
     pub mean: Vec<f32>,
 
     /// Standard deviation of each channel that the model wants divided by
-    #[arg(long, env = "SCOVILLE_STD", value_delimiter = ',', value_name = "S,..")]
+    #[arg(
+        long,
+        env = "SCOVILLE_STD",
+        value_delimiter = ',',
+        value_name = "S,..",
+        value_parser = parse::real::<f32>
+    )]
     pub std: Vec<f32>,
 
     /// What the model wants black and white to be, before mean and std [default: 0..1]
@@ -101,11 +110,11 @@ pub struct ModelArgs {
     pub layout: Option<String>,
 
     /// The model wants height and width swapped
-    #[arg(long, env = "SCOVILLE_TRANSPOSE")]
+    #[arg(long, env = "SCOVILLE_TRANSPOSE", value_parser = BoolishValueParser::new())]
     pub transpose: bool,
 
     /// The data are the model's input as they stand
-    #[arg(long, env = "SCOVILLE_RAW", conflicts_with_all = ["mean", "std", "pixel_range", "transpose"])]
+    #[arg(long, env = "SCOVILLE_RAW", value_parser = BoolishValueParser::new())]
     pub raw: bool,
 
     /// Shape of one sample, such as 3,224,224, where the model leaves it open
@@ -147,22 +156,38 @@ pub struct ModelArgs {
 /// A model, and what to test it on.
 #[derive(ClapArgs)]
 pub struct TargetArgs {
-    #[command(flatten)]
-    pub model: ModelArgs,
-
-    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, csv:FILE (tables), tsv:FILE (texts), glyphs:test
-    #[arg(long, env = "SCOVILLE_DATA", value_name = "SOURCE")]
+    /// FORMAT:PATH[,LABELS]: cifar10:FILE, idx:IMAGES,LABELS, f32:FILE,LABELS.csv, csv:FILE (tables), tsv:FILE (texts), or
+    /// glyphs:test|train[:N][@SEED], digits that are drawn [default, with the built-in model: glyphs:test:420]
+    #[arg(
+        long,
+        help_heading = "Data",
+        env = "SCOVILLE_DATA",
+        value_name = "SOURCE"
+    )]
     pub data: Option<Source>,
 
     /// What the columns of csv:FILE are, their ranges, categories and what may change: a TOML file with a section
     /// [features] [default: that of target.toml; without one, all columns are numbers that may change]
-    #[arg(long, env = "SCOVILLE_FEATURES", value_name = "FILE.toml")]
+    #[arg(
+        long,
+        help_heading = "Data",
+        env = "SCOVILLE_FEATURES",
+        value_name = "FILE.toml"
+    )]
     pub features: Option<PathBuf>,
+
+    /// Use only the first N samples
+    #[arg(long, help_heading = "Data", env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
+    pub limit: Option<usize>,
+
+    #[command(flatten)]
+    pub model: ModelArgs,
 
     /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several. `assess` shares the samples among all that are
     /// named, such as vulkan:0,vulkan:1
     #[arg(
         long,
+        help_heading = "Run",
         env = "SCOVILLE_DEVICE",
         value_name = "DEVICE,..",
         value_delimiter = ',',
@@ -170,13 +195,10 @@ pub struct TargetArgs {
     )]
     pub device: Vec<DeviceSpec>,
 
-    /// Use only the first N samples
-    #[arg(long, env = "SCOVILLE_LIMIT", value_name = "N", value_parser = parse::at_least_one)]
-    pub limit: Option<usize>,
-
     /// Samples that go through the model at once, or auto: 128 on the CPU and 1024 on a GPU, fewer where the model needs much
-    /// memory. Changes no score but that of `universal`, which learns from a batch; `assess` halves it where memory runs out
-    #[arg(long, env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "auto")]
+    /// memory. Changes no score but those of `universal`, `robust-patch` and `feature-adversary`, for which the samples of a batch belong
+    /// together; `assess` halves it where memory runs out
+    #[arg(long, help_heading = "Run", env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "auto")]
     pub batch: Batch,
 }
 
@@ -190,56 +212,36 @@ pub enum Targets {
 
 #[derive(ClapArgs)]
 pub struct AssessArgs {
-    #[command(flatten)]
-    pub target: TargetArgs,
-
-    /// The norm that budgets are measured in: linf, l2, l1, l0 (changed elements) or wasserstein (share of an image's mass that is moved, times pixels)
-    #[arg(long, env = "SCOVILLE_NORM", default_value = "linf")]
-    pub norm: Norm,
-
-    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0, 0.001,0.005,0.02,0.1,0.5 in wasserstein]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8], or shares of its words such as 10%, rounded down and at least one word
-    #[arg(long, visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
-          value_parser = parse::budget, allow_hyphen_values = true)]
-    pub eps_ladder: Vec<Budget>,
-
     /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
     /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, in wasserstein wasserstein, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
     /// and transfer where there is a surrogate; on texts deepwordbug and transfer:hotflip]
     #[arg(
         long,
+        help_heading = "Attack",
         env = "SCOVILLE_ATTACKS",
         value_delimiter = ',',
         value_name = "ATTACK,.."
     )]
     pub attacks: Vec<String>,
 
-    /// Words that textfooler may put in place of others: a line each, the word, a tab and its synonyms [default: the nearest words
-    /// in the model's own embedding]
-    #[arg(long, env = "SCOVILLE_SYNONYMS", value_name = "FILE")]
-    pub synonyms: Option<PathBuf>,
-
-    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, a target.toml, or
-    /// trained[:queries=1000][:answers=labels|scores], a small network trained on what the model answers; several are an
-    /// ensemble. For texts one model of token ids
+    /// The norm that budgets are measured in: linf, l2, l1, l0 (changed elements) or wasserstein (share of an image's mass that is moved, times pixels)
     #[arg(
         long,
-        env = "SCOVILLE_SURROGATE",
-        value_delimiter = ',',
-        value_name = "MODEL,.."
+        help_heading = "Attack",
+        env = "SCOVILLE_NORM",
+        default_value = "linf"
     )]
-    pub surrogate: Vec<Surrogate>,
+    pub norm: Norm,
 
-    /// What to train a surrogate on [default: up to half of --data, which is then not attacked]
-    #[arg(long, env = "SCOVILLE_SURROGATE_DATA", value_name = "SOURCE")]
-    pub surrogate_data: Option<Source>,
-
-    /// Write the surrogate that is trained as an ONNX graph, which --surrogate takes again
-    #[arg(long, env = "SCOVILLE_SAVE_SURROGATE", value_name = "FILE.onnx")]
-    pub save_surrogate: Option<PathBuf>,
+    /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0, 0.001,0.005,0.02,0.1,0.5 in wasserstein]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8], or shares of its words such as 10%, rounded down and at least one word
+    #[arg(long, help_heading = "Attack", visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
+          value_parser = parse::budget, allow_hyphen_values = true)]
+    pub eps_ladder: Vec<Budget>,
 
     /// The class that every sample must be taken for, by its number or its name; samples of that class are left out [default: any but the label]
     #[arg(
         long,
+        help_heading = "Attack",
         env = "SCOVILLE_TARGET_CLASS",
         value_name = "CLASS",
         conflicts_with = "targets"
@@ -248,28 +250,72 @@ pub struct AssessArgs {
 
     /// The class that a sample must be taken for, by the model's answer to it: the second, the least-likely, or all in turn
     /// until one is reached
-    #[arg(long, env = "SCOVILLE_TARGETS", value_name = "WHICH")]
+    #[arg(
+        long,
+        help_heading = "Attack",
+        env = "SCOVILLE_TARGETS",
+        value_name = "WHICH"
+    )]
     pub targets: Option<Targets>,
 
+    /// Words that textfooler may put in place of others: a line each, the word, a tab and its synonyms [default: the nearest words
+    /// in the model's own embedding]
+    #[arg(
+        long,
+        help_heading = "Attack",
+        env = "SCOVILLE_SYNONYMS",
+        value_name = "FILE"
+    )]
+    pub synonyms: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub target: TargetArgs,
+
     /// Seed of the order of samples and of every attack
-    #[arg(long, env = "SCOVILLE_SEED", default_value_t = 0)]
+    #[arg(long, help_heading = "Run", env = "SCOVILLE_SEED", value_name = "N", value_parser = parse::whole::<u64>, default_value_t = 0)]
     pub seed: u64,
 
     /// Stop when no 95 % interval of a rate is wider than this
-    #[arg(long, env = "SCOVILLE_UNTIL_WIDTH", value_name = "WIDTH")]
+    #[arg(long, help_heading = "Run", env = "SCOVILLE_UNTIL_WIDTH", value_name = "WIDTH", value_parser = parse::real::<f64>)]
     pub until_width: Option<f64>,
 
+    /// What transfer attacks run on in place of the model: an .onnx file, which is fed as the model is, a target.toml, or
+    /// trained[:queries=1000][:answers=labels|scores], a small network trained on what the model answers; several are an
+    /// ensemble. For texts one model of token ids
+    #[arg(
+        long,
+        help_heading = "Surrogate",
+        env = "SCOVILLE_SURROGATE",
+        value_delimiter = ',',
+        value_name = "MODEL,.."
+    )]
+    pub surrogate: Vec<Surrogate>,
+
+    /// What to train a surrogate on [default: up to half of --data, which is then not attacked]
+    #[arg(
+        long,
+        help_heading = "Surrogate",
+        env = "SCOVILLE_SURROGATE_DATA",
+        value_name = "SOURCE"
+    )]
+    pub surrogate_data: Option<Source>,
+
+    /// Write the surrogate that is trained as an ONNX graph, which --surrogate takes again
+    #[arg(long, help_heading = "Surrogate", env = "SCOVILLE_SAVE_SURROGATE", value_name = "FILE.onnx", value_parser = parse::output())]
+    pub save_surrogate: Option<PathBuf>,
+
     /// Who can reach the model: public, authenticated, internal or none. Without it the score is a susceptibility
-    #[arg(long, env = "SCOVILLE_EXPOSURE")]
+    #[arg(long, help_heading = "Score", env = "SCOVILLE_EXPOSURE")]
     pub exposure: Option<Exposure>,
 
     /// What is at stake: low, medium, high or critical [default: critical]
-    #[arg(long, env = "SCOVILLE_IMPACT")]
+    #[arg(long, help_heading = "Score", env = "SCOVILLE_IMPACT")]
     pub impact: Option<Impact>,
 
     /// Exit with 100 at this band or above (low, medium, high, critical), or at TECHNIQUE=SCORE; may be repeated
     #[arg(
         long,
+        help_heading = "Score",
         env = "SCOVILLE_FAIL_ON",
         value_delimiter = ',',
         value_name = "THRESHOLD"
@@ -277,15 +323,15 @@ pub struct AssessArgs {
     pub fail_on: Vec<FailOn>,
 
     /// What goes to stdout [default: table on a terminal, ndjson otherwise]
-    #[arg(long, env = "SCOVILLE_FORMAT")]
+    #[arg(long, help_heading = "Output", env = "SCOVILLE_FORMAT")]
     pub format: Option<Format>,
 
     /// Write the whole result as one JSON object
-    #[arg(long, env = "SCOVILLE_REPORT_JSON", value_name = "FILE")]
+    #[arg(long, help_heading = "Output", env = "SCOVILLE_REPORT_JSON", value_name = "FILE", value_parser = parse::output())]
     pub report_json: Option<PathBuf>,
 
     /// Write a self-contained HTML page
-    #[arg(long, env = "SCOVILLE_REPORT_HTML", value_name = "FILE")]
+    #[arg(long, help_heading = "Output", env = "SCOVILLE_REPORT_HTML", value_name = "FILE", value_parser = parse::output())]
     pub report_html: Option<PathBuf>,
 }
 
@@ -295,11 +341,11 @@ pub struct PredictArgs {
     pub target: TargetArgs,
 
     /// Write the first output, as exported, as little-endian f32 in row order
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE", value_parser = parse::output())]
     pub out: Option<PathBuf>,
 
     /// Write the input gradient of the cross-entropy at the label as little-endian f32 in row order
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE", value_parser = parse::output())]
     pub gradient: Option<PathBuf>,
 }
 
@@ -317,7 +363,7 @@ pub struct FalsifyArgs {
     pub instances: Option<PathBuf>,
 
     /// Write the result with its counter-example in VNN-COMP's format; with --instances a folder, for ROW.txt and the points, ROW.f32
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = parse::output())]
     pub out: Option<PathBuf>,
 
     /// Give an instance up after so many seconds [default: the table's; the search ends by itself in any case]
@@ -325,11 +371,11 @@ pub struct FalsifyArgs {
     pub timeout: Option<f64>,
 
     /// How often 64 new starts are made after a short look; more find more
-    #[arg(long, env = "SCOVILLE_RESTARTS", value_name = "N", default_value_t = 1)]
+    #[arg(long, env = "SCOVILLE_RESTARTS", value_name = "N", value_parser = parse::whole::<u32>, default_value_t = 1)]
     pub restarts: u32,
 
     /// Seed of the starts
-    #[arg(long, env = "SCOVILLE_SEED", default_value_t = 0)]
+    #[arg(long, env = "SCOVILLE_SEED", value_name = "N", value_parser = parse::whole::<u64>, default_value_t = 0)]
     pub seed: u64,
 
     /// auto, cpu, vulkan, metal, dx12 or webgpu, with :INDEX for one of several

@@ -55,6 +55,20 @@ impl Failure {
         }
     }
 
+    /// What an error says, after what it is about where it does not name that itself.
+    pub fn about(exit: Exit, context: &str, error: &dyn std::fmt::Display) -> Self {
+        let error = error.to_string();
+        let known = context.is_empty() || error.contains(context);
+        Self::new(
+            exit,
+            if known {
+                error
+            } else {
+                format!("{context}: {error}")
+            },
+        )
+    }
+
     /// Says it on stderr and gives the exit code.
     pub fn report(&self) -> ExitCode {
         use std::io::Write;
@@ -72,18 +86,6 @@ pub trait OrFail<T> {
 
 impl<T, E: std::fmt::Display> OrFail<T> for Result<T, E> {
     fn or_fail(self, exit: Exit, context: &str) -> Result<T, Failure> {
-        self.map_err(|error| {
-            let error = error.to_string();
-            // Many errors name the file themselves.
-            let known = context.is_empty() || error.contains(context);
-            Failure::new(
-                exit,
-                if known {
-                    error
-                } else {
-                    format!("{context}: {error}")
-                },
-            )
-        })
+        self.map_err(|error| Failure::about(exit, context, &error))
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use scoville_data::{Dataset, Features, Scale, Schema, Source, glyphs};
-use scoville_kernels::Device;
+use scoville_kernels::{Device, DeviceSpec};
 use scoville_onnx::{Dim, Graph};
 use scoville_report::event::{DataInfo, DeviceInfo, TargetInfo};
 use scoville_runtime::{FeatureScale, Layout, Model, ModelSpec};
@@ -39,6 +39,10 @@ pub fn load(args: &TargetArgs) -> Result<Loaded, Failure> {
     let (graph, name) = graph(&spec)?;
     let sha256 = graph.sha256.clone();
     let schema = schema(args)?;
+    if spec.shape.is_some() {
+        let input = spec.input(spec.shape.clone()).or_fail(Exit::Usage, "")?;
+        Model::check_input(&graph, &input).map_err(|error| refused(&error, &name))?;
+    }
     let data = data(args, schema.as_ref(), &spec, &graph)?;
     let raw = spec.raw.unwrap_or(false);
     let data_sha256 = data.check(!raw).or_fail(Exit::BadInput, "")?;
@@ -106,16 +110,40 @@ fn targets(
     input: &ModelSpec,
     name: &str,
 ) -> Result<Vec<Metered<ModelTarget>>, Failure> {
-    let open = |spec| Device::open(spec).or_fail(Exit::Unreachable, "--device");
-    let devices: Vec<Device> = args.device.iter().map(open).collect::<Result<_, _>>()?;
     let mut read = Some(graph);
     let load = |device: &Device| {
         // A loaded model has taken the weights to itself, so the next one needs the file again.
         let graph = read.take().map_or_else(|| Ok(self::graph(spec)?.0), Ok)?;
-        let model = Model::load(graph, input, device).or_fail(Exit::BadInput, name)?;
+        let model = Model::load(graph, input, device).map_err(|error| refused(&error, name))?;
         Ok(Metered::new(ModelTarget::new(model)))
     };
-    devices.iter().map(load).collect()
+    devices(&args.device)?.iter().map(load).collect()
+}
+
+/// Opens the devices of the command line, of which no two are the same.
+pub fn devices(specs: &[DeviceSpec]) -> Result<Vec<Device>, Failure> {
+    let mut devices = Vec::new();
+    for spec in specs {
+        let device = Device::open(spec).or_fail(Exit::Unreachable, "--device")?;
+        if devices.contains(&device) {
+            let message = format!(
+                "--device: {spec} is {}, which is named before it; name each device once",
+                device.name()
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        devices.push(device);
+    }
+    Ok(devices)
+}
+
+/// Why the model of that name was not loaded: the flags do not fit it, or it cannot be used.
+pub fn refused(error: &scoville_runtime::Error, name: &str) -> Failure {
+    let exit = match error {
+        scoville_runtime::Error::Spec(_) => Exit::Usage,
+        _ => Exit::BadInput,
+    };
+    Failure::about(exit, name, error)
 }
 
 /// What reports say of a target, its data and its devices.

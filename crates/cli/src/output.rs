@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::exit::{Exit, Failure, OrFail};
+use crate::exit::{Exit, Failure};
 
 /// A file to be: written beside its place and moved there by [`finish`](Self::finish), so that what stood there before
 /// survives a run that fails. Opened before the work, so that a path that cannot be written costs no run.
@@ -16,17 +16,13 @@ pub struct Output {
 
 impl Output {
     pub fn create(path: &Path) -> Result<Self, Failure> {
-        let shown = path.display().to_string();
         if path.is_dir() {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{shown}: is a folder; name a file"),
-            ));
+            return Err(failure(Exit::Usage, path, &"it is a folder; name a file"));
         }
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        let file = File::create(&part).or_fail(Exit::Usage, &shown)?;
+        let file = File::create(&part).map_err(|error| failure(Exit::Usage, path, &error))?;
         Ok(Self {
             path: path.into(),
             part,
@@ -35,9 +31,12 @@ impl Output {
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file
-            .write_all(bytes)
-            .or_fail(Exit::Internal, &self.path.display().to_string())
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| failure(Exit::Internal, &self.path, &error))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Puts the file in its place.
@@ -46,8 +45,13 @@ impl Output {
             .file
             .flush()
             .and_then(|()| fs::rename(&self.part, &self.path));
-        moved.or_fail(Exit::Internal, &self.path.display().to_string())
+        moved.map_err(|error| failure(Exit::Internal, &self.path, &error))
     }
+}
+
+/// Why a file was not written.
+pub fn failure(exit: Exit, path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(exit, format!("cannot write {}: {error}", path.display()))
 }
 
 impl Drop for Output {

@@ -1,4 +1,10 @@
-//! Values of flags that are not plain numbers or words.
+//! Values of flags, and what is said of those that are wrong.
+
+use std::num::{IntErrorKind, ParseIntError};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
 
 /// An eps: a fraction `8/255` or a decimal `0.03`, in pixels of `[0,1]`.
 pub fn eps(text: &str) -> Result<f64, String> {
@@ -57,13 +63,35 @@ pub fn budget(text: &str) -> Result<Budget, String> {
     }
 }
 
+/// A number.
+pub fn real<T: FromStr>(text: &str) -> Result<T, String> {
+    let no_number = |_| format!("`{text}` is no number");
+    text.parse().map_err(no_number)
+}
+
+/// A whole number.
+pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => format!("`{text}` is too large"),
+            _ => format!("`{text}` is no whole number"),
+        })
+}
+
 /// A whole number of at least 1.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(0) => Err("must be at least 1".into()),
-        Ok(n) => Ok(n),
-        Err(_) => Err(format!("`{text}` is no whole number")),
+    match whole(text)? {
+        0 => Err("must be at least 1".into()),
+        n => Ok(n),
     }
+}
+
+/// A file to write.
+pub fn output() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("stdout is for what --format says; name a file"),
+        false => Ok(path),
+    })
 }
 
 /// A time above 0.
@@ -135,6 +163,11 @@ mod tests {
         assert!(at_least_one("0").is_err() && at_least_one("-1").is_err());
         assert_eq!(batch("4096"), Ok(Batch::Of(4096)));
         assert_eq!(batch("auto"), Ok(Batch::Auto));
+        assert_eq!(whole::<u64>("7"), Ok(7));
+        let said = |text| whole::<u32>(text).unwrap_err();
+        assert!(
+            said("abc").contains("no whole number") && said("4294967296").contains("too large")
+        );
         for wrong in ["4097", "0", "automatic", ""] {
             assert!(batch(wrong).is_err(), "{wrong}");
         }

@@ -171,7 +171,7 @@ fn ensemble(
 
 fn model(member: &Member, loaded: &Loaded, device: &Device) -> Result<ModelTarget, Failure> {
     let model = Model::load(member.graph.clone(), &member.input, device);
-    let model = model.or_fail(Exit::BadInput, &member.name)?;
+    let model = model.map_err(|error| load::refused(&error, &member.name))?;
     model
         .check_classifier()
         .or_fail(Exit::BadInput, &member.name)?;

@@ -68,28 +68,18 @@ pub fn load(args: &TargetArgs, with_gradients: bool) -> Result<LoadedTexts, Fail
             batch.or_fail(Exit::Internal, &name)?
         }
     };
-    let about = About {
-        target: TargetInfo {
-            sha256,
-            weights_sha256: model.weights_digest().or_fail(Exit::Internal, &name)?,
-            classes: model.classes(),
-            class_names,
-            input_shape: tokenizer.iter().map(|tokenizer| tokenizer.length).collect(),
-            input: in_words(&spec),
-            parameters: model.parameters(),
-            notes: model.notes().to_vec(),
-            name,
-        },
-        data: DataInfo {
-            name: data.name.clone(),
-            sha256: data.digest(),
-            samples: data.len(),
-        },
-        devices: targets
-            .iter()
-            .map(|target| load::device_info(target.inner().model().device()))
-            .collect(),
+    let target = TargetInfo {
+        sha256,
+        weights_sha256: model.weights_digest().or_fail(Exit::Internal, &name)?,
+        classes: model.classes(),
+        class_names,
+        input_shape: tokenizer.iter().map(|tokenizer| tokenizer.length).collect(),
+        input: in_words(&spec),
+        parameters: model.parameters(),
+        notes: model.notes().to_vec(),
+        name,
     };
+    let about = about(target, &data, &targets);
     let batched = |target: Metered<TextTarget>| target.map(|target| target.in_batches_of(batch));
     Ok(LoadedTexts {
         targets: targets.into_iter().map(batched).collect(),
@@ -97,6 +87,19 @@ pub fn load(args: &TargetArgs, with_gradients: bool) -> Result<LoadedTexts, Fail
         batch,
         about,
     })
+}
+
+fn about(target: TargetInfo, data: &TextData, targets: &[Metered<TextTarget>]) -> About {
+    let device = |of: &Metered<TextTarget>| load::device_info(of.inner().model().device());
+    About {
+        target,
+        data: DataInfo {
+            name: data.name.clone(),
+            sha256: data.digest(),
+            samples: data.len(),
+        },
+        devices: targets.iter().map(device).collect(),
+    }
 }
 
 fn refuse_pixels(spec: &TargetSpec) -> Result<(), Failure> {
@@ -130,17 +133,16 @@ impl Loader<'_> {
         graph: Graph,
     ) -> Result<Vec<Metered<TextTarget>>, Failure> {
         let mut read = Some(graph);
-        let target = |device| {
-            let device = Device::open(device).or_fail(Exit::Unreachable, "--device")?;
+        let target = |device: &Device| {
             // A loaded model has taken the weights to itself, so the next one needs the file again.
             let graph = read
                 .take()
                 .map_or_else(|| Ok(load::graph(self.spec)?.0), Ok)?;
-            let target = self.target(graph, &device);
+            let target = self.target(graph, device);
             let target = target.or_fail(Exit::BadInput, self.name)?;
             Ok(Metered::new(target))
         };
-        args.device.iter().map(target).collect()
+        load::devices(&args.device)?.iter().map(target).collect()
     }
 
     fn target(&self, graph: Graph, device: &Device) -> Result<TextTarget, scoville_targets::Error> {

@@ -18,7 +18,7 @@ pub enum Error {
         usage: &'static str,
     },
 
-    #[error("{}: cannot be read ({cause}); check the path and its permissions", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Io { path: PathBuf, cause: io::Error },
 
     #[error(

@@ -1,6 +1,7 @@
 //! A validated model, as it stands in memory.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use crate::attributes::{Attribute, Attributes};
 use crate::dtype::DType;
@@ -60,6 +61,16 @@ pub enum Dim {
     /// The same name stands for the same size, as in `batch`.
     Named(String),
     Unknown,
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dim::Fixed(size) => write!(f, "{size}"),
+            Dim::Named(name) => f.write_str(name),
+            Dim::Unknown => f.write_str("?"),
+        }
+    }
 }
 
 /// One call of an operator.

@@ -22,8 +22,8 @@ pub use json::{schema, write_json};
 pub use ndjson::Ndjson;
 pub use progress::Progress;
 pub use record::{Record, TechniqueRecord};
-pub use table::{Style, Table};
-pub use text::{eps_text, score_interval, score_text};
+pub use table::{Style, Table, wrap};
+pub use text::{eps_text, full_count, score_interval, score_text};
 
 /// Something that takes the events of a run, in order.
 pub trait Sink {

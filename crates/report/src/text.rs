@@ -143,7 +143,7 @@ pub(crate) fn short_count(n: u64) -> String {
 }
 
 /// A count in full, in groups of three from five digits on: `1000`, `272 474`.
-pub(crate) fn full_count(n: u64) -> String {
+pub fn full_count(n: u64) -> String {
     let digits = n.to_string();
     if digits.len() < 5 {
         return digits;

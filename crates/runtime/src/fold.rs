@@ -76,35 +76,58 @@ fn fold(
     readers: &BTreeMap<String, usize>,
 ) -> Option<()> {
     norm::inference_only(node).ok()?;
-    let epsilon = f64::from(norm::epsilon(node).ok()?);
     let convolution = graph.nodes.get(conv)?;
-    let weights_name = convolution.inputs.get(1)?;
-    let weights = graph.constants.get(weights_name)?;
+    let [x, weights_name] = [0, 1].map(|i| convolution.inputs.get(i).cloned());
+    let (x, weights_name) = (x?, weights_name?);
+    let weights = graph.constants.get(&weights_name)?;
     let axis = filter_axis(convolution)?;
-    let filters = *weights.shape.get(axis)?;
+    let (factors, bias) = factors(graph, convolution, node, *weights.shape.get(axis)?)?;
+    let weights = scaled(weights, axis, &factors)?;
+
+    // Fresh names: another node may read the same weights. If none does, they go.
+    if readers.get(&weights_name) == Some(&1) {
+        graph.constants.remove(&weights_name);
+    }
+    let names = ["weights", "bias"].map(|what| format!("{} folded {what}", node.name));
+    let folded = names.clone().into_iter().zip([weights, bias]);
+    graph.constants.extend(folded);
+    let convolution = graph.nodes.get_mut(conv)?;
+    let [weights, bias] = names;
+    convolution.inputs = vec![x, weights, bias];
+    convolution.outputs = vec![node.outputs.first()?.clone()];
+    Some(())
+}
+
+/// What each filter's weights are multiplied by, and the bias that then takes the place of both.
+fn factors(
+    graph: &Graph,
+    convolution: &Node,
+    node: &Node,
+    filters: usize,
+) -> Option<(Vec<f64>, Tensor)> {
+    let epsilon = f64::from(norm::epsilon(node).ok()?);
     let floats = |name: &String| {
-        let values: Vec<f64> = graph
-            .constants
-            .get(name)?
-            .to_f32()?
-            .iter()
-            .map(|&v| v.into())
-            .collect();
+        let values = graph.constants.get(name)?.to_f32()?;
+        let values: Vec<f64> = values.iter().map(|&v| v.into()).collect();
         (values.len() == filters).then_some(values)
     };
     let [scale, bias, mean, variance] = [1, 2, 3, 4].map(|i| node.inputs.get(i).and_then(floats));
     let (scale, bias, mean, variance) = (scale?, bias?, mean?, variance?);
-    let own_bias = match convolution.inputs.get(2).filter(|name| !name.is_empty()) {
+    let own = match convolution.inputs.get(2).filter(|name| !name.is_empty()) {
         Some(name) => floats(name)?,
         None => vec![0.0; filters],
     };
+    let factor = |(s, v): (&f64, &f64)| s / (v + epsilon).sqrt();
+    let factors: Vec<f64> = scale.iter().zip(&variance).map(factor).collect();
+    let terms = own.iter().zip(&factors).zip(mean.iter().zip(&bias));
+    let bias = terms.map(|((own, f), (mean, bias))| ((own - mean) * f + bias) as f32);
+    let bias = finite(vec![filters], bias.collect())?;
+    Some((factors, bias))
+}
 
-    let factor: Vec<f64> = scale
-        .iter()
-        .zip(&variance)
-        .map(|(s, v)| s / (v + epsilon).sqrt())
-        .collect();
-    // Elements that one step along the filters' axis spans.
+/// The weights, those of each filter along `axis` times its factor.
+fn scaled(weights: &Tensor, axis: usize, factors: &[f64]) -> Option<Tensor> {
+    // Elements that one step along the axis spans.
     let span = weights
         .shape
         .iter()
@@ -113,48 +136,15 @@ fn fold(
         .max(1);
     let elements = weights.to_f32()?;
     let scaled = elements.iter().enumerate().map(|(i, &w)| {
-        let f = factor.get((i / span).checked_rem(filters)?)?;
+        let f = factors.get((i / span).checked_rem(factors.len())?)?;
         Some((f64::from(w) * f) as f32)
     });
-    let new_weights: Vec<f32> = scaled.collect::<Option<_>>()?;
-    let new_bias: Vec<f32> = own_bias
-        .iter()
-        .zip(&factor)
-        .zip(mean.iter().zip(&bias))
-        .map(|((own, f), (mean, bias))| ((own - mean) * f + bias) as f32)
-        .collect();
-    if !new_weights
-        .iter()
-        .chain(&new_bias)
-        .all(|value| value.is_finite())
-    {
-        return None;
-    }
+    finite(weights.shape.clone(), scaled.collect::<Option<_>>()?)
+}
 
-    let shape = weights.shape.clone();
-    // Fresh names: another node may read the same weights. If none does, they go.
-    if readers.get(weights_name) == Some(&1) {
-        let read = weights_name.clone();
-        graph.constants.remove(&read);
-    }
-    let names = ["weights", "bias"].map(|what| format!("{} folded {what}", node.name));
-    let [weights_name, bias_name] = names.clone();
-    graph.constants.insert(
-        weights_name,
-        Tensor {
-            shape,
-            data: Data::F32(new_weights),
-        },
-    );
-    let bias = Tensor {
-        shape: vec![filters],
-        data: Data::F32(new_bias),
-    };
-    graph.constants.insert(bias_name, bias);
-    let [weights_name, bias_name] = names;
-    let convolution = graph.nodes.get_mut(conv)?;
-    let x = convolution.inputs.first()?.clone();
-    convolution.inputs = vec![x, weights_name, bias_name];
-    convolution.outputs = vec![node.outputs.first()?.clone()];
-    Some(())
+/// A tensor of these values, if all are finite.
+fn finite(shape: Vec<usize>, values: Vec<f32>) -> Option<Tensor> {
+    let all = values.iter().all(|value| value.is_finite());
+    let data = Data::F32(values);
+    all.then_some(Tensor { shape, data })
 }

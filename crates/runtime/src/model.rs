@@ -40,6 +40,11 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
+    /// Refuses an input that does not fit the graph, before anything is read for it.
+    pub fn check_input(graph: &Graph, input: &ModelSpec) -> Result<(), Error> {
+        Prologue::new(input, sample(only_input(graph)?)).map(|_| ())
+    }
+
     /// Compiles `graph` for `device`; `input` says what the model wants of the pixels.
     ///
     /// A batch size of 1 that the export baked in is lifted to any. Where that is not the same
@@ -47,37 +52,14 @@ impl Model {
     pub fn load(graph: Graph, input: &ModelSpec, device: &Device) -> Result<Model, Error> {
         let port = only_input(&graph)?;
         let (baked, port_dtype) = (baked_batch(port)?, port.dtype);
-        let sample = port.shape.as_deref().and_then(|dims| dims.get(1..));
-        let prologue = Prologue::new(input, sample)?;
+        let prologue = Prologue::new(input, sample(port))?;
         let mut notes = Vec::new();
         let mut graph = graph;
         notes.extend(output::choose(&mut graph, input.output.as_deref())?);
-        let graph = prune::prune(graph)?;
         let feed = Fact::new(port_dtype, prologue.model_shape(baked.unwrap_or(1)));
-        let unrolled = contained("unrolling", || unroll(graph, &[feed]))?;
-        let mut graph = prune::prune(unrolled)?;
-        let parameters = prune::parameters(&graph);
-        let folded = fold::batch_normalizations(&mut graph);
-        if folded > 0 {
-            notes.push(format!(
-                "{folded} BatchNormalization folded into the layers before them"
-            ));
-        }
-        notes.extend(precision_note(&graph));
+        let (graph, parameters) = simplified(graph, feed, &mut notes)?;
         let trees = Trees::of(&graph, &prologue).map(Arc::new);
-        let recipe = Arc::new(Recipe {
-            softmax: FinalSoftmax::of(&graph)?,
-            features: features::choose(&graph, input.layer.as_deref())?,
-            name: graph.name.clone(),
-            output: graph
-                .outputs
-                .first()
-                .map_or(String::new(), |port| port.name.clone()),
-            prologue,
-            baked,
-            dtype: port_dtype,
-            memory: input.memory,
-        });
+        let recipe = Arc::new(recipe(&graph, input, prologue, (baked, port_dtype))?);
 
         // The analysis runs on the CPU whatever the device: it compiles no kernels and tunes
         // nothing.
@@ -247,6 +229,42 @@ impl Model {
 }
 
 /// The graph's only input, which must be float32.
+/// What is known of a model beside its nodes; `port` has the batch that the export fixed, and the input's type.
+fn recipe(
+    graph: &Graph,
+    input: &ModelSpec,
+    prologue: Prologue,
+    port: (Option<usize>, DType),
+) -> Result<Recipe, Error> {
+    let output = graph.outputs.first().map(|port| port.name.clone());
+    Ok(Recipe {
+        softmax: FinalSoftmax::of(graph)?,
+        features: features::choose(graph, input.layer.as_deref())?,
+        name: graph.name.clone(),
+        output: output.unwrap_or_default(),
+        prologue,
+        baked: port.0,
+        dtype: port.1,
+        memory: input.memory,
+    })
+}
+
+/// The nodes that the output needs, control flow unrolled and normalisations folded, and how many parameters the file has.
+fn simplified(graph: Graph, feed: Fact, notes: &mut Vec<String>) -> Result<(Graph, u64), Error> {
+    let graph = prune::prune(graph)?;
+    let unrolled = contained("unrolling", || unroll(graph, &[feed]))?;
+    let mut graph = prune::prune(unrolled)?;
+    let parameters = prune::parameters(&graph);
+    let folded = fold::batch_normalizations(&mut graph);
+    if folded > 0 {
+        notes.push(format!(
+            "{folded} BatchNormalization folded into the layers before them"
+        ));
+    }
+    notes.extend(precision_note(&graph));
+    Ok((graph, parameters))
+}
+
 fn only_input(graph: &Graph) -> Result<&Port, Error> {
     let [port] = graph.inputs.as_slice() else {
         let names: Vec<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
@@ -268,6 +286,11 @@ fn only_input(graph: &Graph) -> Result<&Port, Error> {
         });
     }
     Ok(port)
+}
+
+/// The input without its batch axis; `None` where not even the rank is known.
+fn sample(port: &Port) -> Option<&[Dim]> {
+    port.shape.as_deref().and_then(|dims| dims.get(1..))
 }
 
 /// The batch that the export fixed, if any.

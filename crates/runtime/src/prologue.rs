@@ -2,7 +2,8 @@
 //! begins, then, on the tape, axes and shape.
 
 use burn_backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
-use scoville_kernels::{Array, Device, affine, encode};
+use scoville_kernels::rows::encode;
+use scoville_kernels::{Array, Device, affine};
 use scoville_onnx::Dim;
 
 use crate::{Error, FeatureScale, Layout, ModelSpec, ops};
@@ -205,9 +206,10 @@ fn shapes(
             let wanted = permuted(sample, axes);
             match model {
                 Some(dims) if !fits(dims, &wanted) => {
-                    return Err(Error::Spec(format!(
-                        "{wanted:?} does not fit the model's {dims:?}"
-                    )));
+                    let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+                    let dims = dims.join(", ");
+                    let what = format!("a sample of {wanted:?} does not fit the model's [{dims}]");
+                    return Err(Error::Spec(what));
                 }
                 _ => (sample.clone(), wanted),
             }
@@ -262,8 +264,9 @@ fn factors(spec: &ModelSpec, channels: usize) -> Result<(Vec<f32>, Vec<f32>), Er
         [one] => Ok(vec![*one; channels]),
         many if many.len() == channels => Ok(many.to_vec()),
         many => Err(Error::Spec(format!(
-            "{} values of {name} for {channels} channels",
-            many.len()
+            "{name} has {} values, and a sample {channels} channel{}: give one value, or one a channel",
+            many.len(),
+            if channels == 1 { "" } else { "s" }
         ))),
     };
     let mean = per_channel("mean", &spec.mean, 0.0)?;
@@ -439,12 +442,12 @@ mod tests {
             (
                 image(&[3, 4]),
                 vec![Dim::Unknown, Dim::Fixed(5)],
-                "does not fit",
+                "[3, 4] does not fit the model's [?, 5]",
             ),
             (
                 normalised(&[0.0; 2], &[]),
                 fixed(&[3, 1, 1]),
-                "2 values of mean for 3 channels",
+                "mean has 2 values, and a sample 3 channels",
             ),
             (normalised(&[], &[0.0]), fixed(&[3]), "std 0"),
             (normalised(&[f32::NAN], &[]), fixed(&[3]), "mean NaN"),

@@ -71,12 +71,22 @@ pub fn core(word: &str) -> Range<usize> {
 /// The fewest words that are to be replaced, put in or taken out to make one text of the other. White space does not count.
 pub fn edits(a: &str, b: &str) -> usize {
     let b: Vec<&str> = b.split_whitespace().collect();
+    distance(a.split_whitespace(), &b)
+}
+
+/// The same of two words, by their letters.
+pub fn typos(a: &str, b: &str) -> usize {
+    distance(a.chars(), &b.chars().collect::<Vec<char>>())
+}
+
+/// Levenshtein's distance.
+fn distance<T: PartialEq>(a: impl Iterator<Item = T>, b: &[T]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, word) in a.split_whitespace().enumerate() {
+    for (i, item) in a.enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, other) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(word != *other);
+            let replaced = diagonal + usize::from(item != *other);
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
         }
@@ -110,6 +120,18 @@ mod tests {
     fn the_core_of_a_word_has_no_punctuation_round_it() {
         for (word, inner) in [("(don't!)", "don't"), ("a", "a"), ("...", ""), ("é.", "é")] {
             assert_eq!(&word[core(word)], inner, "{word}");
+        }
+    }
+
+    #[test]
+    fn typos_are_changed_letters() {
+        for (a, b, count) in [
+            ("fgsm", "fgsmm", 1),
+            ("pgd", "bgd", 1),
+            ("é", "e", 1),
+            ("", "ab", 2),
+        ] {
+            assert_eq!((typos(a, b), typos(b, a)), (count, count), "{a} {b}");
         }
     }
 

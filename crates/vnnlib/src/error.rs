@@ -15,6 +15,8 @@ pub enum Error {
         column: usize,
         what: String,
     },
+    #[error("no instances in {path}")]
+    NoInstances { path: PathBuf },
     #[error("{0}")]
     Property(String),
     #[error("line {line}: {what}")]

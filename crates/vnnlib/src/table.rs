@@ -89,13 +89,19 @@ pub fn instances(path: &Path) -> Result<Vec<Instance>, Error> {
         .peekable();
     let header = lines
         .next_if(|(_, line)| fields(line).iter().any(|field| field == "onnx"))
-        .map(|(_, line)| fields(line));
+        .map(|(line, text)| (line, fields(text)));
+    if let Some((line, header)) = &header {
+        check_header(*line, header)?;
+    }
+    if lines.peek().is_none() {
+        return Err(Error::NoInstances { path: path.into() });
+    }
     match header {
         None => lines
             .enumerate()
             .map(|(row, (line, text))| plain(folder, row, line, &fields(text)))
             .collect(),
-        Some(header) => {
+        Some((_, header)) => {
             let boxes = Boxes::read(folder)?;
             let instance = |(row, (line, text)): (usize, (usize, &str))| {
                 let fields = fields(text);
@@ -109,6 +115,25 @@ pub fn instances(path: &Path) -> Result<Vec<Instance>, Error> {
             lines.enumerate().map(instance).collect()
         }
     }
+}
+
+/// The columns that every row of a table with a header needs.
+const COLUMNS: [&str; 5] = ["onnx", "goal", "adversarial_labels", "dim", "f32_offset"];
+
+fn check_header(line: usize, header: &[String]) -> Result<(), Error> {
+    let missing = COLUMNS
+        .iter()
+        .find(|column| !header.iter().any(|name| name == *column));
+    missing.map_or(Ok(()), |column| {
+        Err(Error::Table {
+            line,
+            what: no_column(column),
+        })
+    })
+}
+
+fn no_column(column: &str) -> String {
+    format!("the column {column} is missing")
 }
 
 /// The fields of a line; a quoted one may hold commas.
@@ -199,7 +224,7 @@ impl Record<'_> {
         let field = at.and_then(|at| self.fields.get(at));
         field
             .map(|field| field.trim())
-            .ok_or_else(|| self.wrong(format!("the column {column} is missing")))
+            .ok_or_else(|| self.wrong(no_column(column)))
     }
 
     fn number(&self, column: &str) -> Result<usize, Error> {

@@ -209,7 +209,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let message = |text: &str| parse(text).err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(message("pgdd").contains("`pgdd`"));
+        assert!(message("pgdd").contains("`pgdd`; did you mean pgd?"));
+        assert!(message("autoatack").contains("did you mean autoattack?"));
+        assert!(message("corrupt-frog").contains("did you mean corrupt-fog, corrupt-frost?"));
+        assert!(!message("harmless").contains("did you mean"));
         assert!(message("pgd:steps").contains("KEY=VALUE"));
         assert!(message("pgd:stepz=3").contains("`stepz`"));
         for text in [

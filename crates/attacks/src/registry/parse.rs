@@ -1,21 +1,25 @@
 //! Attacks as users write them.
 
+use std::collections::BTreeSet;
+
 use scoville_kernels::Norm;
+use scoville_text::typos;
 
 use super::rows::ROWS;
 use super::{Attack, EOT, TRANSFER, Values};
+use crate::suite::suites;
 
 /// An attack that was asked for in a way that cannot be.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum AttackError {
-    #[error("no attack is called `{name}`; there are {known}")]
-    Unknown { name: String, known: String },
+    #[error("no attack is called `{name}`; {}`scoville attacks` lists them", meant(.near))]
+    Unknown { name: String, near: String },
     #[error("no suite is called `{text}`; there are {known}")]
     Version { text: String, known: String },
     #[error(
-        "transfer:{attack}: only an attack that needs gradients runs on a surrogate; there are {known}"
+        "transfer:{0}: only an attack that needs gradients runs on a surrogate; `scoville attacks` says what each needs"
     )]
-    NotTransferable { attack: &'static str, known: String },
+    NotTransferable(&'static str),
     #[error(
         "transfer:{suite}: a suite does not run on a surrogate; name those of its attacks that need gradients: {known}"
     )]
@@ -61,11 +65,7 @@ pub fn parse(text: &str) -> Result<Attack, AttackError> {
 fn transferred(text: &str) -> Result<Attack, AttackError> {
     let attack = direct(text)?;
     if !attack.row.climbs() {
-        let fit = ROWS.iter().filter(|row| row.climbs());
-        return Err(AttackError::NotTransferable {
-            attack: attack.row.name,
-            known: list(fit.map(|row| row.name)),
-        });
+        return Err(AttackError::NotTransferable(attack.row.name));
     }
     Ok(Attack {
         name: format!("{PREFIX}:{}", attack.row.name).into(),
@@ -83,11 +83,7 @@ fn direct(text: &str) -> Result<Attack, AttackError> {
         .find(|row| row.name == name)
         .ok_or_else(|| AttackError::Unknown {
             name: name.into(),
-            known: list(
-                ROWS.iter()
-                    .map(|row| row.name)
-                    .chain(["autoattack", PREFIX]),
-            ),
+            near: list(near(name)),
         })?;
     let mut values = Values::defaults(row);
     let mut eot = 1;
@@ -107,6 +103,27 @@ fn direct(text: &str) -> Result<Attack, AttackError> {
         eot,
         ..Attack::new(row, values)
     })
+}
+
+/// The names that a typing error or two may have made this of, the nearest first.
+fn near(name: &str) -> impl Iterator<Item = &'static str> {
+    const MOST: usize = 3;
+    let rows = ROWS.iter().map(|row| row.name);
+    let suites = suites()
+        .iter()
+        .flat_map(|suite| [suite.name, suite.family()]);
+    let names: BTreeSet<&str> = rows.chain(suites).chain([PREFIX]).collect();
+    let apart = names.into_iter().map(|known| (typos(name, known), known));
+    let mut near: Vec<_> = apart.filter(|(typos, _)| (0..=2).contains(typos)).collect();
+    near.sort();
+    near.into_iter().take(MOST).map(|(_, known)| known)
+}
+
+fn meant(near: &str) -> String {
+    match near {
+        "" => String::new(),
+        near => format!("did you mean {near}? "),
+    }
 }
 
 pub(crate) fn list<T: Into<String>>(words: impl Iterator<Item = T>) -> String {

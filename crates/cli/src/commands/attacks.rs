@@ -34,13 +34,11 @@ fn table() -> String {
     }));
     let transfer = format!(
         "{PREFIX}:ATTACK runs an attack that needs gradients on the models of --surrogate, and asks the target only about \
-         where it ends ({TRANSFER});\n{PREFIX} alone is {PREFIX}:{TRANSFERRED}."
+         where it ends ({TRANSFER}); {PREFIX} alone is {PREFIX}:{TRANSFERRED}."
     );
-    format!(
-        "{}\n{}\n{transfer}\n",
-        columns(&all),
-        columns(&suite_table())
-    )
+    [all, suite_table(), vec![vec![transfer]]]
+        .map(|table| columns(&table))
+        .join("\n")
 }
 
 fn suite_table() -> Vec<Vec<String>> {
@@ -48,13 +46,14 @@ fn suite_table() -> Vec<Vec<String>> {
         .map(String::from)
         .to_vec();
     let row = |suite: &Suite| {
+        let attacks = suite.attacks.join(", ");
         vec![
             suite.name.into(),
             suite.technique.into(),
             suite.paper.into(),
             match suite.in_l1 {
-                Some(in_l1) => format!("{}; in l1 {}", suite.attacks.join(","), in_l1.join(",")),
-                None => suite.attacks.join(","),
+                Some(in_l1) => format!("{attacks}; in l1 {}", in_l1.join(", ")),
+                None => attacks,
             },
         ]
     };

@@ -69,7 +69,8 @@ fn table(adapters: &[AdapterInfo], auto: &Device) -> String {
         auto.name()
     );
     if adapters.iter().all(|a| a.software) {
-        text += "No GPU was found; `scoville doctor` says what to do. Software rasterisers are never taken by auto.\n";
+        let words = "No GPU was found; `scoville doctor` says what to do. Software rasterisers are never taken by auto.";
+        text += &columns(&[vec![words.into()]]);
     }
     text
 }

@@ -5,7 +5,7 @@ use scoville_kernels::{Array, Ball, Device, DeviceSpec, Loss, Norm, adapters, st
 use scoville_runtime::Model;
 use scoville_targets::{Gradients, ModelTarget, Scores};
 
-use super::print;
+use super::{columns, print};
 use crate::args::DoctorArgs;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::builtin_model;
@@ -51,8 +51,9 @@ const CHECKS: [(&str, Check); 3] = [
 
 /// Prints the outcome of one check and returns it.
 fn line(ok: bool, what: &str, detail: &str) -> Result<bool, Failure> {
-    let mark = if ok { "ok  " } else { "FAIL" };
-    print(&format!("  {mark}  {what:<15} {detail}\n"))?;
+    let mark = if ok { "  ok" } else { "  FAIL" };
+    let cells = [format!("{mark:<6}"), format!("{what:<14}"), detail.into()];
+    print(&columns(&[cells.to_vec()]))?;
     Ok(ok)
 }
 
@@ -88,10 +89,7 @@ fn check(device: &Device) -> Result<bool, Failure> {
     let mut healthy = line(true, "driver", "opens")?;
     for (what, check) in CHECKS {
         healthy &= match check(device) {
-            Ok(difference) => {
-                let detail = format!("largest difference from the CPU {difference:.1e}");
-                line(difference <= TOLERANCE, what, &detail)?
-            }
+            Ok(difference) => line(difference <= TOLERANCE, what, &told(device, difference))?,
             Err(error) => line(false, what, &error.to_string())?,
         };
     }
@@ -101,11 +99,21 @@ fn check(device: &Device) -> Result<bool, Failure> {
     Ok(healthy)
 }
 
+/// On the CPU itself there is nothing to compare with, only values that must be finite.
+fn told(device: &Device, difference: f32) -> String {
+    match (device.is_gpu(), difference) {
+        (_, f32::INFINITY) => "values that are not finite".into(),
+        (false, _) => "runs".into(),
+        (true, 0.0) => "the same as on the CPU".into(),
+        (true, _) => format!("largest difference from the CPU {difference:.1e}"),
+    }
+}
+
 /// Which kernels run the built-in model there, and whatever else its loading noted.
 fn say_how(device: &Device) -> Result<(), Failure> {
     let model = builtin_model(device).or_fail(Exit::Internal, "the built-in model")?;
     for note in model.notes() {
-        print(&format!("        {note}\n"))?;
+        print(&columns(&[vec![" ".repeat(6), note.clone()]]))?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use scoville_kernels::Device;
-use scoville_onnx::{Dim, Graph, Port};
+use scoville_onnx::{Graph, Port};
+use scoville_report::full_count;
 use scoville_runtime::{Error, Inspection, Model, NodeReport, operators};
 use serde_json::json;
 
@@ -22,9 +23,9 @@ pub fn run(args: &InspectArgs) -> Result<Exit, Failure> {
         Ok(model) => model,
         Err(error @ Error::UnsupportedOperators(_)) if !args.json.json => {
             print(&(heading + &operators_table(&counts)))?;
-            return Err(error).or_fail(Exit::BadInput, &name);
+            return Err(load::refused(&error, &name));
         }
-        Err(error) => return Err(error).or_fail(Exit::BadInput, &name),
+        Err(error) => return Err(load::refused(&error, &name)),
     };
     let inspection = model.inspect().or_fail(Exit::Internal, &name)?;
     print(&match args.json.json {
@@ -58,11 +59,7 @@ fn dims(port: &Port) -> String {
     let Some(dims) = &port.shape else {
         return "of any shape".into();
     };
-    let dims = dims.iter().map(|dim| match dim {
-        Dim::Fixed(size) => size.to_string(),
-        Dim::Named(name) => name.clone(),
-        Dim::Unknown => "?".into(),
-    });
+    let dims = dims.iter().map(ToString::to_string);
     format!("[{}]", dims.collect::<Vec<_>>().join(", "))
 }
 
@@ -107,7 +104,7 @@ fn table(inspection: &Inspection) -> String {
             node.op.clone(),
             shortened(&node.inputs),
             shortened(&node.outputs),
-            node.parameters.to_string(),
+            full_count(node.parameters),
             format!("{:.3}", node.flops as f64 / 1e6),
             format!("{:.1}", node.bytes as f64 / 1024.0),
             node.network.map_or(String::new(), letters),
@@ -146,11 +143,17 @@ fn letters(mut number: usize) -> String {
 }
 
 fn ending(model: &Model, inspection: &Inspection) -> String {
+    let before = match inspection.computed_before {
+        0 => String::new(),
+        n => format!(
+            ", {n} more {} computed before",
+            if n == 1 { "is" } else { "are" }
+        ),
+    };
     let mut text = format!(
-        "\n{} nodes run, {} were computed before. {} parameters; {:.3} MFLOP and {:.1} KiB of values a sample.\n",
-        inspection.nodes.len(),
-        inspection.computed_before,
-        inspection.parameters,
+        "\n{}{before}. {}; {:.3} MFLOP and {:.1} KiB of values a sample.\n",
+        counted(inspection.nodes.len(), "node runs", "nodes run"),
+        counted(inspection.parameters as usize, "parameter", "parameters"),
         inspection.flops() as f64 / 1e6,
         inspection.bytes() as f64 / 1024.0
     );
@@ -162,14 +165,22 @@ fn ending(model: &Model, inspection: &Inspection) -> String {
         );
     }
     text += &format!(
-        "A sample is {:?}, and {} values come out.\n",
+        "A sample is {:?}, and {} out.\n",
         model.sample_shape(),
-        model.classes()
+        counted(model.classes(), "value comes", "values come")
     );
     for note in model.notes() {
-        text += &format!("- {note}\n");
+        text += &columns(&[vec!["-".into(), note.clone()]]);
     }
     text
+}
+
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!(
+        "{} {}",
+        full_count(n as u64),
+        if n == 1 { one } else { many }
+    )
 }
 
 fn lines(model: &Model, inspection: &Inspection) -> String {

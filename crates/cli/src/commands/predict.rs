@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use scoville_kernels::{Array, Loss, head};
 use scoville_targets::{Gradients, Labels, Scores, text};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::args::PredictArgs;
 use crate::exit::{Exit, Failure, OrFail};
@@ -112,6 +112,16 @@ fn print_answers(loaded: &Loaded, rows: &[usize], x: &Array) -> Result<Reader, F
     print_lines(rows, &loaded.data.y, &predicted, &scores)
 }
 
+/// What is printed of a sample. As f32, the probabilities have no more figures than they need.
+#[derive(Serialize)]
+struct Answer {
+    index: usize,
+    label: u32,
+    /// `None` where the scores are not finite.
+    predicted: Option<u32>,
+    probabilities: Vec<f32>,
+}
+
 /// One line a sample of `rows`, of whose scores `scores` holds as many each.
 fn print_lines(
     rows: &[usize],
@@ -122,13 +132,13 @@ fn print_lines(
     let mut out = std::io::stdout().lock();
     let outputs = scores.chunks_exact(scores.len() / rows.len().max(1));
     for ((&index, logits), &predicted) in rows.iter().zip(outputs).zip(predicted) {
-        let line = json!({
-            "index": index,
-            "label": labels[index],
-            "predicted": (predicted != u32::MAX).then_some(predicted),
-            "probabilities": softmax(logits),
+        let line = serde_json::to_string(&Answer {
+            index,
+            label: labels[index],
+            predicted: (predicted != u32::MAX).then_some(predicted),
+            probabilities: softmax(logits),
         });
-        match writeln!(out, "{line}") {
+        match writeln!(out, "{}", line.or_fail(Exit::Internal, "")?) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Reader::Left),
             done => done.or_fail(Exit::Internal, "stdout")?,
         }

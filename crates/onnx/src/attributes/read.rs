@@ -45,84 +45,52 @@ fn value(
     proto: proto::Attribute,
     context: &mut Context,
 ) -> Result<Attribute, Error> {
+    let bad = |why| bad(node, name, why);
     if !proto.ref_attr_name.is_empty() {
         return Err(bad(
-            node,
-            name,
             "it refers to a function's attribute, but stands in no function; export the model again",
         ));
     }
     let text = |bytes: &Bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(bad(
-            node,
-            name,
-            "its text is not UTF-8; export the model again",
-        )),
+        Err(_) => Err(bad("its text is not UTF-8; export the model again")),
     };
     Ok(match kind(&proto) {
         1 => Attribute::Float(proto.f.unwrap_or_default()),
         2 => Attribute::Int(proto.i.unwrap_or_default()),
         3 => Attribute::String(text(&proto.s.unwrap_or_default())?),
         4 => {
-            let Some(tensor) = proto.t else {
-                return Err(bad(
-                    node,
-                    name,
-                    "its tensor is missing; export the model again",
-                ));
-            };
+            let missing = || bad("its tensor is missing; export the model again");
+            let tensor = proto.t.ok_or_else(missing)?;
             let label = format!("{name} of node {node}");
             Attribute::Tensor(Box::new(decode::tensor(*tensor, &label, context.external)?))
+        }
+        5 => {
+            let missing = || bad("its graph is missing; export the model again");
+            let graph = proto.g.ok_or_else(missing)?;
+            Attribute::Graph(Box::new(validate::subgraph(*graph, context)?))
         }
         6 => Attribute::Floats(proto.floats),
         7 => Attribute::Ints(proto.ints),
         8 => Attribute::Strings(proto.strings.iter().map(text).collect::<Result<_, _>>()?),
-        5 => {
-            let Some(graph) = proto.g else {
-                return Err(bad(
-                    node,
-                    name,
-                    "its graph is missing; export the model again",
-                ));
-            };
-            Attribute::Graph(Box::new(validate::subgraph(*graph, context)?))
-        }
-        10 => {
-            return Err(bad(
-                node,
-                name,
-                "lists of graphs are not supported; no standard operator has one",
-            ));
-        }
-        9 => {
-            return Err(bad(
-                node,
-                name,
-                "lists of tensors are not supported; use dense constants",
-            ));
-        }
         11 | 12 => {
             return Err(Error::Sparse {
                 tensor: format!("{name} of node {node}"),
                 why: "an attribute cannot be sparse",
             });
         }
-        13 | 14 => {
-            return Err(bad(
-                node,
-                name,
-                "type attributes are not supported; use plain tensors",
-            ));
-        }
-        _ => {
-            return Err(bad(
-                node,
-                name,
-                "it has no value of a known type; export the model again",
-            ));
-        }
+        other => return Err(bad(refusal(other))),
     })
+}
+
+/// Why attributes of this kind are not read.
+fn refusal(kind: i32) -> &'static str {
+    match kind {
+        9 => "lists of tensors are not supported; use dense constants",
+        10 => "lists of graphs are not supported; no standard operator has one",
+        13 | 14 => "type attributes are not supported; use plain tensors",
+        _ => "it has no value of a known type; export the model again",
+    }
 }
 
 /// `AttributeProto.type`; IR version 1 had none, so there the field that is set tells.

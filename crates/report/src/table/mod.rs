@@ -14,6 +14,7 @@ use std::{
 };
 
 use crate::{Record, Sink, event::Event};
+pub use paint::wrap;
 pub(crate) use paint::{Line, Paint};
 
 /// How to draw. The caller knows the terminal, `NO_COLOR` and the locale.

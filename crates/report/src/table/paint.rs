@@ -165,7 +165,7 @@ fn head(text: &str, room: usize) -> usize {
 }
 
 /// Breaks a text at blanks into lines of at most `width` columns; a word that is longer is cut.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(2);
     let mut lines = vec![];
     let mut line = String::new();

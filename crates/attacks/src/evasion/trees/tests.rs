@@ -2,7 +2,7 @@ use scoville_kernels::{Image, Norm};
 use scoville_targets::{TreeNode, Trees};
 
 use crate::projection::distance;
-use crate::tables::{Batch, Small, attacked, batch, is_valid, mixed, sample};
+use crate::tables_tests::{Batch, Small, attacked, batch, is_valid, mixed, sample};
 
 /// Numbers from 0 to 1, made of a seed.
 struct Numbers(u64);

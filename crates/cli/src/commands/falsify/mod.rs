@@ -31,6 +31,7 @@ pub fn run(args: &FalsifyArgs) -> Result<Exit, Failure> {
         let seconds = started.elapsed().as_secs_f64();
         results.write(instance.row, &outcome)?;
         if report.row(instance, &outcome, seconds)? == Reader::Left {
+            results.finish()?;
             return Ok(Exit::Done);
         }
     }

@@ -1,13 +1,14 @@
 //! The files that a run of `falsify` leaves.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use scoville_vnnlib::counterexample;
 
 use super::{Outcome, verdict};
 use crate::args::FalsifyArgs;
-use crate::exit::{Exit, Failure, OrFail};
-use crate::output::Output;
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Output};
 
 /// Where counter-examples go.
 pub enum Results {
@@ -24,8 +25,8 @@ impl Results {
             None => Ok(Results::None),
             Some(path) if args.instances.is_none() => Ok(Results::File(Output::create(path)?)),
             Some(path) => {
-                let shown = path.display().to_string();
-                std::fs::create_dir_all(path).or_fail(Exit::Usage, &shown)?;
+                let made = std::fs::create_dir_all(path);
+                made.map_err(|error| output::failure(Exit::Usage, path, &error))?;
                 Ok(Results::Folder(path.clone()))
             }
         }
@@ -61,10 +62,19 @@ impl Results {
         }
     }
 
+    /// Says what there is, on stderr.
     pub fn finish(self) -> Result<(), Failure> {
-        match self {
-            Results::File(file) => file.finish(),
-            _ => Ok(()),
-        }
+        let path = match self {
+            Results::None => return Ok(()),
+            Results::File(file) => {
+                let path = file.path().to_owned();
+                file.finish()?;
+                path
+            }
+            Results::Folder(folder) => folder,
+        };
+        // Without a reader there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "wrote {}", path.display());
+        Ok(())
     }
 }

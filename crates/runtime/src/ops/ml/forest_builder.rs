@@ -39,7 +39,7 @@ pub(super) struct Branch {
 pub(super) struct Builder {
     nodes: Vec<Option<Node>>,
     /// By node; `None` for inner nodes.
-    leaves: Vec<Option<Vec<(usize, f32)>>>,
+    leaves: Vec<Option<Weights>>,
 }
 
 impl Builder {
@@ -59,7 +59,7 @@ impl Builder {
     }
 
     /// Makes node `at` a leaf, with a weight for some of the targets.
-    pub fn leaf(&mut self, at: usize, weights: Vec<(usize, f32)>) {
+    pub fn leaf(&mut self, at: usize, weights: Weights) {
         self.set(at, at, at, at, None);
         if let Some(place) = self.leaves.get_mut(at) {
             *place = Some(weights);
@@ -137,27 +137,7 @@ impl Builder {
             ));
         }
         let below = Below::of(&nodes, &self.leaves, &roots)?;
-        let mut leaves = Vec::new();
-        let mut leaf_of = vec![0; nodes.len()];
-        for (leaf, weights) in leaf_of.iter_mut().zip(self.leaves) {
-            if let Some(weights) = weights {
-                *leaf = leaves.len();
-                leaves.push(weights);
-            }
-        }
-        if leaves
-            .iter()
-            .flatten()
-            .any(|&(target, _)| target >= targets)
-        {
-            return Err(Fault::shape(format!(
-                "a leaf has a weight for a target beyond the {targets}"
-            )));
-        }
-        if count(&[leaves.len(), targets])? > MAX_TABLE {
-            let what = format!("{} leaves of {targets} targets", leaves.len());
-            return Err(Fault::Unsupported(what));
-        }
+        let (leaves, leaf_of) = table(self.leaves, targets)?;
         let features = nodes.iter().map(|node| node.feature).max().unwrap_or(0);
         if features as u64 > MAX_EXACT as u64 {
             return Err(Fault::Unsupported(format!(
@@ -168,20 +148,7 @@ impl Builder {
         if depth > MAX_DEPTH {
             return Err(Fault::Unsupported(format!("a tree of {depth} levels")));
         }
-        let one: Option<Vec<usize>> = below.iter().map(|below| below.target).collect();
-        let of_one_target = one.filter(|_| targets <= MAX_GROUPS).map(|one| {
-            let mut trees: Vec<(usize, usize)> =
-                one.into_iter().zip(roots.iter().copied()).collect();
-            trees.sort_by_key(|&(target, _)| target);
-            trees
-        });
-        let (trees, roots) = match of_one_target {
-            Some(trees) => trees
-                .into_iter()
-                .map(|(target, root)| (Some(target), root))
-                .unzip(),
-            None => (vec![None; roots.len()], roots),
-        };
+        let (trees, roots) = grouped(&below, roots, targets);
         Ok(Forest {
             features: features.saturating_add(1),
             nodes,
@@ -193,6 +160,44 @@ impl Builder {
             targets,
         })
     }
+}
+
+/// The weights of a leaf: targets, and what is added to each.
+type Weights = Vec<(usize, f32)>;
+
+/// The weights of the leaves alone, and for each node its place among them.
+fn table(all: Vec<Option<Weights>>, targets: usize) -> Result<(Vec<Weights>, Vec<usize>), Fault> {
+    let mut leaves = Vec::new();
+    let mut leaf_of = vec![0; all.len()];
+    for (leaf, weights) in leaf_of.iter_mut().zip(all) {
+        if let Some(weights) = weights {
+            *leaf = leaves.len();
+            leaves.push(weights);
+        }
+    }
+    let mut weights = leaves.iter().flatten();
+    if weights.any(|&(target, _)| target >= targets) {
+        return Err(Fault::shape(format!(
+            "a leaf has a weight for a target beyond the {targets}"
+        )));
+    }
+    if count(&[leaves.len(), targets])? > MAX_TABLE {
+        let what = format!("{} leaves of {targets} targets", leaves.len());
+        return Err(Fault::Unsupported(what));
+    }
+    Ok((leaves, leaf_of))
+}
+
+/// The trees by the one target that each has weights for, and their roots in that order; without targets where one has several.
+fn grouped(below: &[Below], roots: Vec<usize>, targets: usize) -> (Vec<Option<usize>>, Vec<usize>) {
+    let one: Option<Vec<usize>> = below.iter().map(|below| below.target).collect();
+    let Some(one) = one.filter(|_| targets <= MAX_GROUPS) else {
+        return (vec![None; roots.len()], roots);
+    };
+    let mut trees: Vec<(usize, usize)> = one.into_iter().zip(roots).collect();
+    trees.sort_by_key(|&(target, _)| target);
+    let trees = trees.into_iter().map(|(target, root)| (Some(target), root));
+    trees.unzip()
 }
 
 /// What lies below a node.
@@ -215,7 +220,7 @@ impl Below {
     /// What lies below each root; an error where nodes lead in a circle or out of the forest.
     fn of(
         nodes: &[Node],
-        leaves: &[Option<Vec<(usize, f32)>>],
+        leaves: &[Option<Weights>],
         roots: &[usize],
     ) -> Result<Vec<Below>, Fault> {
         let outside = || Fault::shape("a node leads to one that is not there");

@@ -72,6 +72,33 @@ impl Classifier {
     fn bound(&self) -> f32 {
         if self.trees.positive { 0.5 } else { 0.0 }
     }
+
+    /// The scores, those of classes without a leaf that was reached or a base value as small as can be.
+    fn present<B: Backend>(
+        &self,
+        scores: FloatTensor<B>,
+        counts: FloatTensor<B>,
+        upload: &dyn Fn(&[f32]) -> FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        let counts = match self.bases {
+            1 => {
+                let classes = 0..self.trees.forest.targets;
+                let first: Vec<f32> = classes.map(|i| f32::from(u8::from(i == 0))).collect();
+                B::float_add(counts, upload(&first))
+            }
+            _ => counts,
+        };
+        let bools = get_or_init_device_settings::<B>(&counts.device()).bool_dtype;
+        let none = B::float_equal_elem(counts, 0.0f32.into(), bools);
+        B::float_mask_fill(scores, none, f32::MIN.into())
+    }
+}
+
+/// Column `at` of a matrix.
+fn column<B: Backend>(of: &FloatTensor<B>, at: isize) -> FloatTensor<B> {
+    let rows = burn_backend::Slice::new(0, None, 1);
+    let column = burn_backend::Slice::new(at, Some(at + 1), 1);
+    B::float_slice(of.clone(), &[rows, column])
 }
 
 impl<B: Backend> Operator<B> for Classifier {
@@ -90,13 +117,6 @@ impl<B: Backend> Operator<B> for Classifier {
         let (sums, counts) = forest.scores(&inputs, x, Aggregate::Sum)?;
         let device = inputs.device;
         let base = |base: &[f32]| inputs.upload(&[1, base.len()], base.to_vec());
-        let column = |i: usize| {
-            let column = burn_backend::Slice::new(i as isize, Some(i as isize + 1), 1);
-            B::float_slice(
-                sums.clone(),
-                &[burn_backend::Slice::new(0, None, 1), column],
-            )
-        };
         let label = |score| self.labels.above::<B>(score, self.bound(), device);
         let first = self.base.get(..1).unwrap_or_default();
         Ok(match (forest.targets, self.decider()) {
@@ -106,48 +126,32 @@ impl<B: Backend> Operator<B> for Classifier {
                 vec![label, self.transform.of_one::<B>(score)]
             }
             (_, Some(0)) => {
-                let score = B::float_add(column(0), base(first));
+                let score = B::float_add(column::<B>(&sums, 0), base(first));
+                let transform = &self.transform;
                 let scores = match self.bases {
-                    2 => self
-                        .transform
-                        .of::<B>(B::float_cat(vec![score.clone(), column(1)], 1)),
-                    _ => self
-                        .transform
-                        .of_two::<B>(score.clone(), self.trees.positive),
+                    2 => {
+                        let both = vec![score.clone(), column::<B>(&sums, 1)];
+                        transform.of::<B>(B::float_cat(both, 1))
+                    }
+                    _ => transform.of_two::<B>(score.clone(), self.trees.positive),
                 };
                 vec![label(score), scores]
             }
             (_, Some(_)) => {
                 let scores = match self.bases {
-                    2 => B::float_add(sums.clone(), base(&self.base)),
-                    _ => sums.clone(),
+                    2 => B::float_add(sums, base(&self.base)),
+                    _ => sums,
                 };
-                let second = burn_backend::Slice::new(1, Some(2), 1);
-                let score = B::float_slice(
-                    scores.clone(),
-                    &[burn_backend::Slice::new(0, None, 1), second],
-                );
-                vec![label(score), self.transform.of::<B>(scores)]
+                let second = column::<B>(&scores, 1);
+                vec![label(second), self.transform.of::<B>(scores)]
             }
             _ => {
                 let scores = B::float_add(sums, base(&self.base));
-                let label = match counts.filter(|_| self.bases != forest.targets) {
-                    Some(counts) => {
-                        let bools = get_or_init_device_settings::<B>(&counts.device()).bool_dtype;
-                        let counts = match self.bases {
-                            1 => {
-                                let first =
-                                    (0..forest.targets).map(|i| f32::from(u8::from(i == 0)));
-                                B::float_add(counts, base(&first.collect::<Vec<_>>()))
-                            }
-                            _ => counts,
-                        };
-                        let none = B::float_equal_elem(counts, 0.0f32.into(), bools);
-                        let present = B::float_mask_fill(scores.clone(), none, f32::MIN.into());
-                        self.labels.top::<B>(present, device)
-                    }
-                    None => self.labels.top::<B>(scores.clone(), device),
+                let present = match counts.filter(|_| self.bases != forest.targets) {
+                    Some(counts) => self.present::<B>(scores.clone(), counts, &base),
+                    None => scores.clone(),
                 };
+                let label = self.labels.top::<B>(present, device);
                 vec![label, self.transform.of::<B>(scores)]
             }
         })

@@ -1,7 +1,7 @@
 //! The trees of TreeEnsembleClassifier and TreeEnsembleRegressor: parallel lists of nodes, each named
 //! by its tree and its number, and of weights of leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scoville_onnx::{Node, Tensor};
 
@@ -54,30 +54,73 @@ pub(super) struct Trees {
 impl Trees {
     /// The trees whose leaves' weights are in lists that start with `stem`, for so many targets.
     pub fn parse(node: &Node, stem: &str, targets: usize) -> Result<Trees, Fault> {
-        let list = |name: &str| indices(node, &format!("nodes_{name}"));
-        let (trees, numbers) = (list("treeids")?, list("nodeids")?);
-        let (features, yes, no) = (
-            list("featureids")?,
-            list("truenodeids")?,
-            list("falsenodeids")?,
-        );
-        let thresholds = floats(node, "nodes_values")?;
-        let modes = node.attributes.strings("nodes_modes")?.unwrap_or_default();
-        let nan = list("missing_value_tracks_true")?;
-        let n = trees.len();
-        let lengths = [
-            numbers.len(),
-            features.len(),
-            yes.len(),
-            no.len(),
-            thresholds.len(),
-            modes.len(),
-        ];
-        if lengths != [n; 6] || !(nan.is_empty() || nan.len() == n) {
-            return Err(Fault::shape("the lists nodes_* are not of one length"));
+        let lists = Lists::parse(node)?;
+        let places = lists.places()?;
+        let mut leaves = leaves(node, stem, &places)?;
+        let weighted = leaves.values().flatten().map(|&(target, _)| target);
+        let weighted: BTreeSet<usize> = weighted.collect();
+        let positive = leaves.values().flatten().all(|&(_, weight)| weight >= 0.0);
+        let mut builder = Builder::new(lists.trees.len());
+        for (at, mode) in lists.modes.iter().enumerate() {
+            match mode.as_str() {
+                "LEAF" => builder.leaf(at, leaves.remove(&at).unwrap_or_default()),
+                _ => builder.branch(at, lists.branch(at, &places)?),
+            }
         }
+        Ok(Trees {
+            forest: builder.forest(roots(&lists.trees)?, targets)?,
+            weighted: weighted.into_iter().collect(),
+            positive,
+        })
+    }
+}
+
+/// Where the node of a tree stands, by both numbers.
+type Places<'a> = BTreeMap<(&'a usize, &'a usize), usize>;
+
+/// The lists of nodes, all of one length but `nan`, which may be empty.
+struct Lists<'a> {
+    trees: Vec<usize>,
+    numbers: Vec<usize>,
+    features: Vec<usize>,
+    yes: Vec<usize>,
+    no: Vec<usize>,
+    thresholds: Vec<f64>,
+    modes: &'a [String],
+    nan: Vec<usize>,
+}
+
+impl<'a> Lists<'a> {
+    fn parse(node: &'a Node) -> Result<Lists<'a>, Fault> {
+        let list = |name: &str| indices(node, &format!("nodes_{name}"));
+        let lists = Lists {
+            trees: list("treeids")?,
+            numbers: list("nodeids")?,
+            features: list("featureids")?,
+            yes: list("truenodeids")?,
+            no: list("falsenodeids")?,
+            thresholds: floats(node, "nodes_values")?,
+            modes: node.attributes.strings("nodes_modes")?.unwrap_or_default(),
+            nan: list("missing_value_tracks_true")?,
+        };
+        let n = lists.trees.len();
+        let lengths = [
+            lists.numbers.len(),
+            lists.features.len(),
+            lists.yes.len(),
+            lists.no.len(),
+            lists.thresholds.len(),
+            lists.modes.len(),
+        ];
+        match lengths == [n; 6] && (lists.nan.is_empty() || lists.nan.len() == n) {
+            true => Ok(lists),
+            false => Err(Fault::shape("the lists nodes_* are not of one length")),
+        }
+    }
+
+    fn places(&self) -> Result<Places<'_>, Fault> {
         let mut places = BTreeMap::new();
-        for (at, name) in trees.iter().zip(&numbers).enumerate() {
+        for (at, name) in self.trees.iter().zip(&self.numbers).enumerate() {
             if places.insert(name, at).is_some() {
                 return Err(Fault::shape(format!(
                     "node {} of tree {} is there twice",
@@ -85,45 +128,32 @@ impl Trees {
                 )));
             }
         }
-        let mut leaves = leaves(node, stem, &places)?;
-        let weighted = leaves.values().flatten().map(|&(target, _)| target);
-        let weighted: std::collections::BTreeSet<usize> = weighted.collect();
-        let positive = leaves.values().flatten().all(|&(_, weight)| weight >= 0.0);
-        let mut builder = Builder::new(n);
-        let nodes = trees
-            .iter()
-            .zip(&features)
-            .zip(&yes)
-            .zip(&no)
-            .zip(&thresholds)
-            .zip(modes);
-        for (at, (((((tree, feature), yes), no), threshold), mode)) in nodes.enumerate() {
-            if mode == "LEAF" {
-                builder.leaf(at, leaves.remove(&at).unwrap_or_default());
-                continue;
-            }
-            let child = |number: &usize| {
-                let missing = || Fault::shape(format!("node {number} of tree {tree} is missing"));
-                places.get(&(tree, number)).copied().ok_or_else(missing)
-            };
-            builder.branch(
-                at,
-                Branch {
-                    mode: self::mode(mode)?,
-                    feature: *feature,
-                    threshold: *threshold,
-                    yes: child(yes)?,
-                    no: child(no)?,
-                    nan_is_yes: nan.get(at) == Some(&1),
-                },
-            );
-        }
-        Ok(Trees {
-            forest: builder.forest(roots(&trees)?, targets)?,
-            weighted: weighted.into_iter().collect(),
-            positive,
+        Ok(places)
+    }
+
+    /// The inner node at a place of the lists.
+    fn branch(&self, at: usize, places: &Places<'_>) -> Result<Branch, Fault> {
+        let [tree, feature, yes, no] =
+            [&self.trees, &self.features, &self.yes, &self.no].map(|list| of(list, at));
+        let (tree, yes, no) = (tree?, yes?, no?);
+        let child = |number: &usize| {
+            let missing = || Fault::shape(format!("node {number} of tree {tree} is missing"));
+            places.get(&(tree, number)).copied().ok_or_else(missing)
+        };
+        Ok(Branch {
+            mode: mode(of(self.modes, at)?)?,
+            feature: *feature?,
+            threshold: *of(&self.thresholds, at)?,
+            yes: child(yes)?,
+            no: child(no)?,
+            nan_is_yes: self.nan.get(at) == Some(&1),
         })
     }
+}
+
+fn of<T>(list: &[T], at: usize) -> Result<&T, Fault> {
+    let short = || Fault::shape("the lists nodes_* are not of one length");
+    list.get(at).ok_or_else(short)
 }
 
 fn mode(name: &str) -> Result<Mode, Fault> {
@@ -140,7 +170,7 @@ fn mode(name: &str) -> Result<Mode, Fault> {
 
 /// The first node of each tree, whose nodes stand together.
 fn roots(trees: &[usize]) -> Result<Vec<usize>, Fault> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut roots = Vec::new();
     let mut last = None;
     for (at, tree) in trees.iter().enumerate() {
@@ -161,7 +191,7 @@ fn roots(trees: &[usize]) -> Result<Vec<usize>, Fault> {
 fn leaves(
     node: &Node,
     stem: &str,
-    places: &BTreeMap<(&usize, &usize), usize>,
+    places: &Places<'_>,
 ) -> Result<BTreeMap<usize, Vec<(usize, f32)>>, Fault> {
     let list = |name: &str| indices(node, &format!("{stem}_{name}"));
     let (trees, numbers, targets) = (list("treeids")?, list("nodeids")?, list("ids")?);

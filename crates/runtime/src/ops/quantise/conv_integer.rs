@@ -6,7 +6,7 @@
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
-use super::inner;
+use super::inner::{self, OnIntegers};
 use super::requantise::Scales;
 use super::scale::{one_element, quantised, result_type, rounded_ints, shaped, shifted};
 use crate::Fault;
@@ -15,28 +15,16 @@ use crate::ops::samples::{Samples, along_first};
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
 
-struct ConvInteger<B: Backend> {
-    conv: Box<dyn Operator<B>>,
-    /// The inputs `x`, its zero point, the weights, their zero points.
-    inputs: [usize; 4],
-    /// Whether the result is scaled and quantised.
-    linear: bool,
-}
+struct ConvInteger<B: Backend>(OnIntegers<B>);
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
-    Ok(Box::new(ConvInteger {
-        conv: inner::parse("Conv", node, &[0, 1], context)?,
-        inputs: [0, 2, 1, 3],
-        linear: false,
-    }))
+    let parts = OnIntegers::parse("Conv", node, context)?;
+    Ok(Box::new(ConvInteger(parts)))
 }
 
 pub(super) fn parse_linear<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
-    Ok(Box::new(ConvInteger {
-        conv: inner::parse("Conv", node, &[0, 3], context)?,
-        inputs: [0, 2, 3, 5],
-        linear: true,
-    }))
+    let parts = OnIntegers::parse_linear("Conv", node, context)?;
+    Ok(Box::new(ConvInteger(parts)))
 }
 
 /// One value for all filters, or one for each of them, before `after` more axes.
@@ -75,16 +63,15 @@ impl<B: Backend> ConvInteger<B> {
 
 impl<B: Backend> Operator<B> for ConvInteger<B> {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
-        let [x, x_zero, w, w_zero] = self.inputs;
+        let [x, x_zero, w, w_zero] = self.0.inputs;
         let (x_shape, w_shape) = (quantised(inputs, x)?, quantised(inputs, w)?);
         let (filters, axes) = filters(w_shape);
         one_element(inputs, x_zero)?;
         if let Some(zero) = inputs.get(w_zero) {
             by_filter(zero.shape(), filters, axes)?;
         }
-        let [left, right] = [x_shape, w_shape].map(|shape| Some(Fact::float(shape.to_vec())));
-        let shape = inner::shape(self.conv.as_ref(), vec![left, right])?;
-        if !self.linear {
+        let shape = self.0.shape([x_shape, w_shape])?;
+        if !self.0.linear {
             return Ok(vec![Fact::new(DType::I32, shape)]);
         }
         for index in [1, 4, 6] {
@@ -108,7 +95,7 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
         mut inputs: Values<B>,
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let [x, x_zero, w, w_zero] = self.inputs;
+        let [x, x_zero, w, w_zero] = self.0.inputs;
         let w_shape = inputs.shape(w)?;
         let (filters, axes) = filters(&w_shape);
         let zero = inputs.optional_tensor(x_zero)?;
@@ -125,8 +112,8 @@ impl<B: Backend> Operator<B> for ConvInteger<B> {
             Value::new(Fact::float(inputs.shape(x)?), x_moved),
             Value::new(Fact::float(w_shape.clone()), w_moved),
         ];
-        let mut sums = inner::run(self.conv.as_ref(), operands, inputs.device)?;
-        if !self.linear {
+        let mut sums = inner::run(self.0.plain.as_ref(), operands, inputs.device)?;
+        if !self.0.linear {
             return Ok(vec![sums]);
         }
         if let Some(bias) = rounded_ints(&mut inputs, 8)? {

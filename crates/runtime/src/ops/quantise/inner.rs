@@ -7,6 +7,41 @@ use crate::Fault;
 use crate::ops::{Context, Operator, Parsed, row};
 use crate::value::{Fact, Facts, Value, Values};
 
+/// An operator of two inputs on integers: the plain one on both, less their zero points.
+pub(super) struct OnIntegers<B: Backend> {
+    pub plain: Box<dyn Operator<B>>,
+    /// The first input, its zero point, the second, its zero point.
+    pub inputs: [usize; 4],
+    /// Whether the result is scaled and quantised.
+    pub linear: bool,
+}
+
+impl<B: Backend> OnIntegers<B> {
+    /// As in ConvInteger and MatMulInteger.
+    pub fn parse(op: &str, node: &Node, context: &Context) -> Result<Self, Fault> {
+        Ok(OnIntegers {
+            plain: parse(op, node, &[0, 1], context)?,
+            inputs: [0, 2, 1, 3],
+            linear: false,
+        })
+    }
+
+    /// As in QLinearConv and QLinearMatMul.
+    pub fn parse_linear(op: &str, node: &Node, context: &Context) -> Result<Self, Fault> {
+        Ok(OnIntegers {
+            plain: parse(op, node, &[0, 3], context)?,
+            inputs: [0, 2, 3, 5],
+            linear: true,
+        })
+    }
+
+    /// The shape of the result, from those of the two inputs.
+    pub fn shape(&self, shapes: [&[usize]; 2]) -> Result<Vec<usize>, Fault> {
+        let facts = shapes.map(|shape| Some(Fact::float(shape.to_vec())));
+        shape(self.plain.as_ref(), facts.into())
+    }
+}
+
 /// The operator `op` of the default domain with the attributes of `node`, on the inputs of `node` that
 /// `picks` names.
 pub(super) fn parse<B: Backend>(

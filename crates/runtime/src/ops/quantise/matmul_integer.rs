@@ -7,7 +7,7 @@
 use burn_backend::{Backend, tensor::FloatTensor};
 use scoville_onnx::{DType, Node};
 
-use super::inner;
+use super::inner::{self, OnIntegers};
 use super::requantise::Scales;
 use super::scale::{quantised, result_type, shaped, shifted};
 use crate::Fault;
@@ -16,28 +16,16 @@ use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed, count};
 use crate::value::{Fact, Facts, Value, Values};
 
-struct MatMulInteger<B: Backend> {
-    matmul: Box<dyn Operator<B>>,
-    /// The inputs `a`, its zero point, `b`, its zero point.
-    inputs: [usize; 4],
-    /// Whether the result is scaled and quantised.
-    linear: bool,
-}
+struct MatMulInteger<B: Backend>(OnIntegers<B>);
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
-    Ok(Box::new(MatMulInteger {
-        matmul: inner::parse("MatMul", node, &[0, 1], context)?,
-        inputs: [0, 2, 1, 3],
-        linear: false,
-    }))
+    let parts = OnIntegers::parse("MatMul", node, context)?;
+    Ok(Box::new(MatMulInteger(parts)))
 }
 
 pub(super) fn parse_linear<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
-    Ok(Box::new(MatMulInteger {
-        matmul: inner::parse("MatMul", node, &[0, 3], context)?,
-        inputs: [0, 2, 3, 5],
-        linear: true,
-    }))
+    let parts = OnIntegers::parse_linear("MatMul", node, context)?;
+    Ok(Box::new(MatMulInteger(parts)))
 }
 
 /// Scales or zero points of shape `of` over a matrix of shape `x`: one for all, one for each row (or
@@ -74,16 +62,15 @@ impl<B: Backend> MatMulInteger<B> {
 
 impl<B: Backend> Operator<B> for MatMulInteger<B> {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
-        let [a, a_zero, b, b_zero] = self.inputs;
+        let [a, a_zero, b, b_zero] = self.0.inputs;
         let (a_shape, b_shape) = (quantised(inputs, a)?, quantised(inputs, b)?);
         for (zero, of, rows) in [(a_zero, a, true), (b_zero, b, false)] {
             if let Some(fact) = inputs.get(zero) {
                 aligned(fact.shape(), quantised(inputs, of)?, rows)?;
             }
         }
-        let [left, right] = [a_shape, b_shape].map(|shape| Some(Fact::float(shape.to_vec())));
-        let shape = inner::shape(self.matmul.as_ref(), vec![left, right])?;
-        if !self.linear {
+        let shape = self.0.shape([a_shape, b_shape])?;
+        if !self.0.linear {
             return Ok(vec![Fact::new(DType::I32, shape)]);
         }
         for index in [1, 4, 6] {
@@ -104,7 +91,7 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
         mut inputs: Values<B>,
         outputs: &[Fact],
     ) -> Result<Vec<FloatTensor<B>>, Fault> {
-        let [a, a_zero, b, b_zero] = self.inputs;
+        let [a, a_zero, b, b_zero] = self.0.inputs;
         let mut operands = Vec::with_capacity(2);
         for (x, zero, rows) in [(a, a_zero, true), (b, b_zero, false)] {
             let shape = inputs.shape(x)?;
@@ -118,8 +105,8 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
             let moved = shifted::<B>(inputs.tensor(x)?, zero);
             operands.push(Value::new(Fact::float(shape), moved));
         }
-        let sums = inner::run(self.matmul.as_ref(), operands, inputs.device)?;
-        if !self.linear {
+        let sums = inner::run(self.0.plain.as_ref(), operands, inputs.device)?;
+        if !self.0.linear {
             return Ok(vec![sums]);
         }
         let scales = self.scales(|index| inputs.shape(index))?;
@@ -135,13 +122,13 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
         inputs: &Facts,
         outputs: &[Fact],
     ) -> Option<Vec<Option<Samples>>> {
-        let [a, a_zero, b, b_zero] = self.inputs;
+        let [a, a_zero, b, b_zero] = self.0.inputs;
         let held = [*samples.get(a)?, *samples.get(b)?];
         let others = samples.iter().enumerate();
         let mut others = others.filter(|&(i, _)| i != a && i != b);
         let shared = others.all(|(_, samples)| samples.is_none());
         // Those of the rows of `a` may differ by sample; those of columns cannot.
-        let scale = |i: usize| inputs.get(i).filter(|_| self.linear);
+        let scale = |i: usize| inputs.get(i).filter(|_| self.0.linear);
         let of_a = [inputs.get(a_zero), scale(1)];
         let of_b = [inputs.get(b_zero), scale(4)];
         let one = of_a.into_iter().flatten().all(|fact| fact.len() == 1);
@@ -150,7 +137,7 @@ impl<B: Backend> Operator<B> for MatMulInteger<B> {
             .filter(|fact| fact.len() != 1)
             .all(|fact| fact.shape().len() == 1);
         let facts = [a, b].map(|i| inputs.get(i).cloned());
-        let found = self.matmul.samples(&held, &Facts(facts.into()), outputs);
+        let found = self.0.plain.samples(&held, &Facts(facts.into()), outputs);
         found.filter(|_| shared && one && columns)
     }
 }

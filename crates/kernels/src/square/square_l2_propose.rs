@@ -15,9 +15,9 @@ use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
+use crate::square::square_l2_start::everywhere;
+use crate::square::square_pattern::{oriented, patterns};
 use crate::square::{Draws, FIRST_SIGN, Fitted, Image, Window, Windows};
-use crate::square_l2_start::everywhere;
-use crate::square_pattern::{oriented, patterns};
 use crate::{Array, Ball, Device, Error, Norm, project_l1};
 
 const KERNEL: &str = "square_l2_propose";
@@ -105,21 +105,7 @@ fn move_windows(
             Ok(())
         }
         Device::Gpu(gpu) => {
-            let params = Params {
-                seed: key(windows.seed),
-                iteration: windows.iteration,
-                rows: rows as u32,
-                channels: image.channels as u32,
-                height: image.height as u32,
-                width: image.width as u32,
-                window_height: size.0 as u32,
-                window_width: size.1 as u32,
-                l1: u32::from(ball.norm == Norm::L1),
-                eps: ball.eps,
-                lo: ball.lo,
-                hi: ball.hi,
-                padding: 0,
-            };
+            let params = params(rows, &windows, ball);
             let patterns = Array::from_vec(&device, 1, patterns.len(), patterns)?;
             let arrays = [
                 x_best.buffer(KERNEL, gpu)?,
@@ -130,6 +116,25 @@ fn move_windows(
             ];
             launch(gpu, &SHADER, &params, &arrays, Grid::Workgroups(rows))
         }
+    }
+}
+
+fn params(rows: usize, windows: &Fitted, ball: &Ball) -> Params {
+    let Fitted { image, size, .. } = *windows;
+    Params {
+        seed: key(windows.seed),
+        iteration: windows.iteration,
+        rows: rows as u32,
+        channels: image.channels as u32,
+        height: image.height as u32,
+        width: image.width as u32,
+        window_height: size.0 as u32,
+        window_width: size.1 as u32,
+        l1: u32::from(ball.norm == Norm::L1),
+        eps: ball.eps,
+        lo: ball.lo,
+        hi: ball.hi,
+        padding: 0,
     }
 }
 
@@ -249,9 +254,9 @@ fn move_length(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::square::square_pattern::tests::turned_or_not;
     use crate::square::testing::{Case, norm};
     use crate::square_l2_start;
-    use crate::square_pattern::tests::turned_or_not;
     use crate::testing::{self, assert_close};
 
     const BALL: Ball = Ball {

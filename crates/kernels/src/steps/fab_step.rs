@@ -15,7 +15,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::row_scale;
+use crate::steps::step::row_scale;
 use crate::wide::{dot_of_difference, l2_norm, largest, total, total_of_pairs, wide};
 use crate::{Array, Ball, Device, Error, Norm};
 

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::array::row_grain;
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::row_scale;
+use crate::steps::step::row_scale;
 use crate::wide::{total, wide};
 use crate::{Array, Device, Error, Norm};
 

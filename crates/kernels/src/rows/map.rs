@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::ball::nearest_in;
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::sign;
+use crate::steps::step::sign;
 use crate::{Array, Device, Error};
 
 const KERNEL: &str = "map";

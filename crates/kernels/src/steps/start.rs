@@ -58,7 +58,6 @@ pub fn start(
     if started.is_empty() {
         return Ok(started);
     }
-    let Ball { norm, eps, lo, hi } = *ball;
     let key = philox::key(seed);
     match &device {
         Device::Cpu => {
@@ -70,36 +69,26 @@ pub fn start(
                     sample,
                     stream,
                 };
-                wide(
-                    #[inline(always)]
-                    || match norm {
-                        Norm::Linf => draw.linf(x, eps, surface),
-                        _ => draw.l2(x, eps, surface),
-                    },
-                );
-                for (x, x0) in x.iter_mut().zip(x0) {
-                    *x = (x0 + *x).max(lo).min(hi);
-                }
+                draw.row(x, x0, ball, surface);
             });
         }
         Device::Gpu(gpu) => {
-            let (rows32, cols32, surface) = (rows as u32, cols as u32, u32::from(surface));
             let params = Params {
-                rows: rows32,
-                cols: cols32,
+                rows: rows as u32,
+                cols: cols as u32,
                 key,
                 stream,
-                surface,
-                eps,
-                lo,
-                hi,
+                surface: u32::from(surface),
+                eps: ball.eps,
+                lo: ball.lo,
+                hi: ball.hi,
             };
             let arrays = [
                 x0.buffer("start", gpu)?,
                 ids.buffer("start", gpu)?,
                 started.buffer("start", gpu)?,
             ];
-            let shader = match norm {
+            let shader = match ball.norm {
                 Norm::Linf => &LINF,
                 _ => &L2,
             };
@@ -136,6 +125,20 @@ struct Draw {
 }
 
 impl Draw {
+    fn row(&self, x: &mut [f32], x0: &[f32], ball: &Ball, surface: bool) {
+        let Ball { norm, eps, lo, hi } = *ball;
+        wide(
+            #[inline(always)]
+            || match norm {
+                Norm::Linf => self.linf(x, eps, surface),
+                _ => self.l2(x, eps, surface),
+            },
+        );
+        for (x, x0) in x.iter_mut().zip(x0) {
+            *x = (x0 + *x).max(lo).min(hi);
+        }
+    }
+
     fn words(&self, block: usize, purpose: u32) -> [u32; 4] {
         philox4x32([block as u32, self.sample, self.stream, purpose], self.key)
     }

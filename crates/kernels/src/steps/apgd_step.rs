@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::ball::nearest_in;
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::{row_scale, sign};
+use crate::steps::step::{row_scale, sign};
 use crate::wide::{l2_distance, l2_norm_scaled, wide};
 use crate::{Array, Ball, Device, Error, Norm};
 

@@ -1,6 +1,12 @@
 //! What the Square Attack kernels share: the image behind a row, windows in it, and the random
 //! numbers of a sample. Twin of `square.wgsl`.
 
+pub mod square_l2_propose;
+pub mod square_l2_start;
+pub mod square_linf_propose;
+pub mod square_linf_start;
+mod square_pattern;
+
 use std::ops::Range;
 
 use crate::philox::{key, philox4x32};

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::key;
+use crate::square::square_pattern::{oriented, patterns};
 use crate::square::{Draws, Image, Window, image_of};
-use crate::square_pattern::{oriented, patterns};
 use crate::{Array, Ball, Device, Error, Norm, project_l1};
 
 const KERNEL: &str = "square_l2_start";
@@ -186,8 +186,8 @@ impl Start<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::square::square_pattern::tests::turned_or_not;
     use crate::square::testing::{Case, norm};
-    use crate::square_pattern::tests::turned_or_not;
     use crate::testing::{self, assert_close};
 
     const BALL: Ball = Ball {

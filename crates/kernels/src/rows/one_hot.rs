@@ -6,9 +6,9 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use crate::combine::Factor;
 use crate::launch::{Grid, Shader, launch, shader};
 use crate::philox::{self, philox4x32};
+use crate::rows::combine::Factor;
 use crate::{Array, Device, Error};
 
 const KERNEL: &str = "one_hot";

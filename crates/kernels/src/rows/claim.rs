@@ -4,8 +4,8 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use crate::head::INVALID;
 use crate::launch::{Grid, Shader, launch, shader};
+use crate::rows::head::INVALID;
 use crate::{Array, Device, Error};
 
 const SHADER: Shader = shader!("claim");

@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::step::row_scale;
+use crate::steps::step::row_scale;
 use crate::{Array, Device, Error};
 
 const SHADER: Shader = shader!("momentum", needs "reduce");

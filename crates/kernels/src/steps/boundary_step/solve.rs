@@ -1,6 +1,6 @@
 //! The search for the move, on the CPU.
 
-use crate::step::row_scale;
+use crate::steps::step::row_scale;
 use crate::{Ball, Norm};
 
 /// Rounds of the search for the share, and of that for lambda.

@@ -78,7 +78,7 @@ fn row(slope: &mut [f32], delta: &[f32], image: Image, weights: Shadow) {
         let pull = 2.0 * weights.colour * mean / plane as f32;
         for (i, slope) in slope.iter_mut().enumerate() {
             let varied = 2.0 * weights.variation * varied(delta, i, image);
-            *slope = varied + pull * crate::step::sign(delta[i]);
+            *slope = varied + pull * crate::steps::step::sign(delta[i]);
         }
     }
     let pixel = |i: usize| delta.iter().skip(i).step_by(plane);

@@ -1,0 +1,4 @@
+//! Tests that belong to no one kernel.
+
+mod apgd_published;
+mod shaders;

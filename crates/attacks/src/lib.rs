@@ -21,6 +21,8 @@ mod tables_tests;
 pub mod text;
 mod transport;
 
+use std::ops::Range;
+
 pub use abreast::abreast;
 pub use constraints::{Constraints, Element};
 pub use driver::{Problem, Structure, Success, black_box, labels_only, white_box};
@@ -68,6 +70,25 @@ impl Error {
 pub trait WhiteBox: Send + Sync {
     /// Proposes candidates to `search` until its budget is spent or every sample is finished.
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error>;
+
+    /// Its restarts on a target of so many classes: what one finds does not depend on the others.
+    fn restarts(&self, classes: usize) -> usize {
+        let _ = classes;
+        1
+    }
+
+    /// The same as [`run`](Self::run), for some of the restarts.
+    fn run_some(
+        &self,
+        restarts: Range<usize>,
+        search: &mut Search<'_>,
+        target: &dyn Gradients,
+    ) -> Result<(), Error> {
+        match restarts.contains(&0) {
+            true => self.run(search, target),
+            false => Ok(()),
+        }
+    }
 
     /// Whether it seeks the nearest adversarial point, whatever the radius of the ball: one run serves every eps.
     fn is_minimal(&self) -> bool {

@@ -71,6 +71,8 @@ pub struct Answer {
     /// The largest margin that a stored point reached: the least slack of a conjunction's constraints, of the best conjunction;
     /// at least 0 in a counter-example. `None` where no point was looked at.
     pub margin: Option<f64>,
+    /// The property's cases whose box holds no float32 point, such as one from 0.1 to 0.1: there is nothing to look at.
+    pub empty: usize,
     /// Samples sent through the model forward.
     pub queries: u64,
     /// Samples sent forward and backward. Not counted among the queries.
@@ -117,15 +119,16 @@ impl Falsifier {
                 model_outputs: outputs,
             });
         }
-        let mut search = Search::new(self, settings);
         let spaces = property.cases.iter().map(Space::of).enumerate();
         let mut cases: Vec<_> = spaces
             .filter_map(|(at, space)| Some((at, space?)))
             .collect();
+        let mut search = Search::new(self, settings);
+        let empty = property.cases.len() - cases.len();
         for round in 0..=settings.restarts {
             for (at, space) in &mut cases {
                 if search.done() {
-                    return search.answer();
+                    return search.answer(empty);
                 }
                 search.enter(*at, &property.cases[*at]);
                 descent::round(&mut search, space, round)?;
@@ -138,6 +141,6 @@ impl Falsifier {
             search.enter(*at, &property.cases[*at]);
             random::search(&mut search, space)?;
         }
-        search.answer()
+        search.answer(empty)
     }
 }

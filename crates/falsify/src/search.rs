@@ -164,7 +164,7 @@ impl<'a> Search<'a> {
         Ok(Some(margin))
     }
 
-    pub fn answer(mut self) -> Result<Answer, Error> {
+    pub fn answer(mut self, empty: usize) -> Result<Answer, Error> {
         let margin = match &self.verified {
             Some((_, margin)) => Some(*margin),
             None => self.judge()?,
@@ -172,6 +172,7 @@ impl<'a> Search<'a> {
         Ok(Answer {
             found: self.verified.map(|(found, _)| found),
             margin,
+            empty,
             queries: self.queries,
             gradients: self.gradients,
         })

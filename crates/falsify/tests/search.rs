@@ -200,3 +200,16 @@ fn a_property_of_another_model_is_refused() {
         }
     ));
 }
+
+#[test]
+fn a_box_between_two_floats_is_told() {
+    let mut property = reaches(2.99, 0.25);
+    let mut between = property.cases[0].clone();
+    (between.lower[0], between.upper[0]) = (0.1, 0.1);
+    property.cases.push(between);
+    let answer = search(graph(alternating(), &[]), &property);
+    assert_eq!((answer.empty, answer.found.map(|f| f.case)), (1, Some(0)));
+    property.cases.remove(0);
+    let answer = search(graph(alternating(), &[]), &property);
+    assert_eq!((answer.empty, answer.margin, answer.queries), (1, None, 0));
+}

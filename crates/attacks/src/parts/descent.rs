@@ -1,5 +1,7 @@
 //! The loop of every gradient attack.
 
+use std::ops::Range;
+
 use scoville_kernels::{Array, Loss, head, rivals};
 use scoville_targets::Gradients;
 
@@ -24,7 +26,20 @@ pub struct Descent {
 
 impl WhiteBox for Descent {
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
-        for restart in 0..restarts(self.loss, self.restarts, target) {
+        self.run_some(0..self.restarts(target.classes()), search, target)
+    }
+
+    fn restarts(&self, classes: usize) -> usize {
+        restarts(self.loss, self.restarts, classes)
+    }
+
+    fn run_some(
+        &self,
+        some: Range<usize>,
+        search: &mut Search<'_>,
+        target: &dyn Gradients,
+    ) -> Result<(), Error> {
+        for restart in some.start..some.end.min(self.restarts(target.classes())) {
             if search.is_done() {
                 break;
             }
@@ -66,9 +81,9 @@ impl Descent {
 }
 
 /// How many restarts there are: a targeted loss has no more than other classes.
-pub(crate) fn restarts(loss: Loss, wanted: usize, target: &dyn Gradients) -> usize {
+pub(crate) fn restarts(loss: Loss, wanted: usize, classes: usize) -> usize {
     if loss.is_targeted() {
-        wanted.min(target.classes().saturating_sub(1))
+        wanted.min(classes.saturating_sub(1))
     } else {
         wanted
     }

@@ -1,6 +1,7 @@
 //! An attack, ready to run.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use scoville_targets::{Gradients, text};
@@ -9,7 +10,7 @@ use super::{Access, Algorithm, Row, Values};
 use crate::measure::Budget;
 use crate::parts::{Eot, Traced};
 use crate::text::TextProblem;
-use crate::{Error, Goal, Problem, Success, driver};
+use crate::{Error, Goal, Problem, Search, Success, WhiteBox, driver};
 
 /// An attack with its parameters.
 pub struct Attack {
@@ -64,6 +65,28 @@ impl Attack {
         // On a surrogate nobody knows how many words are enough: each budget is spent.
         let spends = self.transfer && self.row.budget == Budget::Edits;
         self.algorithm.is_minimal() && !spends
+    }
+
+    /// Its restarts on a target of so many classes, which may run side by side: see [`WhiteBox::restarts`].
+    pub fn restarts(&self, classes: usize) -> usize {
+        match &self.algorithm {
+            Algorithm::WhiteBox(attack) => attack.restarts(classes),
+            _ => 1,
+        }
+    }
+
+    /// The same attack with some of its restarts.
+    pub fn with_restarts(&self, restarts: Range<usize>) -> Attack {
+        let algorithm = match (self.row.build)(&self.values) {
+            Algorithm::WhiteBox(attack) => Algorithm::WhiteBox(Box::new(Part { attack, restarts })),
+            other => other,
+        };
+        Attack {
+            name: self.name.clone(),
+            values: self.values.clone(),
+            algorithm,
+            ..*self
+        }
     }
 
     /// The same attack with twice the steps, if it has steps: what it still gains shows that it had not converged. One
@@ -166,6 +189,26 @@ impl Attack {
     /// The same attack, booked under `technique`.
     pub fn under(self, technique: &'static str) -> Self {
         Self { technique, ..self }
+    }
+}
+
+/// Some of the restarts of an attack.
+struct Part {
+    attack: Box<dyn WhiteBox>,
+    restarts: Range<usize>,
+}
+
+impl WhiteBox for Part {
+    fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
+        self.attack.run_some(self.restarts.clone(), search, target)
+    }
+
+    fn is_minimal(&self) -> bool {
+        self.attack.is_minimal()
+    }
+
+    fn is_universal(&self) -> bool {
+        self.attack.is_universal()
     }
 }
 

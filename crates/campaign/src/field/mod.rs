@@ -17,6 +17,14 @@ use scoville_targets::{Metered, OnDevice};
 use crate::run::{Place, Samples};
 use crate::{Error, Plan};
 
+/// What of an attack runs side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Abreast<'a> {
+    pub budgets: &'a [f64],
+    /// The most parts that its restarts are cut into.
+    pub parts: usize,
+}
+
 /// The samples of a run.
 pub(crate) trait Field: Sync {
     type Target: OnDevice + Send + Sync;
@@ -37,14 +45,14 @@ pub(crate) trait Field: Sync {
         rows: &[usize],
     ) -> Result<(Vec<u32>, Vec<f32>), Error>;
 
-    /// Runs `attack` on `samples`, abreast with each of `budgets`.
+    /// Runs `attack` on `samples` with each budget.
     fn attack(
         &self,
         at: Place<'_, Self::Target, Self::Surrogate>,
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        budgets: &[f64],
+        abreast: Abreast<'_>,
         stop: &AtomicBool,
     ) -> Result<Vec<Vec<Success<Self::Found>>>, Error>;
 

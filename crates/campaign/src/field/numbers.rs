@@ -1,5 +1,6 @@
 //! Samples that are arrays of numbers.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use scoville_atlas::evidence::Finding;
@@ -10,7 +11,7 @@ use scoville_report::SampleStrip;
 use scoville_report::event::{FeatureChange, SampleChanged};
 use scoville_targets::{Ensemble, Gradients, Labels, Metered, ModelTarget, Scores};
 
-use super::{Exhibit, Field};
+use super::{Abreast, Exhibit, Field};
 use crate::evidence::Probe;
 use crate::run::{Place, Samples};
 use crate::{Error, Plan};
@@ -55,10 +56,10 @@ impl Field for Numbers<'_> {
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        ladder: &[f64],
+        Abreast { budgets, parts }: Abreast<'_>,
         stop: &AtomicBool,
     ) -> Result<Vec<Vec<Success>>, Error> {
-        let run = |target: &dyn Gradients, eps: f64| {
+        let run = |attack: &Attack, target: &dyn Gradients, eps: f64| {
             let problem = Problem {
                 ids: &samples.ids,
                 x: &samples.x,
@@ -74,14 +75,19 @@ impl Field for Numbers<'_> {
             let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
             attack.run(target, surrogate, &problem)
         };
-        if let [eps] = *ladder {
-            return Ok(vec![run(at.target, eps)?]);
-        }
-        let run = &run;
-        let runs = ladder.iter();
-        let runs = runs.map(|&eps| move |target: &dyn Gradients| run(target, eps));
-        let found: Result<_, _> = abreast(at.target, runs.collect()).into_iter().collect();
-        Ok(found?)
+        let parts = in_parts(attack, at.target.classes(), parts);
+        let (run, parts) = (&run, &parts);
+        let runs = budgets.iter().flat_map(|&eps| {
+            let runs = parts.iter();
+            runs.map(move |part| move |target: &dyn Gradients| run(part, target, eps))
+        });
+        let mut runs: Vec<_> = runs.collect();
+        let found: Result<Vec<_>, _> = match runs.len() {
+            1 => runs.drain(..).map(|run| run(at.target)).collect(),
+            _ => abreast(at.target, runs).into_iter().collect(),
+        };
+        let found = found?;
+        Ok(found.chunks(parts.len()).map(merged).collect())
     }
 
     fn reach(&self, plan: &Plan, _: u32, distance: f64) -> usize {
@@ -135,6 +141,27 @@ impl Field for Numbers<'_> {
             adversarial: success.x.clone(),
         }))
     }
+}
+
+/// The attack in at most so many parts, each with restarts of its own.
+fn in_parts(attack: &Attack, classes: usize, most: usize) -> Vec<Attack> {
+    let restarts = match attack.is_minimal() {
+        true => 1,
+        false => attack.restarts(classes).max(1),
+    };
+    let parts = most.clamp(1, restarts);
+    let bound = |part: usize| part * restarts / parts;
+    let part = |part| attack.with_restarts(bound(part)..bound(part + 1));
+    (0..parts).map(part).collect()
+}
+
+/// What parts of an attack found: of a sample, what the first did.
+fn merged(parts: &[Vec<Success>]) -> Vec<Success> {
+    let mut first: BTreeMap<usize, &Success> = BTreeMap::new();
+    for success in parts.iter().flatten() {
+        first.entry(success.row).or_insert(success);
+    }
+    first.into_values().cloned().collect()
 }
 
 /// What an attack changed in the row of a table.

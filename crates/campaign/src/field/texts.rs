@@ -10,7 +10,7 @@ use scoville_report::event::TextBroken;
 use scoville_targets::text::{Gradients, Labels};
 use scoville_targets::{Metered, TextTarget};
 
-use super::{Exhibit, Field};
+use super::{Abreast, Exhibit, Field};
 use crate::evidence::TextProbe;
 use crate::run::{Place, Samples};
 use crate::{Error, Plan};
@@ -67,7 +67,7 @@ impl Field for Texts<'_> {
         attack: &Attack,
         samples: &Samples,
         plan: &Plan,
-        budgets: &[f64],
+        Abreast { budgets, .. }: Abreast<'_>,
         stop: &AtomicBool,
     ) -> Result<Vec<Vec<Success<String>>>, Error> {
         let text = |&id: &u32| self.data.texts[id as usize].as_str();

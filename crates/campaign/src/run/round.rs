@@ -12,7 +12,7 @@ use super::samples::Samples;
 use super::workers::Split;
 use super::{EXAMPLES, Run};
 use crate::evidence::PROBE;
-use crate::field::{Exhibit, Field};
+use crate::field::{Abreast, Exhibit, Field};
 use crate::tally::{Broken, Tally};
 use crate::{EVASION, Error};
 
@@ -181,8 +181,8 @@ impl<F: Field> Run<'_, '_, F> {
         Ok(broken)
     }
 
-    /// One attack on the samples that are open, at one rung and, where a batch has room, at the next ones ahead: for each those
-    /// of `samples` that it breaks.
+    /// One attack on the samples that are open, at one rung and, where a batch has room, at the next ones ahead, and with its
+    /// restarts side by side: for each rung those of `samples` that it breaks.
     fn attack(
         &mut self,
         t: usize,
@@ -195,11 +195,15 @@ impl<F: Field> Run<'_, '_, F> {
         let attack = &plan.techniques[t].attacks[a];
         let universal = attack.algorithm.is_universal();
         let ladder = &plan.ladder[plan.rung_of(attack, at)..];
-        let abreast = match universal || attack.is_transfer() || ladder.len() == 1 {
+        let runs = match universal || attack.is_transfer() {
             true => 1,
             false => self.workers.abreast(open.len()),
         };
-        let ladder = &ladder[..abreast.min(ladder.len())];
+        let budgets = &ladder[..runs.min(ladder.len())];
+        let abreast = Abreast {
+            budgets,
+            parts: runs / budgets.len(),
+        };
         let (spent, since) = (self.workers.spent(), Instant::now());
         let split = match universal {
             true => Split::Whole,
@@ -207,12 +211,12 @@ impl<F: Field> Run<'_, '_, F> {
         };
         let parts = self.workers.each(open.len(), split, |at, range| {
             let batch = samples.select(&open[range]);
-            field.attack(at, attack, &batch, plan, ladder, stop)
+            field.attack(at, attack, &batch, plan, abreast, stop)
         });
         let now = self.workers.spent();
         let spent = [now[0].since(spent[0]), now[1].since(spent[1])];
         self.tallies[t].spend(a, spent, since.elapsed().as_secs_f64());
-        let mut all: Vec<Vec<_>> = ladder.iter().map(|_| Vec::new()).collect();
+        let mut all: Vec<Vec<_>> = budgets.iter().map(|_| Vec::new()).collect();
         for (range, part) in parts? {
             for (all, found) in all.iter_mut().zip(part) {
                 all.extend(found.into_iter().map(|success| Success {

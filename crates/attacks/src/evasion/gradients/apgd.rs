@@ -2,11 +2,13 @@
 //!
 //! Croce & Hein 2020b, <https://arxiv.org/abs/2003.01690>.
 
+use std::ops::Range;
+
 use scoville_kernels::{Loss, Norm};
 use scoville_targets::Gradients;
 
 use super::apgd_l1::ApgdL1;
-use crate::parts::{Descent, Rule, Start};
+use crate::parts::{Descent, Rule, Start, restarts};
 use crate::registry::{Access, Algorithm, CONVEX, Row, WHITE_BOX, whole};
 use crate::{Error, Search, WhiteBox};
 
@@ -63,6 +65,19 @@ pub struct Apgd {
 
 impl WhiteBox for Apgd {
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
+        self.run_some(0..self.restarts(target.classes()), search, target)
+    }
+
+    fn restarts(&self, classes: usize) -> usize {
+        restarts(self.loss, self.restarts, classes)
+    }
+
+    fn run_some(
+        &self,
+        some: Range<usize>,
+        search: &mut Search<'_>,
+        target: &dyn Gradients,
+    ) -> Result<(), Error> {
         let Apgd {
             loss,
             steps,
@@ -74,7 +89,7 @@ impl WhiteBox for Apgd {
                 steps,
                 restarts,
             };
-            return sparse.run(search, target);
+            return sparse.run_some(some, search, target);
         }
         let descent = Descent {
             loss,
@@ -83,7 +98,7 @@ impl WhiteBox for Apgd {
             steps,
             restarts,
         };
-        descent.run(search, target)
+        descent.run_some(some, search, target)
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Croce & Hein 2021, <https://arxiv.org/abs/2103.01208>.
 
+use std::ops::Range;
+
 use scoville_kernels::{
     Array, Ball, Loss, Map, Reduce, distance_rows, head, keep_lower, map, project_l1, select,
     sparse_step,
@@ -33,7 +35,20 @@ pub struct ApgdL1 {
 
 impl WhiteBox for ApgdL1 {
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
-        for restart in 0..restarts(self.loss, self.restarts, target) {
+        self.run_some(0..self.restarts(target.classes()), search, target)
+    }
+
+    fn restarts(&self, classes: usize) -> usize {
+        restarts(self.loss, self.restarts, classes)
+    }
+
+    fn run_some(
+        &self,
+        some: Range<usize>,
+        search: &mut Search<'_>,
+        target: &dyn Gradients,
+    ) -> Result<(), Error> {
+        for restart in some.start..some.end.min(self.restarts(target.classes())) {
             if search.is_done() {
                 break;
             }

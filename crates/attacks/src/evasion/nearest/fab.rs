@@ -81,13 +81,31 @@ pub struct Fab {
 
 impl WhiteBox for Fab {
     fn run(&self, search: &mut Search<'_>, target: &dyn Gradients) -> Result<(), Error> {
+        self.run_some(0..self.restarts(target.classes()), search, target)
+    }
+
+    /// Those towards one class come one after the other.
+    fn restarts(&self, classes: usize) -> usize {
+        self.restarts * self.rivals.groups(classes.saturating_sub(1)).count()
+    }
+
+    fn run_some(
+        &self,
+        some: Range<usize>,
+        search: &mut Search<'_>,
+        target: &dyn Gradients,
+    ) -> Result<(), Error> {
         let others = target.classes().saturating_sub(1);
         for (group, ranks) in self.rivals.groups(others).enumerate() {
             for restart in 0..self.restarts {
+                let number = group * self.restarts + restart;
+                if !some.contains(&number) {
+                    continue;
+                }
                 if search.is_done() {
                     return Ok(());
                 }
-                let x = first(restart, group * self.restarts + restart, search)?;
+                let x = first(restart, number, search)?;
                 let pairs = likeliest(ranks.clone(), search, target)?;
                 self.walk(x, pairs, search, target)?;
             }

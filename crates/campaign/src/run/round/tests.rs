@@ -25,18 +25,20 @@ fn target() -> Metered<ModelTarget> {
     ))
 }
 
-/// The verdicts on 20 samples, and the calls of each attack, where rungs go abreast or not.
+/// The verdicts on 20 samples, and the calls of each attack, where rungs and restarts go abreast or not.
 fn judged(abreast: bool) -> (Vec<Event>, Vec<u64>) {
     let attacks = [
-        "pgd:steps=7",
+        "pgd:steps=7:restarts=2",
         "deepfool:steps=5",
         "apgd-ce:steps=9",
         "square:queries=20",
+        "apgd-t:steps=5:targets=3",
+        "fab-t:steps=3:targets=3",
     ];
     let attacks = attacks.map(|name| parse(name).unwrap());
     let ladder = vec![0.01, 0.03, 0.06, 0.1];
     let mut plan = Plan::new(attacks.into(), Norm::L2, ladder).unwrap();
-    plan.batch = 80;
+    plan.batch = 240;
     let data = generate(Split::Test, 20, 0);
     let (targets, stop) = ([target()], AtomicBool::new(false));
     let mut events = Vec::new();
@@ -187,7 +189,7 @@ fn rungs_abreast_give_the_verdicts_of_rungs_in_turn() {
         "an attack that seeks the nearest point runs once"
     );
     assert!(
-        [0, 2, 3].iter().all(|&a| few[a] < many[a]),
+        [0, 2, 3, 4, 5].iter().all(|&a| few[a] < many[a]),
         "{few:?} {many:?}"
     );
 }

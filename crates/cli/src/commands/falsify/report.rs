@@ -68,11 +68,17 @@ impl Report {
         let (row, word) = (instance.row, verdict(outcome));
         match outcome {
             Ok(answer) => format!(
-                "{heading}{row:>5}  {word:<7}  {:>12.4e}  {:>8}  {:>9}  {seconds:>7.2}  {}\n",
-                answer.margin.unwrap_or(f64::NAN),
+                "{heading}{row:>5}  {word:<7}  {:>12}  {:>8}  {:>9}  {seconds:>7.2}  {}{}\n",
+                answer
+                    .margin
+                    .map_or("-".into(), |margin| format!("{margin:.4e}")),
                 answer.queries,
                 answer.gradients,
                 file_name(&instance.onnx),
+                match answer.empty {
+                    0 => "",
+                    _ => " (a box of the property holds no float32 point)",
+                },
             ),
             Err(error) => format!("{heading}{row:>5}  {word:<7}  {error}\n"),
         }
@@ -112,6 +118,9 @@ fn object(instance: &Instance, outcome: &Outcome, seconds: f64) -> String {
             line["margin"] = json!(answer.margin);
             line["queries"] = json!(answer.queries);
             line["gradients"] = json!(answer.gradients);
+            if answer.empty > 0 {
+                line["empty_cases"] = json!(answer.empty);
+            }
         }
         Err(error) => line["error"] = json!(error),
     }

@@ -329,7 +329,7 @@ fn what_does_not_fit_is_told() {
                 "--mean",
                 "0.5",
             ],
-            3,
+            2,
             "those of images",
         ),
     ] {

@@ -77,6 +77,7 @@ impl Labels {
 ///
 /// With a header, the columns are `onnx`, `goal` (`untargeted`, `targeted`, `targeted_argmax`), `true_label`,
 /// `adversarial_labels`, `dim` and `f32_offset`, and `row` if it likes; the boxes are `lower.f32` and `upper.f32`, little-endian.
+/// The header `onnx,vnnlib,timeout` says no more than a table without one.
 pub fn instances(path: &Path) -> Result<Vec<Instance>, Error> {
     let text = read(path, MOST_BYTES)?;
     let text = String::from_utf8_lossy(&text);
@@ -89,7 +90,8 @@ pub fn instances(path: &Path) -> Result<Vec<Instance>, Error> {
         .peekable();
     let header = lines
         .next_if(|(_, line)| fields(line).iter().any(|field| field == "onnx"))
-        .map(|(line, text)| (line, fields(text)));
+        .map(|(line, text)| (line, fields(text)))
+        .filter(|(_, header)| header[..] != ["onnx", "vnnlib", "timeout"]);
     if let Some((line, header)) = &header {
         check_header(*line, header)?;
     }

@@ -119,9 +119,10 @@ impl<F: Field> Run<'_, '_, F> {
         broken
     }
 
-    /// One technique up the ladder: what a small eps broke
-    /// stays broken at every larger one. What an attack found ahead at a larger eps counts for the samples that are still open there. An attack that seeks the nearest point runs once, at the largest eps, and breaks a sample at the first rung
-    /// that reaches so far. A corruption costs little and runs on every sample that it has not broken itself.
+    /// One technique up the ladder: what a small eps broke stays broken at every larger one. What an attack found ahead at a
+    /// larger eps counts for the samples that are still open there. An attack that seeks the nearest point runs once, at the
+    /// largest eps, and breaks a sample at the first rung that reaches so far. A corruption costs little and runs on every
+    /// sample that it has not broken itself.
     fn climb(
         &mut self,
         t: usize,
@@ -138,8 +139,6 @@ impl<F: Field> Run<'_, '_, F> {
                 if attack.is_minimal() && at > 0 {
                     continue;
                 }
-                let black_box = attack.access() < Access::Gradients;
-                let top = plan.rung_of(attack, at);
                 let stands = |i: &usize| match plan.measure {
                     Measure::Severity => alone[a][*i].is_none(),
                     _ => rung(&broken[*i]) > at,
@@ -158,23 +157,13 @@ impl<F: Field> Run<'_, '_, F> {
                 for success in ahead.remove(&(a, at)).into_iter().flatten() {
                     alone[a][success.row].get_or_insert(at);
                     let place = &mut broken[success.row];
-                    if rung(place) <= at {
-                        continue;
-                    }
-                    let id = samples.ids[success.row];
-                    self.show(t, attack, plan.ladder[top], samples, &success)?;
-                    let reached = match attack.is_minimal() {
-                        true => self.field.reach(plan, id, success.distance),
-                        false => at,
-                    };
-                    if reached < rung(place) {
-                        *place = Some(Broken {
-                            rung: reached,
-                            attack: attack.name.clone(),
-                            number: plan.first_attack(t) + a,
-                            distance: success.distance,
-                            queries: black_box.then_some((success.asked, top)),
-                        });
+                    if rung(place) > at {
+                        let top = plan.rung_of(attack, at);
+                        self.show(t, attack, plan.ladder[top], samples, &success)?;
+                        let found = self.broken((t, a), at, samples.ids[success.row], &success);
+                        if found.rung < rung(place) {
+                            *place = Some(found);
+                        }
                     }
                 }
             }
@@ -189,6 +178,29 @@ impl<F: Field> Run<'_, '_, F> {
             effort.book_alone(alone);
         }
         Ok(broken)
+    }
+
+    /// What attack `a` of technique `t` found of sample `id` at rung `at`.
+    fn broken(
+        &self,
+        (t, a): (usize, usize),
+        at: usize,
+        id: u32,
+        success: &Success<F::Found>,
+    ) -> Broken {
+        let plan = self.plan;
+        let attack = &plan.techniques[t].attacks[a];
+        let black_box = attack.access() < Access::Gradients;
+        Broken {
+            rung: match attack.is_minimal() {
+                true => self.field.reach(plan, id, success.distance),
+                false => at,
+            },
+            attack: attack.name.clone(),
+            number: plan.first_attack(t) + a,
+            distance: success.distance,
+            queries: black_box.then_some((success.asked, plan.rung_of(attack, at))),
+        }
     }
 
     /// One attack on the samples that are open, at one rung and, where a batch has room, at the next ones ahead, and with its

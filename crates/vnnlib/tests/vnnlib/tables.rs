@@ -54,6 +54,8 @@ fn vnncomps_tables() {
             expected(1, "b.onnx", "q.vnnlib", 0.5)
         ]
     );
+    let headed = Folder::new("headed", "onnx,vnnlib,timeout\na.onnx,p.vnnlib,1\n");
+    assert_eq!(headed.read().unwrap().len(), 1);
 }
 
 const HEADER: &str = "row,onnx,note,goal,true_label,adversarial_labels,dim,f32_offset\n";
@@ -124,7 +126,11 @@ fn wrong_tables_name_the_line() {
             2,
             "targeted_argmax",
         ),
-        ("onnx,goal\nm.onnx,untargeted\n", 2, "f32_offset is missing"),
+        (
+            "onnx,goal\nm.onnx,untargeted\n",
+            1,
+            "adversarial_labels is missing",
+        ),
     ] {
         let error = Folder::new("wrong", text).read().unwrap_err();
         assert!(

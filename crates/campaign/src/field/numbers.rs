@@ -75,7 +75,11 @@ impl Field for Numbers<'_> {
             let surrogate = at.surrogate.map(|surrogate| surrogate as &dyn Gradients);
             attack.run(target, surrogate, &problem)
         };
-        let parts = in_parts(attack, at.target.classes(), parts);
+        let cut = in_parts(attack, at.target.classes(), parts);
+        let parts: Vec<&Attack> = match cut.is_empty() {
+            true => vec![attack],
+            false => cut.iter().collect(),
+        };
         let (run, parts) = (&run, &parts);
         let runs = budgets.iter().flat_map(|&eps| {
             let runs = parts.iter();
@@ -86,8 +90,11 @@ impl Field for Numbers<'_> {
             1 => runs.drain(..).map(|run| run(at.target)).collect(),
             _ => abreast(at.target, runs).into_iter().collect(),
         };
-        let found = found?;
-        Ok(found.chunks(parts.len()).map(merged).collect())
+        let mut found = found?.into_iter();
+        let all = budgets.iter();
+        Ok(all
+            .map(|_| merged(found.by_ref().take(parts.len())))
+            .collect())
     }
 
     fn reach(&self, plan: &Plan, _: u32, distance: f64) -> usize {
@@ -153,25 +160,25 @@ impl Field for Numbers<'_> {
     }
 }
 
-/// The attack in at most so many parts, each with restarts of its own.
+/// The attack in at most so many parts, each with restarts of its own; none where it stays whole.
 fn in_parts(attack: &Attack, classes: usize, most: usize) -> Vec<Attack> {
-    let restarts = match attack.is_minimal() {
-        true => 1,
-        false => attack.restarts(classes).max(1),
-    };
-    let parts = most.clamp(1, restarts);
+    let restarts = attack.restarts(classes);
+    let parts = most.min(restarts);
+    if parts < 2 || attack.is_minimal() {
+        return Vec::new();
+    }
     let bound = |part: usize| part * restarts / parts;
     let part = |part| attack.with_restarts(bound(part)..bound(part + 1));
     (0..parts).map(part).collect()
 }
 
 /// What parts of an attack found: of a sample, what the first did.
-fn merged(parts: &[Vec<Success>]) -> Vec<Success> {
-    let mut first: BTreeMap<usize, &Success> = BTreeMap::new();
-    for success in parts.iter().flatten() {
+fn merged(parts: impl Iterator<Item = Vec<Success>>) -> Vec<Success> {
+    let mut first: BTreeMap<usize, Success> = BTreeMap::new();
+    for success in parts.flatten() {
         first.entry(success.row).or_insert(success);
     }
-    first.into_values().cloned().collect()
+    first.into_values().collect()
 }
 
 /// What an attack changed in the row of a table.

@@ -217,7 +217,9 @@ impl<F: Field> Run<'_, '_, F> {
         let attack = &plan.techniques[t].attacks[a];
         let universal = attack.algorithm.is_universal();
         let ladder = &plan.ladder[plan.rung_of(attack, at)..];
-        let runs = match universal || attack.is_transfer() {
+        let restarts = !attack.is_minimal() && attack.restarts(self.field.classes()) > 1;
+        let alone = universal || attack.is_transfer() || (ladder.len() == 1 && !restarts);
+        let runs = match alone {
             true => 1,
             false => self.workers.abreast(open.len()),
         };

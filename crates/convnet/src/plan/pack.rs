@@ -215,23 +215,23 @@ fn convolution(conv: &Convolution, channels: usize, out: [usize; 2], end: End) -
         let weight = |c: usize, tap: &Tap| at(c, 0, tap.kernel[0], tap.kernel[1]);
         return Core::Depthwise(Depthwise::new(phases, channels, weight, end));
     }
-    if conv.groups == 1 && is_winograd(&conv.window) && winograd::pays(channels, conv.filters, out)
-    {
-        return Core::Winograd(Winograd::new(
-            channels,
-            conv.filters,
-            conv.window.begin,
-            at,
-            end,
-        ));
+    let weight = |o: usize, i: usize, tap: &Tap| at(o, i, tap.kernel[0], tap.kernel[1]);
+    let phases = vec![Phase::forward(&conv.window, out)];
+    product(phases, [conv.groups, depth, conv.filters], weight, end)
+}
+
+/// A convolution's way forward or back: groups, source channels of each, outputs.
+fn product(
+    phases: Vec<Phase>,
+    [groups, depth, outputs]: [usize; 3],
+    weight: impl Fn(usize, usize, &Tap) -> f32,
+    end: End,
+) -> Core {
+    if groups == 1 && winograd::pays(depth, outputs, &phases) {
+        return Core::Winograd(Winograd::new(phases, depth, outputs, weight, end));
     }
     Core::Correlation(Correlation::new(
-        vec![Phase::forward(&conv.window, out)],
-        conv.groups,
-        depth,
-        conv.filters,
-        |o, i, tap| at(o, i, tap.kernel[0], tap.kernel[1]),
-        end,
+        phases, groups, depth, outputs, weight, end,
     ))
 }
 
@@ -242,10 +242,6 @@ fn bias_blocks(bias: &[f32]) -> Vec<Block> {
         block
     };
     bias.chunks(BLOCK).map(block).collect()
-}
-
-fn is_winograd(window: &Window) -> bool {
-    window.kernel == [3, 3] && window.stride == [1, 1] && window.dilation == [1, 1]
 }
 
 /// Where a dense layer's weight lies for output `o`, channel `i` and the input's pixel `tap`.
@@ -283,22 +279,7 @@ fn convolution_back(
         let weight = |c: usize, tap: &Tap| at(c, 0, tap.kernel[0], tap.kernel[1]);
         return Core::Depthwise(Depthwise::new(phases, channels, weight, end));
     }
-    let padded_less = window.begin.iter().all(|&begin| begin <= 2);
-    if conv.groups == 1
-        && is_winograd(&window)
-        && padded_less
-        && winograd::pays(conv.filters, channels, size)
-    {
-        let begin = window.begin.map(|begin| 2 - begin);
-        let turned = |o, i, y, x| at(o, i, 2 - y, 2 - x);
-        return Core::Winograd(Winograd::new(conv.filters, channels, begin, turned, end));
-    }
-    Core::Correlation(Correlation::new(
-        Phase::backward(&window, size),
-        conv.groups,
-        filters,
-        channels,
-        |o, i, tap| at(o, i, tap.kernel[0], tap.kernel[1]),
-        end,
-    ))
+    let weight = |o: usize, i: usize, tap: &Tap| at(o, i, tap.kernel[0], tap.kernel[1]);
+    let phases = Phase::backward(&window, size);
+    product(phases, [conv.groups, filters, channels], weight, end)
 }

@@ -48,17 +48,17 @@ impl Core {
     fn least(&self, to: &Map) -> usize {
         match self {
             Core::Correlation(op) => op.least([to.rows, to.cols]),
-            Core::Winograd(op) => op.least([to.rows, to.cols]),
+            Core::Winograd(op) => op.least(),
             _ => 1,
         }
     }
 
-    fn halo(&self, source: &Map, to: &Map) -> Halo {
+    fn halo(&self, source: &Map) -> Halo {
         let size = [source.rows, source.cols];
         match self {
             Core::Correlation(op) => op.halo(size),
             Core::Depthwise(op) => op.halo(size),
-            Core::Winograd(op) => op.halo(size, [to.rows, to.cols]),
+            Core::Winograd(op) => op.halo(size),
             _ => Halo::default(),
         }
     }
@@ -111,7 +111,7 @@ impl Program {
 /// Gives each value the halo that its readers need, and a buffer.
 pub(super) fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -> Program {
     for op in &ops {
-        let halo = op.core.halo(&maps[op.source], &maps[op.to]);
+        let halo = op.core.halo(&maps[op.source]);
         maps[op.source].halo = maps[op.source].halo.or(halo);
     }
     let mut last_use = vec![0; maps.len()];

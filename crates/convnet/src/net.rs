@@ -179,7 +179,7 @@ impl Net {
         let data = &work.buffers[buffers[program.output]];
         let map = &maps[program.output];
         match &program.last {
-            Some(last) => last.run(View { map, data, group }, to, &mut work.planes),
+            Some(last) => last.run(View { map, data, group }, to),
             None => map.export(group, data, to),
         }
         self.lock().push(work);

@@ -7,7 +7,7 @@ use crate::end::{Beside, End};
 use crate::layer::Convolution;
 use crate::map::{Halo, View, ViewMut};
 use crate::phase::{Phase, Tap};
-use crate::product::{pieces, sized};
+use crate::product::{pieces, pieces_of, sized};
 use crate::simd::{BLOCK, Block, Kernel, Vectors, dispatch, load, store};
 
 /// Most channels of an image.
@@ -222,12 +222,13 @@ fn sums<S: Simd, const V: usize, const M: usize>(
 /// The way back through the same convolution: from the derivative by its output to the one by the images.
 #[derive(Debug)]
 pub(crate) struct ToPlanes {
-    /// Each with the weights of a tap, a filter and a channel.
-    phases: Vec<(Phase, Vec<f32>)>,
-    /// Of the filters.
-    frame: Frame,
+    /// Each with the weights of a tap, a block of filters and a channel.
+    phases: Vec<(Phase, Vec<Block>)>,
     channels: usize,
+    /// Of the images.
     size: [usize; 2],
+    /// Of the derivative.
+    out: [usize; 2],
 }
 
 impl ToPlanes {
@@ -238,149 +239,127 @@ impl ToPlanes {
         [size, out]: [[usize; 2]; 2],
         phases: Vec<Phase>,
     ) -> ToPlanes {
-        let halos = phases.iter().map(|phase| phase.halo(out));
-        let halo = halos.fold(Halo::default(), Halo::or);
         let pack = |phase: Phase| {
-            let taps = phase.taps.iter();
-            let filters = taps.flat_map(|tap| (0..conv.filters).map(move |filter| (tap, filter)));
-            let all = filters.flat_map(|(tap, filter)| {
-                (0..channels).map(move |c| weight(conv, channels, filter, c, tap))
-            });
-            let weights = all.collect();
+            let mut weights = Vec::new();
+            for tap in &phase.taps {
+                for first in (0..conv.filters).step_by(BLOCK) {
+                    for c in 0..channels {
+                        let lane = |lane| match first + lane {
+                            filter if filter < conv.filters => {
+                                weight(conv, channels, filter, c, tap)
+                            }
+                            _ => 0.0,
+                        };
+                        weights.push(Block(core::array::from_fn(lane)));
+                    }
+                }
+            }
             (phase, weights)
         };
         ToPlanes {
             phases: phases.into_iter().map(pack).collect(),
-            frame: Frame {
-                planes: conv.filters,
-                size: out,
-                halo,
-            },
             channels,
             size,
+            out,
         }
     }
 
-    /// Numbers that it keeps of a sample at work.
-    pub fn work(&self) -> usize {
-        self.frame.len()
+    /// The halo that the derivative needs.
+    pub fn halo(&self) -> Halo {
+        let halos = self.phases.iter().map(|(phase, _)| phase.halo(self.out));
+        halos.fold(Halo::default(), Halo::or)
     }
 
     /// `images`, one after the other.
-    pub fn run(&self, source: View, images: &mut [f32], work: &mut Vec<f32>) {
-        let [rows, cols] = self.size;
-        let samples = images.chunks_exact_mut(self.channels * rows * cols);
-        for (s, image) in samples.take(source.group).enumerate() {
-            let planes = self.frame.fill(work, |p, y, line| {
-                let at = source.at(p / BLOCK, s, y, 0);
-                for (value, block) in line.iter_mut().zip(&source.data[at..]) {
-                    *value = block.0[p % BLOCK];
-                }
-            });
-            match self.channels {
-                1 => self.back::<1>(planes, image),
-                2 => self.back::<2>(planes, image),
-                3 => self.back::<3>(planes, image),
-                _ => self.back::<MOST>(planes, image),
-            }
+    pub fn run(&self, source: View, images: &mut [f32]) {
+        match self.channels {
+            1 => self.back::<1>(source, images),
+            2 => self.back::<2>(source, images),
+            3 => self.back::<3>(source, images),
+            _ => self.back::<MOST>(source, images),
         }
     }
 
-    fn back<const C: usize>(&self, planes: &[f32], image: &mut [f32]) {
+    fn back<const C: usize>(&self, source: View, images: &mut [f32]) {
         for (phase, weights) in &self.phases {
             dispatch(Back::<C> {
-                op: self,
+                size: self.size,
                 phase,
-                offsets: &self.frame.offsets(phase),
+                offsets: &phase.offsets(source.map),
                 weights,
-                planes,
-                image,
+                source,
+                images,
             });
         }
     }
 }
 
-/// One phase of one sample of `C` channels.
+/// One phase of images of `C` channels.
 struct Back<'a, const C: usize> {
-    op: &'a ToPlanes,
+    size: [usize; 2],
     phase: &'a Phase,
-    offsets: &'a [usize],
-    weights: &'a [f32],
-    planes: &'a [f32],
-    image: &'a mut [f32],
+    offsets: &'a [isize],
+    weights: &'a [Block],
+    source: View<'a>,
+    images: &'a mut [f32],
 }
 
 impl<const C: usize> Kernel for Back<'_, C> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
         let [rows, cols] = self.phase.size;
-        let runs = cols.div_ceil(BLOCK);
-        let place = |i: usize| [i / runs, i % runs * BLOCK];
-        let many = match V {
-            1 => 4,
-            2 => 2,
+        // The sums of a piece stay in registers.
+        let most = match V {
+            1 => 24 / C,
+            2 | 4 => 6 / C,
             _ => 1,
         };
-        let mut at = 0;
-        while at < rows * runs {
-            let left = rows * runs - at;
-            at += match many.min(left) {
-                4 => self.runs::<S, V, 4>(simd, core::array::from_fn(|i| place(at + i))),
-                2 | 3 => self.runs::<S, V, 2>(simd, core::array::from_fn(|i| place(at + i))),
-                _ => self.runs::<S, V, 1>(simd, [place(at)]),
-            };
+        for s in 0..self.source.group {
+            for y in 0..rows {
+                for (x, size) in pieces_of(most.min(16), cols) {
+                    let run = &mut self;
+                    sized!(size, V, pixels::<S, C>(simd, run, [s, y, x]));
+                }
+            }
         }
     }
 }
 
-impl<const C: usize> Back<'_, C> {
-    /// `M` runs of 16 pixels, each from a (row, column) of the phase on; gives `M`.
-    #[inline(always)]
-    fn runs<S: Simd, const V: usize, const M: usize>(
-        &mut self,
-        simd: S,
-        places: [[usize; 2]; M],
-    ) -> usize {
-        let frame = &self.op.frame;
-        let (row, plane) = (frame.row(), frame.plane());
-        let starts = places.map(|[y, x]| y * row + x);
-        let mut sums = [[[simd.splat_f32s(0.0); V]; C]; M];
-        let taps = self.weights.chunks_exact(C * frame.planes);
-        for (&offset, weights) in self.offsets.iter().zip(taps) {
-            let filters = self.planes.chunks(plane).zip(weights.chunks_exact(C));
-            for (filter, (_, weights)) in filters.enumerate() {
-                for (start, sums) in starts.iter().zip(&mut sums) {
-                    let values = load::<S, V>(self.planes, filter * plane + offset + start);
-                    for (&w, sums) in weights.iter().zip(sums) {
-                        for v in 0..V {
-                            sums[v] = simd.mul_add_e_f32s(simd.splat_f32s(w), values[v], sums[v]);
-                        }
+/// `M` pixels of a row of a sample, in all channels.
+#[inline(always)]
+fn pixels<S: Simd, const V: usize, const M: usize, const C: usize>(
+    simd: S,
+    run: &mut Back<C>,
+    [s, y, x]: [usize; 3],
+) {
+    let source = run.source;
+    let mut sums = [[[simd.splat_f32s(0.0); V]; M]; C];
+    let blocks = source.map.blocks();
+    let next = source.group * source.map.sample();
+    let from = source.at(0, s, y, x);
+    for (&offset, weights) in run.offsets.iter().zip(run.weights.chunks_exact(blocks * C)) {
+        let tap = from.wrapping_add_signed(offset);
+        for (b, weights) in weights.chunks_exact(C).enumerate() {
+            let values = &source.data[tap + b * next..][..M];
+            for (w, sums) in weights.iter().zip(&mut sums) {
+                let w = load::<S, V>(&w.0, 0);
+                for (value, sums) in values.iter().zip(sums) {
+                    let value = load::<S, V>(&value.0, 0);
+                    for v in 0..V {
+                        sums[v] = simd.mul_add_e_f32s(value[v], w[v], sums[v]);
                     }
                 }
             }
         }
-        for ([y, x], sums) in places.into_iter().zip(sums) {
-            self.keep::<S, V>([y, x], sums);
-        }
-        M
     }
-
-    /// Writes a run of each channel.
-    #[inline(always)]
-    fn keep<S: Simd, const V: usize>(&mut self, [y, x]: [usize; 2], runs: [Vectors<S, V>; C]) {
-        let Phase {
-            first, step, size, ..
-        } = self.phase;
-        let [rows, cols] = self.op.size;
-        let n = BLOCK.min(size[1] - x);
-        let at = (first[0] + step[0] * y) * cols + first[1] + step[1] * x;
-        for (c, run) in runs.into_iter().enumerate() {
-            let mut values = [0.0; BLOCK];
-            store::<S, V>(&mut values, 0, run);
-            let line = &mut self.image[c * rows * cols + at..];
-            for (to, value) in line.iter_mut().step_by(step[1]).zip(&values[..n]) {
-                *to = *value;
-            }
+    let Phase { first, step, .. } = run.phase;
+    let [rows, cols] = run.size;
+    let at = (first[0] + step[0] * y) * cols + first[1] + step[1] * x;
+    for (c, sums) in sums.into_iter().enumerate() {
+        let line = &mut run.images[(s * C + c) * rows * cols + at..];
+        for (to, sum) in line.iter_mut().step_by(step[1]).zip(sums) {
+            let sum = sum.into_iter().reduce(|a, b| simd.add_f32s(a, b));
+            *to = simd.reduce_sum_f32s(sum.unwrap_or(simd.splat_f32s(0.0)));
         }
     }
 }

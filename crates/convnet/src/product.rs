@@ -45,6 +45,12 @@ pub(crate) fn pieces(v: usize, len: usize) -> impl Iterator<Item = (usize, usize
         2 | 4 => 6,
         _ => 1,
     };
+    pieces_of(most, len)
+}
+
+/// Cuts a line into pieces of at most `most` pixels.
+#[inline(always)]
+pub(crate) fn pieces_of(most: usize, len: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = len.div_ceil(most);
     (0..count).map(move |i| {
         let at = i * len / count;
@@ -54,24 +60,24 @@ pub(crate) fn pieces(v: usize, len: usize) -> impl Iterator<Item = (usize, usize
 
 /// Calls `$f::<S, V, M>` with the `M` that is `$size`, one of [`pieces`].
 macro_rules! sized {
-    ($size:expr, $v:ident, $f:ident::<$s:ident>($($args:expr),*)) => {
+    ($size:expr, $v:ident, $f:ident::<$s:ident $(, $more:tt)*>($($args:expr),*)) => {
         match ($size, $v) {
-            (16, 1) => $f::<$s, $v, 16>($($args),*),
-            (15, 1) => $f::<$s, $v, 15>($($args),*),
-            (14, 1) => $f::<$s, $v, 14>($($args),*),
-            (13, 1) => $f::<$s, $v, 13>($($args),*),
-            (12, 1) => $f::<$s, $v, 12>($($args),*),
-            (11, 1) => $f::<$s, $v, 11>($($args),*),
-            (10, 1) => $f::<$s, $v, 10>($($args),*),
-            (9, 1) => $f::<$s, $v, 9>($($args),*),
-            (8, 1) => $f::<$s, $v, 8>($($args),*),
-            (7, 1) => $f::<$s, $v, 7>($($args),*),
-            (6, 1 | 2 | 4) => $f::<$s, $v, 6>($($args),*),
-            (5, 1 | 2 | 4) => $f::<$s, $v, 5>($($args),*),
-            (4, 1 | 2 | 4) => $f::<$s, $v, 4>($($args),*),
-            (3, 1 | 2 | 4) => $f::<$s, $v, 3>($($args),*),
-            (2, 1 | 2 | 4) => $f::<$s, $v, 2>($($args),*),
-            _ => $f::<$s, $v, 1>($($args),*),
+            (16, 1) => $f::<$s, $v, 16 $(, $more)*>($($args),*),
+            (15, 1) => $f::<$s, $v, 15 $(, $more)*>($($args),*),
+            (14, 1) => $f::<$s, $v, 14 $(, $more)*>($($args),*),
+            (13, 1) => $f::<$s, $v, 13 $(, $more)*>($($args),*),
+            (12, 1) => $f::<$s, $v, 12 $(, $more)*>($($args),*),
+            (11, 1) => $f::<$s, $v, 11 $(, $more)*>($($args),*),
+            (10, 1) => $f::<$s, $v, 10 $(, $more)*>($($args),*),
+            (9, 1) => $f::<$s, $v, 9 $(, $more)*>($($args),*),
+            (8, 1) => $f::<$s, $v, 8 $(, $more)*>($($args),*),
+            (7, 1) => $f::<$s, $v, 7 $(, $more)*>($($args),*),
+            (6, 1 | 2 | 4) => $f::<$s, $v, 6 $(, $more)*>($($args),*),
+            (5, 1 | 2 | 4) => $f::<$s, $v, 5 $(, $more)*>($($args),*),
+            (4, 1 | 2 | 4) => $f::<$s, $v, 4 $(, $more)*>($($args),*),
+            (3, 1 | 2 | 4) => $f::<$s, $v, 3 $(, $more)*>($($args),*),
+            (2, 1 | 2 | 4) => $f::<$s, $v, 2 $(, $more)*>($($args),*),
+            _ => $f::<$s, $v, 1 $(, $more)*>($($args),*),
         }
     };
 }

@@ -96,10 +96,14 @@ pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
     };
     let ops = steps.iter().map(op).collect();
     let maps = schedule.shapes.iter().map(|&shape| Map::new(shape));
+    let mut maps: Vec<Map> = maps.collect();
+    if let Some(last) = &last {
+        maps[output].halo = last.halo();
+    }
     Program {
         first,
         last,
-        ..program(ops, maps.collect(), input, output)
+        ..program(ops, maps, input, output)
     }
 }
 

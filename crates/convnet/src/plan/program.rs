@@ -93,7 +93,7 @@ impl Program {
     /// Numbers that the images take at work.
     pub fn planes(&self) -> usize {
         let first = self.first.as_ref().map_or(0, FromPlanes::work);
-        first.max(self.last.as_ref().map_or(0, ToPlanes::work))
+        first
     }
 
     /// How many samples run together: as many as stay in the second cache between two operations, more where

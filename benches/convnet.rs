@@ -12,12 +12,14 @@ const SAMPLES: usize = 64;
 /// Channels, filters, size, kernel, stride, groups.
 type Shape = (usize, usize, usize, usize, usize, usize);
 
-const SHAPES: [Shape; 8] = [
+const SHAPES: [Shape; 10] = [
+    (1, 32, 28, 5, 2, 1),
     (3, 16, 32, 3, 1, 1),
     (16, 16, 32, 3, 1, 1),
     (32, 32, 16, 3, 1, 1),
     (64, 64, 8, 3, 1, 1),
     (256, 256, 14, 3, 1, 1),
+    (32, 64, 14, 4, 2, 1),
     (32, 64, 16, 3, 2, 1),
     (64, 256, 14, 1, 1, 1),
     (96, 96, 28, 3, 1, 96),

@@ -87,6 +87,7 @@ ATTACKS = {
         "cw": ("cw:steps=200:searches=9", foolbox("L2CarliniWagnerAttack", steps=200, binary_search_steps=9)),
         "alma": ("alma:steps=100", adv_lib("alma", num_steps=100, α=0.5, init_lr_distance=0.1)),
         "brendel-bethge": ("brendel-bethge", foolbox("L2BrendelBethgeAttack", steps=200)),
+        "ead": ("ead:steps=200:searches=9", foolbox("EADAttack", steps=200, binary_search_steps=9, decision_rule="EN", abort_early=False)),
         "newtonfool": ("newtonfool:steps=100", foolbox("NewtonFoolAttack", steps=100)),
     },
     "l1": {

@@ -28,7 +28,6 @@ pub(crate) const BOTH: Budget = Budget::Ball(&[Norm::Linf, Norm::L2]);
 pub(crate) const SUMS: Budget = Budget::Ball(&[Norm::L2, Norm::L1]);
 pub(crate) const LINF: Budget = Budget::Ball(&[Norm::Linf]);
 pub(crate) const L2: Budget = Budget::Ball(&[Norm::L2]);
-pub(crate) const L1: Budget = Budget::Ball(&[Norm::L1]);
 pub(crate) const L0: Budget = Budget::Ball(&[Norm::L0]);
 pub(crate) const WASSERSTEIN: Budget = Budget::Ball(&[Norm::Wasserstein]);
 /// Norms of attacks that know them all, where distances are made of single elements.

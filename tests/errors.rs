@@ -209,6 +209,14 @@ fn command_lines_that_are_wrong() {
         (&["--attacks", "corrupt-fog"], &["images", "[4]"]),
         (&["--attacks", "corrupt-fog,pgd"], &["severity", "apart"]),
         (
+            &["--attacks", "corrupt-fog", "--norm", "l2"],
+            &["--norm l2", "severity", "leave it out"],
+        ),
+        (
+            &["--norm", "l0", "--eps-ladder", "0.5"],
+            &["whole number of changed elements"],
+        ),
+        (
             &["--attacks", "corrupt-fog", "--eps-ladder", "0.5"],
             &["whole number from 1 to 5"],
         ),

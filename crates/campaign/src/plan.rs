@@ -342,6 +342,9 @@ fn check_ladder(ladder: &[f64], measure: Measure) -> Result<(), PlanError> {
         1e6
     };
     let error = match measure {
+        Measure::Norm(Norm::L0) => {
+            refused(&|n| n.fract() == 0.0 && (1.0..=most).contains(&n)).map(PlanError::Elements)
+        }
         Measure::Norm(_) => {
             refused(&|eps| eps > 0.0 && eps <= most).map(|eps| PlanError::Eps(eps, most))
         }
@@ -447,6 +450,10 @@ mod tests {
         for severity in [0.0, 0.5, 6.0, f64::NAN] {
             let error = plan(&["corrupt-fog"], &[severity]);
             assert!(matches!(error, Err(PlanError::Severity(_))), "{severity}");
+        }
+        for elements in [0.5, 1.5, 0.0, f64::NAN] {
+            let error = Plan::new(vec![parse("fmn").unwrap()], Norm::L0, vec![elements]);
+            assert!(matches!(error, Err(PlanError::Elements(_))), "{elements}");
         }
         let mixed = plan(&["pgd", "corrupt-fog"], &[1.0]);
         assert!(matches!(mixed, Err(PlanError::Mixed { .. })));

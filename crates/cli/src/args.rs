@@ -225,13 +225,9 @@ pub struct AssessArgs {
     pub attacks: Vec<String>,
 
     /// The norm that budgets are measured in: linf, l2, l1, l0 (changed elements) or wasserstein (share of an image's mass that is moved, times pixels)
-    #[arg(
-        long,
-        help_heading = "Attack",
-        env = "SCOVILLE_NORM",
-        default_value = "linf"
-    )]
-    pub norm: Norm,
+    /// [default: linf]
+    #[arg(long, help_heading = "Attack", env = "SCOVILLE_NORM")]
+    pub norm: Option<Norm>,
 
     /// Budgets in [0,1] pixel units [default: 1/255,2/255,4/255,8/255,16/255 in linf, 0.25,0.5,1,2,4 in l2, 3,6,12,24,48 in l1, 8,16,32,64,128 in l0, 0.001,0.005,0.02,0.1,0.5 in wasserstein]; severities 1 to 5 of corruptions; changed words of a text [default: 1,2,4,8], or shares of its words such as 10%, rounded down and at least one word
     #[arg(long, help_heading = "Attack", visible_alias = "eps", env = "SCOVILLE_EPS_LADDER", value_delimiter = ',', value_name = "EPS,..",
@@ -333,6 +329,12 @@ pub struct AssessArgs {
     /// Write a self-contained HTML page
     #[arg(long, help_heading = "Output", env = "SCOVILLE_REPORT_HTML", value_name = "FILE", value_parser = parse::output())]
     pub report_html: Option<PathBuf>,
+}
+
+impl AssessArgs {
+    pub fn norm(&self) -> Norm {
+        self.norm.unwrap_or(Norm::Linf)
+    }
 }
 
 #[derive(ClapArgs)]

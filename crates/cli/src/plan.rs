@@ -44,7 +44,7 @@ const OF_TREES: [&str; 4] = [
 
 /// What the command line asks for, with the attacks of its kind where it names none.
 pub fn of(args: &AssessArgs) -> Result<Plan, Failure> {
-    let default = match (texts::are_named(&args.target), args.norm) {
+    let default = match (texts::are_named(&args.target), args.norm()) {
         (true, _) => &ON_TEXTS[..],
         (_, Norm::L0) => &IN_L0,
         (_, Norm::Wasserstein) => &IN_WASSERSTEIN,
@@ -56,7 +56,7 @@ pub fn of(args: &AssessArgs) -> Result<Plan, Failure> {
 /// The same on a model that consists of decision trees; `None` where no attack of its kind knows the norm.
 pub fn of_trees(args: &AssessArgs) -> Result<Option<Plan>, Failure> {
     let knows = |name: &&str| {
-        parse(name).is_ok_and(|attack| attack.row.budget.norms().contains(&args.norm))
+        parse(name).is_ok_and(|attack| attack.row.budget.norms().contains(&args.norm()))
     };
     let known: Vec<&str> = OF_TREES.into_iter().filter(knows).collect();
     let plan = (!known.is_empty()).then(|| with_default(args, &known));
@@ -70,20 +70,20 @@ fn with_default(args: &AssessArgs, default: &[&str]) -> Result<Plan, Failure> {
         false => PREFIX,
     };
     let attacks = match (args.attacks.as_slice(), args.surrogate.as_slice()) {
-        ([], []) => parse_all(default, args.norm),
-        ([], _) => parse_all(&[default, &[transfer]].concat(), args.norm),
-        (named, _) => parse_all(named, args.norm),
+        ([], []) => parse_all(default, args.norm()),
+        ([], _) => parse_all(&[default, &[transfer]].concat(), args.norm()),
+        (named, _) => parse_all(named, args.norm()),
     };
     let attacks = attacks.or_fail(Exit::Usage, "--attacks")?;
-    let measure = attacks.first().map(|a| a.row.budget.measure(args.norm));
+    let measure = attacks.first().map(|a| a.row.budget.measure(args.norm()));
     let numbers: Option<Vec<f64>> = args.eps_ladder.iter().map(Rung::number).collect();
     let shares: Option<Vec<f64>> = args.eps_ladder.iter().map(Rung::share).collect();
     let plan = match (numbers, shares) {
         (Some(numbers), _) if numbers.is_empty() => {
             let ladder = measure.map_or(&[][..], |measure| ladder(args, measure));
-            Plan::new(attacks, args.norm, ladder.to_vec())
+            Plan::new(attacks, args.norm(), ladder.to_vec())
         }
-        (Some(numbers), _) => Plan::new(attacks, args.norm, numbers),
+        (Some(numbers), _) => Plan::new(attacks, args.norm(), numbers),
         (None, Some(shares)) => Plan::in_shares(attacks, shares),
         (None, None) => {
             let message =
@@ -184,13 +184,18 @@ fn class_of(text: &str, names: &[String]) -> Result<u32, String> {
     ))
 }
 
-/// Refuses attacks on numbers for texts, and the other way round.
+/// Refuses attacks on numbers for texts, the other way round, and a norm for what has none.
 fn check_kind(args: &AssessArgs, plan: &Plan) -> Result<(), Failure> {
     let attack = plan.techniques.iter().flat_map(|t| &t.attacks).next();
     let attack = attack.map_or("", |attack| attack.row.name);
     let message = match (texts::are_named(&args.target), plan.measure) {
-        (true, Measure::Edits | Measure::Share) | (false, Measure::Norm(_) | Measure::Severity) => {
-            return Ok(());
+        (false, Measure::Norm(_)) => return Ok(()),
+        (true, Measure::Edits | Measure::Share) | (false, Measure::Severity) => {
+            let Some(norm) = args.norm else { return Ok(()) };
+            format!(
+                "--norm {norm}: budgets of {attack} count {}, in no norm; leave it out",
+                plan.measure
+            )
         }
         (true, _) => {
             let known = rows().iter().filter(|row| row.budget == Budget::Edits);

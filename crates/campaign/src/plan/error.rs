@@ -12,6 +12,10 @@ pub enum PlanError {
     NoAttacks,
     #[error("eps {0}: every eps must be a number above 0 and at most {1}")]
     Eps(f64, f64),
+    #[error(
+        "{0} elements: in l0 a budget is a whole number of changed elements, for example --eps-ladder 8,16,32"
+    )]
+    Elements(f64),
     #[error("{attack} needs a model of at least {least} classes, this one has {classes}; {advice}")]
     Classes {
         attack: String,

@@ -219,4 +219,22 @@ fn techniques_and_attacks_are_listed() {
     let (rows, suites) = (scoville_attacks::rows(), scoville_attacks::suites());
     // And a line for `transfer:` before any of them.
     assert_eq!(attacks.lines().count(), rows.len() + suites.len() + 1);
+    for (name, said) in [
+        ("apgd-ce", ["restarts", "eot", "Croce 2020"]),
+        (
+            "corrupt-fog",
+            ["AML.T0043.003", "Manual Modification", "severity"],
+        ),
+        (
+            "autoattack",
+            ["autoattack:standard", "autoattack:rand", "fab-t"],
+        ),
+        ("transfer", ["--surrogate", "AML.T0043.002", "alone"]),
+    ] {
+        let text = stdout(&scoville(&["attacks", name]));
+        assert!(said.iter().all(|word| text.contains(word)), "{text}");
+    }
+    let unknown = scoville(&["attacks", "agpd-ce"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("apgd-ce"));
 }

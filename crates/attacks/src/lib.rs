@@ -29,7 +29,8 @@ pub use driver::{Problem, Structure, Success, black_box, labels_only, white_box}
 pub use goal::Goal;
 pub use measure::{Budget, Measure};
 pub use registry::{
-    Access, Algorithm, Attack, AttackError, PREFIX, Row, TRANSFER, TRANSFERRED, parse, rows,
+    Access, Algorithm, Attack, AttackError, EOT, PREFIX, Parameter, Row, TRANSFER, TRANSFERRED,
+    parse, rows,
 };
 pub use search::Search;
 pub use suite::{Suite, parse_all, suites};

@@ -95,6 +95,11 @@ const SUITES: &[Suite] = &[
 ];
 
 impl Suite {
+    /// Whether `text` is its name, or its family's.
+    pub fn is_called(&self, text: &str) -> bool {
+        text == self.name || text == self.family()
+    }
+
     pub(crate) fn family(&self) -> &'static str {
         self.name.split(':').next().unwrap_or_default()
     }

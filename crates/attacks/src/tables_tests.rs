@@ -7,7 +7,7 @@ use scoville_targets::{
     ByFeatures, Error, Evaluation, Features, Gradients, Labels, Scores, TreeNode, Trees,
 };
 
-use crate::registry::{Access, rows};
+use crate::registry::{Access, EOT, rows};
 use crate::{Constraints, Element, Goal, Problem, Success, parse};
 
 /// Scores that are linear in a sample, or those of trees.
@@ -252,6 +252,24 @@ fn linear() -> Small {
         vec![0.9, -0.4, 0.5, 2.0, 1.0, -0.5, -0.5],
         vec![-0.9, 0.6, 1.5, 0.5, -0.5, 1.0, 0.25],
     ])
+}
+
+#[test]
+fn every_attack_and_parameter_is_explained() {
+    let says = |what: &str, text: &str, length: std::ops::RangeInclusive<usize>| {
+        assert!(length.contains(&text.chars().count()), "{what}: {text}");
+        assert!(
+            !text.ends_with('.') && text.trim() == text,
+            "{what}: {text}"
+        );
+    };
+    for row in rows() {
+        says(row.name, row.summary, 10..=110);
+        for parameter in row.parameters.iter().chain([&EOT]) {
+            let what = format!("{}:{}", row.name, parameter.name);
+            says(&what, parameter.about, 3..=90);
+        }
+    }
 }
 
 /// Few queries and steps: what is looked at is whether what comes out is valid.

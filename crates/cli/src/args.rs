@@ -61,8 +61,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// List the ATLAS techniques, and by what each can be measured
     Techniques(TechniquesArgs),
-    /// List the attacks with their parameters
-    Attacks(JsonArgs),
+    /// List the attacks, or explain one and its parameters
+    Attacks(AttacksArgs),
     /// Print the JSON Schema of the events
     Schema,
 }
@@ -410,6 +410,15 @@ pub struct TechniquesArgs {
     /// Only those that an attack of Scoville measures
     #[arg(long)]
     pub measured: bool,
+
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+#[derive(ClapArgs)]
+pub struct AttacksArgs {
+    /// An attack, a suite or transfer: what it does, and what its parameters mean
+    pub name: Option<String>,
 
     #[command(flatten)]
     pub json: JsonArgs,

@@ -103,6 +103,8 @@ impl Algorithm {
 /// One attack of the registry.
 pub struct Row {
     pub name: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
     /// The ATLAS technique that it emulates.
     pub technique: &'static str,
     pub access: Access,

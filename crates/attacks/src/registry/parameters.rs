@@ -12,28 +12,47 @@ pub struct Parameter {
     /// Least and most value.
     pub range: (f64, f64),
     pub whole: bool,
+    /// What it means, with its unit.
+    pub about: &'static str,
 }
 
-pub(crate) const fn whole(name: &'static str, default: f64, most: f64) -> Parameter {
+pub(crate) const fn whole(
+    name: &'static str,
+    default: f64,
+    most: f64,
+    about: &'static str,
+) -> Parameter {
     Parameter {
         name,
         default,
         range: (1.0, most),
         whole: true,
+        about,
     }
 }
 
-pub(crate) const fn real(name: &'static str, default: f64, range: (f64, f64)) -> Parameter {
+pub(crate) const fn real(
+    name: &'static str,
+    default: f64,
+    range: (f64, f64),
+    about: &'static str,
+) -> Parameter {
     Parameter {
         name,
         default,
         range,
         whole: false,
+        about,
     }
 }
 
 /// What every attack with gradients takes besides its own parameters.
-pub const EOT: Parameter = whole("eot", 1.0, 1e4);
+pub const EOT: Parameter = whole(
+    "eot",
+    1.0,
+    1e4,
+    "gradient evaluations whose mean stands for each gradient",
+);
 
 impl Parameter {
     pub(super) fn parse(&self, row: &Row, text: &str) -> Result<f64, AttackError> {

@@ -13,11 +13,17 @@ use crate::{Budget, Error};
 
 pub const ROW: Row = Row {
     name: "char-noise",
+    summary: "Random typing errors, a letter in one word after the other: the baseline to beat",
     technique: BLACK_BOX,
     access: Access::Labels,
     budget: Budget::Edits,
     least_classes: 2,
-    parameters: &[whole("trials", 10.0, 1e5)],
+    parameters: &[whole(
+        "trials",
+        10.0,
+        1e5,
+        "chains of random errors that are tried",
+    )],
     paper: "baseline",
     build: |v| {
         Algorithm::Text(TextAlgorithm::LabelsOnly(Box::new(CharNoise {

@@ -18,6 +18,7 @@ use crate::{Budget, Error};
 
 pub const ROW: Row = Row {
     name: "deepwordbug",
+    summary: "Changes one letter in a word, those words first that the scores depend on most",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: Budget::Edits,

@@ -23,13 +23,24 @@ use crate::{Budget, Error};
 
 pub const ROW: Row = Row {
     name: "hotflip",
+    summary: "Replaces words by those of which the gradient by the embedding promises most",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: Budget::Edits,
     least_classes: 2,
     parameters: &[
-        whole("candidates", 10.0, 1000.0),
-        real("cosine", -1.0, (-1.0, 1.0)),
+        whole(
+            "candidates",
+            10.0,
+            1000.0,
+            "replacements that a step asks about, the most promising first",
+        ),
+        real(
+            "cosine",
+            -1.0,
+            (-1.0, 1.0),
+            "least cosine of a word and its replacement; -1 allows any",
+        ),
     ],
     paper: "Ebrahimi 2018, arXiv:1712.06751",
     build: |v| {

@@ -19,13 +19,24 @@ use crate::{Budget, Error};
 
 pub const ROW: Row = Row {
     name: "textfooler",
+    summary: "Replaces words by words like them, those first that the scores depend on most",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: Budget::Edits,
     least_classes: 2,
     parameters: &[
-        whole("substitutes", 50.0, 1000.0),
-        real("cosine", 0.5, (-1.0, 1.0)),
+        whole(
+            "substitutes",
+            50.0,
+            1000.0,
+            "most substitutes for a word, the most alike first",
+        ),
+        real(
+            "cosine",
+            0.5,
+            (-1.0, 1.0),
+            "least cosine of a word and its substitute in the embedding",
+        ),
     ],
     paper: "Jin 2020, arXiv:1907.11932",
     build: |v| {

@@ -1,17 +1,90 @@
 //! `scoville attacks`
 
-use scoville_attacks::{Budget, Measure, PREFIX, Row, Suite, TRANSFER, TRANSFERRED, rows, suites};
-use serde_json::json;
+use scoville_atlas::catalogue;
+use scoville_attacks::{
+    Access, Budget, EOT, Measure, PREFIX, Parameter, Row, Suite, TRANSFER, TRANSFERRED, parse,
+    rows, suites,
+};
+use serde_json::{Value, json};
 
 use super::{columns, print};
-use crate::args::JsonArgs;
-use crate::exit::{Exit, Failure};
+use crate::args::AttacksArgs;
+use crate::exit::{Exit, Failure, OrFail};
 
-pub fn run(args: &JsonArgs) -> Result<Exit, Failure> {
-    print(&if args.json { lines() } else { table() })
+pub fn run(args: &AttacksArgs) -> Result<Exit, Failure> {
+    let (rows, suites, transfer) = match args.name.as_deref() {
+        None => (rows().iter().collect(), suites().iter().collect(), true),
+        Some(PREFIX) => (vec![], vec![], true),
+        Some(name) => {
+            let suites: Vec<&Suite> = suites().iter().filter(|s| s.is_called(name)).collect();
+            let row = match suites.as_slice() {
+                [] => Some(parse(name).or_fail(Exit::Usage, "")?.row),
+                _ => None,
+            };
+            (row.into_iter().collect(), suites, false)
+        }
+    };
+    print(&match (&args.name, args.json.json, rows.as_slice()) {
+        (_, true, _) => lines(&rows, &suites, transfer),
+        (Some(_), _, [row]) => explained(row),
+        _ => listed(&rows, &suites, transfer),
+    })
 }
 
-fn table() -> String {
+/// One attack and its parameters.
+fn explained(row: &Row) -> String {
+    let technique = catalogue::technique(row.technique).map_or("", |t| t.name);
+    let facts = [
+        ("technique", format!("{} {technique}", row.technique)),
+        ("needs", row.access.to_string()),
+        ("budgets in", norms(row).join(", ")),
+        ("paper", row.paper.into()),
+    ]
+    .map(|(what, value)| vec![what.into(), value]);
+    let head = ["PARAMETER", "DEFAULT", "FROM", "TO", "MEANING"]
+        .map(String::from)
+        .to_vec();
+    let eot = (row.access == Access::Gradients).then_some(&EOT);
+    let parameters = row.parameters.iter().chain(eot).map(|p| {
+        let (least, most) = p.range;
+        let numbers = [p.default, least, most].map(|n| n.to_string());
+        let cells = [&[p.name.to_owned()][..], &numbers, &[p.about.to_owned()]];
+        cells.concat()
+    });
+    let parameters: Vec<Vec<String>> = [head].into_iter().chain(parameters).collect();
+    let example = match row.parameters {
+        [] => row.name.to_owned(),
+        [first, ..] => format!("{}:{}={}", row.name, first.name, first.default),
+    };
+    let mut parts = vec![format!("{}: {}\n", row.name, row.summary), columns(&facts)];
+    if parameters.len() > 1 {
+        parts.push(columns(&parameters));
+    }
+    parts.push(format!("scoville assess --attacks {example}\n"));
+    parts.join("\n")
+}
+
+fn listed(rows: &[&Row], suites: &[&Suite], transfer: bool) -> String {
+    let mut parts = Vec::new();
+    if !rows.is_empty() {
+        parts.push(columns(&table(rows)));
+    }
+    if !suites.is_empty() {
+        parts.push(columns(&suite_table(suites)));
+    }
+    if transfer {
+        parts.push(format!(
+            "{PREFIX}:ATTACK runs an attack that needs gradients on the models of --surrogate, and asks the target only about \
+             where it ends ({TRANSFER}); {PREFIX} alone is {PREFIX}:{TRANSFERRED}.\n"
+        ));
+    }
+    if !rows.is_empty() {
+        parts.push("`scoville attacks NAME` explains one and its parameters.\n".into());
+    }
+    parts.join("\n")
+}
+
+fn table(rows: &[&Row]) -> Vec<Vec<String>> {
     let head = [
         "ATTACK",
         "TECHNIQUE",
@@ -21,8 +94,7 @@ fn table() -> String {
         "PAPER",
     ]
     .map(String::from);
-    let mut all = vec![head.to_vec()];
-    all.extend(rows().iter().map(|row| {
+    let row = |row: &&Row| {
         vec![
             row.name.into(),
             row.technique.into(),
@@ -31,21 +103,18 @@ fn table() -> String {
             parameters(row),
             row.paper.into(),
         ]
-    }));
-    let transfer = format!(
-        "{PREFIX}:ATTACK runs an attack that needs gradients on the models of --surrogate, and asks the target only about \
-         where it ends ({TRANSFER}); {PREFIX} alone is {PREFIX}:{TRANSFERRED}."
-    );
-    [all, suite_table(), vec![vec![transfer]]]
-        .map(|table| columns(&table))
-        .join("\n")
+    };
+    [head.to_vec()]
+        .into_iter()
+        .chain(rows.iter().map(row))
+        .collect()
 }
 
-fn suite_table() -> Vec<Vec<String>> {
+fn suite_table(suites: &[&Suite]) -> Vec<Vec<String>> {
     let head = ["SUITE", "TECHNIQUE", "PAPER", "ATTACKS"]
         .map(String::from)
         .to_vec();
-    let row = |suite: &Suite| {
+    let row = |suite: &&Suite| {
         let attacks = suite.attacks.join(", ");
         vec![
             suite.name.into(),
@@ -57,37 +126,32 @@ fn suite_table() -> Vec<Vec<String>> {
             },
         ]
     };
-    [head].into_iter().chain(suites().iter().map(row)).collect()
+    [head].into_iter().chain(suites.iter().map(row)).collect()
 }
 
-fn lines() -> String {
-    let line = |row: &Row| {
-        let defaults: serde_json::Map<_, _> = row
-            .parameters
-            .iter()
-            .map(|p| (p.name.to_owned(), json!(p.default)))
-            .collect();
-        let object = json!({
+fn lines(rows: &[&Row], suites: &[&Suite], transfer: bool) -> String {
+    let line = |row: &&Row| {
+        let of = |what: fn(&Parameter) -> Value| -> Value {
+            let all = row.parameters.iter();
+            all.map(|p| (p.name.to_owned(), what(p))).collect()
+        };
+        json!({
             "attack": row.name,
+            "summary": row.summary,
             "technique": row.technique,
             "needs": row.access.to_string(),
             "norms": norms(row),
-            "parameters": defaults,
+            "parameters": of(|p| json!(p.default)),
+            "meanings": of(|p| json!(p.about)),
             "paper": row.paper,
-        });
-        format!("{object}\n")
+        })
     };
-    let suite = |suite: &Suite| {
-        let object = json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "in_l1": suite.in_l1, "paper": suite.paper});
-        format!("{object}\n")
-    };
-    let transfer = json!({"prefix": PREFIX, "technique": TRANSFER, "needs": "labels", "alone": format!("{PREFIX}:{TRANSFERRED}")});
-    let attacks = rows().iter().map(line);
-    let suites = suites().iter().map(suite);
-    attacks
-        .chain(suites)
-        .chain([format!("{transfer}\n")])
-        .collect()
+    let suite = |suite: &&Suite| json!({"suite": suite.name, "technique": suite.technique, "attacks": suite.attacks, "in_l1": suite.in_l1, "paper": suite.paper});
+    let prefix = transfer.then(|| {
+        json!({"prefix": PREFIX, "technique": TRANSFER, "needs": "labels", "alone": format!("{PREFIX}:{TRANSFERRED}")})
+    });
+    let objects = rows.iter().map(line).chain(suites.iter().map(suite));
+    objects.chain(prefix).map(|o| format!("{o}\n")).collect()
 }
 
 fn norms(row: &Row) -> Vec<String> {

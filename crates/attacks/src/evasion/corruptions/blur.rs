@@ -5,11 +5,36 @@ use std::f32::consts::FRAC_PI_4;
 use super::{Draws, HENDRYCKS, Level, Picture, corruption, row};
 use crate::registry::Row;
 
-pub const GAUSSIAN: Row = row("corrupt-gaussian-blur", HENDRYCKS, |_| corruption(gaussian));
-pub const DEFOCUS: Row = row("corrupt-defocus-blur", HENDRYCKS, |_| corruption(defocus));
-pub const MOTION: Row = row("corrupt-motion-blur", HENDRYCKS, |_| corruption(motion));
-pub const ZOOM: Row = row("corrupt-zoom-blur", HENDRYCKS, |_| corruption(zoom));
-pub const GLASS: Row = row("corrupt-glass-blur", HENDRYCKS, |_| corruption(glass));
+pub const GAUSSIAN: Row = row(
+    "corrupt-gaussian-blur",
+    "A Gaussian blur",
+    HENDRYCKS,
+    |_| corruption(gaussian),
+);
+pub const DEFOCUS: Row = row(
+    "corrupt-defocus-blur",
+    "The blur of a lens out of focus: a smoothed disc",
+    HENDRYCKS,
+    |_| corruption(defocus),
+);
+pub const MOTION: Row = row(
+    "corrupt-motion-blur",
+    "A trail that fades, within 45 degrees of the horizontal",
+    HENDRYCKS,
+    |_| corruption(motion),
+);
+pub const ZOOM: Row = row(
+    "corrupt-zoom-blur",
+    "The mean of the image and of ever larger ones of its middle",
+    HENDRYCKS,
+    |_| corruption(zoom),
+);
+pub const GLASS: Row = row(
+    "corrupt-glass-blur",
+    "Frosted glass: pixels take the place of others nearby, between two blurs",
+    HENDRYCKS,
+    |_| corruption(glass),
+);
 
 /// A weight at an offset (rows, columns).
 type Tap = (isize, isize, f32);

@@ -3,7 +3,12 @@
 use super::{Draws, HENDRYCKS, Level, Picture, corruption, row};
 use crate::registry::Row;
 
-pub const PIXELATE: Row = row("corrupt-pixelate", HENDRYCKS, |_| corruption(pixelate));
+pub const PIXELATE: Row = row(
+    "corrupt-pixelate",
+    "Fewer pixels: means of boxes, enlarged again",
+    HENDRYCKS,
+    |_| corruption(pixelate),
+);
 
 /// Sampled down by means of boxes, and up again by the nearest.
 pub fn pixelate(picture: &mut Picture, level: Level, _: &mut Draws) {

@@ -8,11 +8,27 @@ use crate::registry::Row;
 
 const ENGSTROM: &str = "Engstrom 2019, arXiv:1712.02779";
 
-pub const ROTATION: Row = row("corrupt-rotation", ENGSTROM, |_| corruption(rotation));
-pub const TRANSLATION: Row = row("corrupt-translation", ENGSTROM, |_| corruption(translation));
-pub const ELASTIC: Row = row("corrupt-elastic", HENDRYCKS, |_| corruption(elastic));
+pub const ROTATION: Row = row(
+    "corrupt-rotation",
+    "Rotates by 5 to 30 degrees either way; black comes in",
+    ENGSTROM,
+    |_| corruption(rotation),
+);
+pub const TRANSLATION: Row = row(
+    "corrupt-translation",
+    "Shifts by 3 to 15 % of the shorter side, any way; black comes in",
+    ENGSTROM,
+    |_| corruption(translation),
+);
+pub const ELASTIC: Row = row(
+    "corrupt-elastic",
+    "Stretches the image at random, as a whole and then here and there",
+    HENDRYCKS,
+    |_| corruption(elastic),
+);
 pub const OCCLUSION: Row = row(
     "corrupt-occlusion",
+    "A grey square somewhere, over 2 to 30 % of the image",
     "DeVries 2017, arXiv:1708.04552",
     |_| corruption(occlusion),
 );

@@ -7,7 +7,12 @@ use std::f32::consts::PI;
 use super::{Draws, HENDRYCKS, Level, Picture, corruption, row};
 use crate::registry::Row;
 
-pub const ROW: Row = row("corrupt-jpeg", HENDRYCKS, |_| corruption(jpeg));
+pub const ROW: Row = row(
+    "corrupt-jpeg",
+    "What JPEG loses: rounded cosines of blocks, and colour at half the resolution",
+    HENDRYCKS,
+    |_| corruption(jpeg),
+);
 
 const BLOCK: usize = 8;
 

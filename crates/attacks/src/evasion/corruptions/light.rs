@@ -3,10 +3,30 @@
 use super::{Draws, HENDRYCKS, Level, Picture, corruption, row};
 use crate::registry::Row;
 
-pub const BRIGHTNESS: Row = row("corrupt-brightness", HENDRYCKS, |_| corruption(brightness));
-pub const CONTRAST: Row = row("corrupt-contrast", HENDRYCKS, |_| corruption(contrast));
-pub const SATURATE: Row = row("corrupt-saturate", HENDRYCKS, |_| corruption(saturate));
-pub const FOG: Row = row("corrupt-fog", HENDRYCKS, |_| corruption(fog));
+pub const BRIGHTNESS: Row = row(
+    "corrupt-brightness",
+    "More light; hue and saturation stay",
+    HENDRYCKS,
+    |_| corruption(brightness),
+);
+pub const CONTRAST: Row = row(
+    "corrupt-contrast",
+    "Less contrast: values move towards the mean of their channel",
+    HENDRYCKS,
+    |_| corruption(contrast),
+);
+pub const SATURATE: Row = row(
+    "corrupt-saturate",
+    "Colours paler at severities 1 and 2, richer at 3 to 5",
+    HENDRYCKS,
+    |_| corruption(saturate),
+);
+pub const FOG: Row = row(
+    "corrupt-fog",
+    "A veil of random clouds, and what is behind it dimmed",
+    HENDRYCKS,
+    |_| corruption(fog),
+);
 
 /// More light: the value of HSV rises, hue and saturation stay.
 pub fn brightness(picture: &mut Picture, level: Level, _: &mut Draws) {

@@ -90,9 +90,15 @@ impl LabelsOnly for Corruption {
     }
 }
 
-const fn row(name: &'static str, paper: &'static str, build: fn(&Values) -> Algorithm) -> Row {
+const fn row(
+    name: &'static str,
+    summary: &'static str,
+    paper: &'static str,
+    build: fn(&Values) -> Algorithm,
+) -> Row {
     Row {
         name,
+        summary,
         technique: MANUAL,
         access: Access::Labels,
         budget: Budget::Severity,

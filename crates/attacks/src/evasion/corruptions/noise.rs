@@ -3,12 +3,30 @@
 use super::{Draws, HENDRYCKS, Level, Picture, corruption, row};
 use crate::registry::Row;
 
-pub const GAUSSIAN: Row = row("corrupt-gaussian-noise", HENDRYCKS, |_| {
-    corruption(gaussian)
-});
-pub const SHOT: Row = row("corrupt-shot-noise", HENDRYCKS, |_| corruption(shot));
-pub const IMPULSE: Row = row("corrupt-impulse-noise", HENDRYCKS, |_| corruption(impulse));
-pub const SPECKLE: Row = row("corrupt-speckle-noise", HENDRYCKS, |_| corruption(speckle));
+pub const GAUSSIAN: Row = row(
+    "corrupt-gaussian-noise",
+    "Normal noise, the same whatever the light",
+    HENDRYCKS,
+    |_| corruption(gaussian),
+);
+pub const SHOT: Row = row(
+    "corrupt-shot-noise",
+    "Noise of counted photons, relatively stronger in the dark",
+    HENDRYCKS,
+    |_| corruption(shot),
+);
+pub const IMPULSE: Row = row(
+    "corrupt-impulse-noise",
+    "Some values turn black or white at random",
+    HENDRYCKS,
+    |_| corruption(impulse),
+);
+pub const SPECKLE: Row = row(
+    "corrupt-speckle-noise",
+    "Normal noise in proportion to the light",
+    HENDRYCKS,
+    |_| corruption(speckle),
+);
 
 /// The same normal noise whatever the light.
 pub fn gaussian(picture: &mut Picture, level: Level, draws: &mut Draws) {

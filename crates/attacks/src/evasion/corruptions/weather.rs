@@ -6,8 +6,18 @@ use super::{Draws, HENDRYCKS, Level, Picture, corruption, row};
 use crate::registry::Row;
 use scoville_kernels::Image;
 
-pub const SNOW: Row = row("corrupt-snow", HENDRYCKS, |_| corruption(snow));
-pub const FROST: Row = row("corrupt-frost", HENDRYCKS, |_| corruption(frost));
+pub const SNOW: Row = row(
+    "corrupt-snow",
+    "Falling snow with its trails, and a scene that pales",
+    HENDRYCKS,
+    |_| corruption(snow),
+);
+pub const FROST: Row = row(
+    "corrupt-frost",
+    "Needles of ice on a pane before the scene, made anew for each sample",
+    HENDRYCKS,
+    |_| corruption(frost),
+);
 
 /// Flakes that fall and a scene that pales: noise enlarged by `zoom`, of which what is under `least` goes, with trails of
 /// `radius` and `sigma`.

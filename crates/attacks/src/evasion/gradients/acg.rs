@@ -9,11 +9,15 @@ use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
 
 pub const ROW: Row = Row {
     name: "acg",
+    summary: "As apgd-ce, up the margin and along conjugate gradients, which search more widely",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
-    parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps of each walk"),
+        whole("restarts", 1.0, 1e4, "walks from new random points"),
+    ],
     paper: "Yamamura 2022, arXiv:2206.09628",
     build: |v| Algorithm::WhiteBox(Box::new(acg(v.whole("steps"), v.whole("restarts")))),
 };

@@ -14,11 +14,15 @@ use crate::{Error, Search, WhiteBox};
 
 pub const APGD_CE: Row = Row {
     name: "apgd-ce",
+    summary: "Steps up the cross-entropy whose length adapts by itself: there is none to tune",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: CONVEX,
     least_classes: 2,
-    parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps of each walk"),
+        whole("restarts", 1.0, 1e4, "walks from new random points"),
+    ],
     paper: "Croce 2020, arXiv:2003.01690",
     build: |v| {
         let attack = apgd(Loss::CrossEntropy, v.whole("steps"), v.whole("restarts"));
@@ -28,11 +32,15 @@ pub const APGD_CE: Row = Row {
 
 pub const APGD_DLR: Row = Row {
     name: "apgd-dlr",
+    summary: "As apgd-ce, up the difference of logits ratio, which no scaling of logits changes",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: CONVEX,
     least_classes: Loss::Dlr.least_classes(),
-    parameters: &[whole("steps", 100.0, 1e6), whole("restarts", 1.0, 1e4)],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps of each walk"),
+        whole("restarts", 1.0, 1e4, "walks from new random points"),
+    ],
     paper: "Croce 2020, arXiv:2003.01690",
     build: |v| {
         let attack = apgd(Loss::Dlr, v.whole("steps"), v.whole("restarts"));
@@ -42,11 +50,20 @@ pub const APGD_DLR: Row = Row {
 
 pub const APGD_T: Row = Row {
     name: "apgd-t",
+    summary: "As apgd-dlr, towards one class after the other, the likeliest first",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: CONVEX,
     least_classes: Loss::TargetedDlr.least_classes(),
-    parameters: &[whole("steps", 100.0, 1e6), whole("targets", 9.0, 1e4)],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps of each walk"),
+        whole(
+            "targets",
+            9.0,
+            1e4,
+            "classes to aim at, the likeliest first",
+        ),
+    ],
     paper: "Croce 2020, arXiv:2003.01690",
     build: |v| {
         let attack = apgd(Loss::TargetedDlr, v.whole("steps"), v.whole("targets"));

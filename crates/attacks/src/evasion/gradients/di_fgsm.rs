@@ -9,15 +9,31 @@ use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 
 pub const ROW: Row = Row {
     name: "di-fgsm",
+    summary: "As mi-fgsm, with gradients at an image that now and then is shrunk and set on black",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6),
-        real("decay", 1.0, (0.0, 10.0)),
-        real("probability", 0.5, (0.0, 1.0)),
-        real("smallest", 0.9, (0.1, 1.0)),
+        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
+        real(
+            "decay",
+            1.0,
+            (0.0, 10.0),
+            "factor on the direction so far, at each step",
+        ),
+        real(
+            "probability",
+            0.5,
+            (0.0, 1.0),
+            "probability that the image is shrunk",
+        ),
+        real(
+            "smallest",
+            0.9,
+            (0.1, 1.0),
+            "smallest side of the shrunk image, as a share of the full one",
+        ),
     ],
     paper: "Xie 2019, arXiv:1803.06978",
     build: |v| {

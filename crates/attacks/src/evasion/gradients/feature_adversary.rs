@@ -13,14 +13,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "feature-adversary",
+    summary: "Brings the features of an inner layer near those of a sample with another label",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 50.0, 1e6),
-        real("step", 0.1, (1e-6, 10.0)),
-        whole("guides", 3.0, 1e4),
+        whole("steps", 50.0, 1e6, "gradient steps of each walk"),
+        real(
+            "step",
+            0.1,
+            (1e-6, 10.0),
+            "length of the first step, in eps",
+        ),
+        whole(
+            "guides",
+            3.0,
+            1e4,
+            "samples whose features are approached, one walk each",
+        ),
     ],
     paper: "Sabour 2016, arXiv:1511.05122",
     build: |v| {

@@ -9,6 +9,7 @@ use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX};
 
 pub const ROW: Row = Row {
     name: "fgsm",
+    summary: "One step of length eps from the clean sample, up the gradient of the loss",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,

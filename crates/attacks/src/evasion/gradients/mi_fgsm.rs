@@ -9,11 +9,20 @@ use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 
 pub const ROW: Row = Row {
     name: "mi-fgsm",
+    summary: "As bim, along gradients added up over the steps, which carries over to other models",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
-    parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
+    parameters: &[
+        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
+        real(
+            "decay",
+            1.0,
+            (0.0, 10.0),
+            "factor on the direction so far, at each step",
+        ),
+    ],
     paper: "Dong 2018, arXiv:1710.06081",
     build: |v| Algorithm::WhiteBox(Box::new(mi_fgsm(v.whole("steps"), v.real("decay")))),
 };

@@ -7,11 +7,20 @@ use crate::registry::{Access, Algorithm, LINF, Row, WHITE_BOX, real, whole};
 
 pub const ROW: Row = Row {
     name: "ni-fgsm",
+    summary: "As mi-fgsm, with gradients taken where the direction so far would lead",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: LINF,
     least_classes: 2,
-    parameters: &[whole("steps", 10.0, 1e6), real("decay", 1.0, (0.0, 10.0))],
+    parameters: &[
+        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
+        real(
+            "decay",
+            1.0,
+            (0.0, 10.0),
+            "factor on the direction so far, at each step",
+        ),
+    ],
     paper: "Lin 2020, arXiv:1908.06281",
     build: |v| {
         let (steps, decay) = (v.whole("steps"), v.real("decay"));

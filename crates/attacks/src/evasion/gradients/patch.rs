@@ -19,14 +19,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "patch",
+    summary: "A square patch for each sample, whose pixels and place are sought together",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L0,
     least_classes: 2,
     parameters: &[
-        whole("steps", 100.0, 1e6),
-        real("step", 0.1, (1e-6, 1.0)),
-        whole("restarts", 1.0, 1e4),
+        whole("steps", 100.0, 1e6, "gradient steps of each walk"),
+        real(
+            "step",
+            0.1,
+            (1e-6, 1.0),
+            "length of the first step, as a share of the input range",
+        ),
+        whole(
+            "restarts",
+            1.0,
+            1e4,
+            "walks, each with the patch begun at another place",
+        ),
     ],
     paper: "Brown 2017, arXiv:1712.09665",
     build: |v| {

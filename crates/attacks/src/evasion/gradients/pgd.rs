@@ -9,14 +9,15 @@ use crate::registry::{Access, Algorithm, CONVEX, Row, WHITE_BOX, real, whole};
 
 pub const ROW: Row = Row {
     name: "pgd",
+    summary: "Steps up the gradient from a random point in the ball, each taken back into it",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: CONVEX,
     least_classes: 2,
     parameters: &[
-        whole("steps", 40.0, 1e6),
-        real("step", 0.25, (1e-6, 10.0)),
-        whole("restarts", 1.0, 1e4),
+        whole("steps", 40.0, 1e6, "gradient steps of each walk"),
+        real("step", 0.25, (1e-6, 10.0), "length of a step, in eps"),
+        whole("restarts", 1.0, 1e4, "walks from new random points"),
     ],
     paper: "Madry 2018, arXiv:1706.06083",
     build: |v| {

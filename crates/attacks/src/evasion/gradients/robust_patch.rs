@@ -17,16 +17,37 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "robust-patch",
+    summary: "One patch for many samples, learnt from half of a batch in random poses and light",
     technique: PHYSICAL,
     access: Access::Gradients,
     budget: L0,
     least_classes: 2,
     parameters: &[
-        whole("steps", 200.0, 1e6),
-        real("step", 0.05, (1e-6, 1.0)),
-        real("degrees", 20.0, (0.0, 180.0)),
-        real("smallest", 0.8, (0.1, 1.0)),
-        real("darkest", 0.8, (0.0, 1.0)),
+        whole("steps", 200.0, 1e6, "gradient steps"),
+        real(
+            "step",
+            0.05,
+            (1e-6, 1.0),
+            "length of the first step, as a share of the input range",
+        ),
+        real(
+            "degrees",
+            20.0,
+            (0.0, 180.0),
+            "most that the patch is turned to either side, in degrees",
+        ),
+        real(
+            "smallest",
+            0.8,
+            (0.1, 1.0),
+            "smallest side of the patch, as a share of the full one",
+        ),
+        real(
+            "darkest",
+            0.8,
+            (0.0, 1.0),
+            "least light on the patch, as a share of the full light",
+        ),
     ],
     paper: "Brown 2017, arXiv:1712.09665",
     build: |v| {

@@ -14,16 +14,37 @@ use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const ROW: Row = Row {
     name: "shadow",
+    summary: "Climbs by changes that are hard to see: smooth, faint in colour, alike in channels",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 100.0, 1e6),
-        real("rate", 0.1, (1e-6, 10.0)),
-        real("variation", 0.3, (0.0, 1e4)),
-        real("colour", 1.0, (0.0, 1e4)),
-        real("dissimilarity", 0.5, (0.0, 1e4)),
+        whole("steps", 100.0, 1e6, "gradient steps"),
+        real(
+            "rate",
+            0.1,
+            (1e-6, 10.0),
+            "length in L2 of a step without penalties, in pixel units",
+        ),
+        real(
+            "variation",
+            0.3,
+            (0.0, 1e4),
+            "weight of the penalty on differences of neighbouring pixels",
+        ),
+        real(
+            "colour",
+            1.0,
+            (0.0, 1e4),
+            "weight of the penalty on the mean change of each channel",
+        ),
+        real(
+            "dissimilarity",
+            0.5,
+            (0.0, 1e4),
+            "weight of the penalty on differences of the channels",
+        ),
     ],
     paper: "Ghiasi 2020, arXiv:2003.08937",
     build: |v| {

@@ -7,14 +7,25 @@ use crate::registry::{Access, Algorithm, LINF, Row, WHITE_BOX, real, whole};
 
 pub const ROW: Row = Row {
     name: "si-ni-fgsm",
+    summary: "As ni-fgsm, with gradients added up over ever darker copies of the sample",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: LINF,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6),
-        real("decay", 1.0, (0.0, 10.0)),
-        whole("scales", 5.0, 32.0),
+        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
+        real(
+            "decay",
+            1.0,
+            (0.0, 10.0),
+            "factor on the direction so far, at each step",
+        ),
+        whole(
+            "scales",
+            5.0,
+            32.0,
+            "copies, the first as it is, each next half as bright",
+        ),
     ],
     paper: "Lin 2020, arXiv:1908.06281",
     build: |v| {

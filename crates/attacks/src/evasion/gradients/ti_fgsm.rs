@@ -7,14 +7,25 @@ use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
 
 pub const ROW: Row = Row {
     name: "ti-fgsm",
+    summary: "As mi-fgsm, with gradients blurred as if they were the mean over shifted samples",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6),
-        real("decay", 1.0, (0.0, 10.0)),
-        whole("radius", 7.0, 100.0),
+        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
+        real(
+            "decay",
+            1.0,
+            (0.0, 10.0),
+            "factor on the direction so far, at each step",
+        ),
+        whole(
+            "radius",
+            7.0,
+            100.0,
+            "reach of the blur to each side, in pixels",
+        ),
     ],
     paper: "Dong 2019, arXiv:1904.02884",
     build: |v| {

@@ -14,11 +14,15 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "universal",
+    summary: "One change for many samples, learnt from half of a batch and tried on the other half",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
-    parameters: &[whole("steps", 50.0, 1e6), real("step", 0.1, (1e-6, 10.0))],
+    parameters: &[
+        whole("steps", 50.0, 1e6, "gradient steps"),
+        real("step", 0.1, (1e-6, 10.0), "length of a step, in eps"),
+    ],
     paper: "Moosavi-Dezfooli 2017, arXiv:1610.08401",
     build: |v| {
         let (steps, step) = (v.whole("steps"), v.real("step"));

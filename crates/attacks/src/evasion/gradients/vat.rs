@@ -13,11 +13,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "vat",
+    summary: "Steps of eps both ways along the line on which the answer changes fastest",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
-    parameters: &[whole("steps", 10.0, 1e6), real("probe", 0.1, (1e-6, 10.0))],
+    parameters: &[
+        whole(
+            "steps",
+            10.0,
+            1e6,
+            "rounds of power iteration that find the direction",
+        ),
+        real(
+            "probe",
+            0.1,
+            (1e-6, 10.0),
+            "distance in L2 at which answers are compared, in pixel units",
+        ),
+    ],
     paper: "Miyato 2015, arXiv:1507.00677",
     build: |v| {
         Algorithm::WhiteBox(Box::new(Vat {

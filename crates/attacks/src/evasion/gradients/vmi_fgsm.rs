@@ -7,15 +7,31 @@ use crate::registry::{Access, Algorithm, BOTH, LINF, Row, WHITE_BOX, real, whole
 
 pub const VMI_FGSM: Row = Row {
     name: "vmi-fgsm",
+    summary: "As mi-fgsm, with gradients corrected by how they vary around the last point",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6),
-        real("decay", 1.0, (0.0, 10.0)),
-        whole("neighbours", 20.0, 1e4),
-        real("reach", 1.5, (1e-6, 1e3)),
+        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
+        real(
+            "decay",
+            1.0,
+            (0.0, 10.0),
+            "factor on the direction so far, at each step",
+        ),
+        whole(
+            "neighbours",
+            20.0,
+            1e4,
+            "random points around at which gradients are compared",
+        ),
+        real(
+            "reach",
+            1.5,
+            (1e-6, 1e3),
+            "how far around those points lie at most, in eps",
+        ),
     ],
     paper: "Wang 2021, arXiv:2103.15571",
     build: |v| {
@@ -27,15 +43,31 @@ pub const VMI_FGSM: Row = Row {
 
 pub const VNI_FGSM: Row = Row {
     name: "vni-fgsm",
+    summary: "As ni-fgsm, with gradients corrected by how they vary around the last point",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: LINF,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6),
-        real("decay", 1.0, (0.0, 10.0)),
-        whole("neighbours", 20.0, 1e4),
-        real("reach", 1.5, (1e-6, 1e3)),
+        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
+        real(
+            "decay",
+            1.0,
+            (0.0, 10.0),
+            "factor on the direction so far, at each step",
+        ),
+        whole(
+            "neighbours",
+            20.0,
+            1e4,
+            "random points around at which gradients are compared",
+        ),
+        real(
+            "reach",
+            1.5,
+            (1e-6, 1e3),
+            "how far around those points lie at most, in eps",
+        ),
     ],
     paper: "Wang 2021, arXiv:2103.15571",
     build: |v| {

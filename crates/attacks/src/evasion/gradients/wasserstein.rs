@@ -11,11 +11,20 @@ use crate::registry::{Access, Algorithm, Row, WASSERSTEIN, WHITE_BOX, real, whol
 
 pub const ROW: Row = Row {
     name: "wasserstein",
+    summary: "Moves mass between neighbouring pixels, by gradient steps of the flow between them",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: WASSERSTEIN,
     least_classes: 2,
-    parameters: &[whole("steps", 100.0, 1e6), real("step", 2.0, (1e-6, 100.0))],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps"),
+        real(
+            "step",
+            2.0,
+            (1e-6, 100.0),
+            "length of the first step, as a multiple of the longest flow",
+        ),
+    ],
     paper: "Wong 2019, arXiv:1902.07906",
     build: |v| {
         let attack = wasserstein(Loss::Margin, v.whole("steps"), v.real("step"));

@@ -15,11 +15,12 @@ use crate::{Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "boundary",
+    summary: "A random walk among misclassified points, little by little to the clean sample",
     technique: BLACK_BOX,
     access: Access::Labels,
     budget: L2,
     least_classes: 2,
-    parameters: &[whole("queries", 1000.0, 1e7)],
+    parameters: &[whole("queries", 1000.0, 1e7, "most queries about a sample")],
     paper: "Brendel 2018, arXiv:1712.04248",
     build: |v| {
         Algorithm::LabelsOnly(Box::new(Boundary {

@@ -12,14 +12,25 @@ use crate::{Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "geoda",
+    summary: "Takes the boundary for a plane; labels at low frequencies estimate its normal",
     technique: BLACK_BOX,
     access: Access::Labels,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        whole("directions", 40.0, 1e5),
-        whole("frequencies", 10.0, 1e4),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        whole(
+            "directions",
+            40.0,
+            1e5,
+            "random directions for the first estimate, more for later ones",
+        ),
+        whole(
+            "frequencies",
+            10.0,
+            1e4,
+            "most frequencies along each side of the image",
+        ),
     ],
     paper: "Rahmati 2020, arXiv:2003.06468",
     build: |v| {

@@ -12,13 +12,19 @@ use crate::{Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "hop-skip-jump",
+    summary: "Estimates from labels the way across the boundary, leaps, and bisects back to it",
     technique: BLACK_BOX,
     access: Access::Labels,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        whole("directions", 100.0, 1e5),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        whole(
+            "directions",
+            100.0,
+            1e5,
+            "random directions for the first estimate, more for later ones",
+        ),
     ],
     paper: "Chen 2020, arXiv:1904.02144",
     build: |v| {

@@ -17,11 +17,12 @@ use crate::{Budget, Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "pointwise",
+    summary: "Sets elements of a misclassified point back, many at once first, then ever fewer",
     technique: BLACK_BOX,
     access: Access::Labels,
     budget: Budget::Ball(&[Norm::L1, Norm::L0]),
     least_classes: 2,
-    parameters: &[whole("queries", 1000.0, 1e7)],
+    parameters: &[whole("queries", 1000.0, 1e7, "most queries about a sample")],
     paper: "Schott 2019, arXiv:1805.09190",
     build: |v| {
         Algorithm::LabelsOnly(Box::new(Pointwise {

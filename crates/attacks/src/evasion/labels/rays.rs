@@ -12,11 +12,12 @@ use crate::{Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "rays",
+    summary: "Turns over the signs of ever smaller blocks, to a corner where the boundary is near",
     technique: BLACK_BOX,
     access: Access::Labels,
     budget: LINF,
     least_classes: 2,
-    parameters: &[whole("queries", 1000.0, 1e7)],
+    parameters: &[whole("queries", 1000.0, 1e7, "most queries about a sample")],
     paper: "Chen 2020, arXiv:2006.12792",
     build: |v| {
         Algorithm::LabelsOnly(Box::new(RayS {

@@ -12,13 +12,19 @@ use crate::{Error, LabelsOnly, Search};
 
 pub const ROW: Row = Row {
     name: "sign-opt",
+    summary: "Turns a direction so that the boundary comes nearer, by one label for each try",
     technique: BLACK_BOX,
     access: Access::Labels,
     budget: L2,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        whole("directions", 100.0, 1e5),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        whole(
+            "directions",
+            100.0,
+            1e5,
+            "random directions for each estimate",
+        ),
     ],
     paper: "Cheng 2020, arXiv:1909.10773",
     build: |v| {

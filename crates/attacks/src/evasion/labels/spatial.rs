@@ -12,6 +12,7 @@ use crate::{Budget, Error, LabelsOnly, Search};
 
 pub const GRID: Row = Row {
     name: "spatial",
+    summary: "Rotates and shifts by a grid of 775 poses, until one is misclassified",
     technique: MANUAL,
     access: Access::Labels,
     budget: Budget::Severity,
@@ -23,7 +24,8 @@ pub const GRID: Row = Row {
 
 pub const RANDOM: Row = Row {
     name: "spatial-random",
-    parameters: &[whole("queries", 10.0, 1e6)],
+    summary: "Rotates and shifts at random, until one pose is misclassified",
+    parameters: &[whole("queries", 10.0, 1e6, "most queries about a sample")],
     build: |v| {
         let random = Some(v.whole("queries"));
         Algorithm::LabelsOnly(Box::new(Spatial { random }))

@@ -16,14 +16,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "alma",
+    summary: "Lowers the distance and a penalty on the margin, whose weight adapts at each step",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: SUMS,
     least_classes: 2,
     parameters: &[
-        whole("steps", 100.0, 1e6),
-        real("alpha", 0.5, (0.0, 0.999)),
-        real("first", 0.1, (1e-6, 1e3)),
+        whole("steps", 100.0, 1e6, "gradient steps"),
+        real(
+            "alpha",
+            0.5,
+            (0.0, 0.999),
+            "share of the averages so far that a step keeps",
+        ),
+        real(
+            "first",
+            0.1,
+            (1e-6, 1e3),
+            "length of the first step, in pixel units; in L1 five times that",
+        ),
     ],
     paper: "Rony 2021, arXiv:2011.11857",
     build: |v| {

@@ -14,13 +14,19 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "brendel-bethge",
+    summary: "From a misclassified point along the decision boundary to where it is nearest",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: ALL,
     least_classes: 2,
     parameters: &[
-        whole("steps", 200.0, 1e6),
-        real("radius", 0.05, (1e-6, 1.0)),
+        whole("steps", 200.0, 1e6, "gradient steps"),
+        real(
+            "radius",
+            0.05,
+            (1e-6, 1.0),
+            "first radius of a step, as a share of the input range's diagonal",
+        ),
     ],
     paper: "Brendel 2019, arXiv:1907.01003",
     build: |v| {

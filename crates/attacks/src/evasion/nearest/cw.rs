@@ -12,14 +12,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "cw",
+    summary: "Adam on the squared distance plus c times the margin; a search for the least c",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L2,
     least_classes: 2,
     parameters: &[
-        whole("steps", 200.0, 1e6),
-        whole("searches", 9.0, 100.0),
-        real("rate", 0.01, (1e-6, 10.0)),
+        whole("steps", 200.0, 1e6, "gradient steps for each value of c"),
+        whole(
+            "searches",
+            9.0,
+            100.0,
+            "values of c, the weight of the loss, that are tried",
+        ),
+        real(
+            "rate",
+            0.01,
+            (1e-6, 10.0),
+            "length of a step of Adam, on the scale before the tanh",
+        ),
     ],
     paper: "Carlini 2017, arXiv:1608.04644",
     build: |v| {

@@ -13,14 +13,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "cw-l0",
+    summary: "As cw, on fewer and fewer elements: those that gain least are taken back first",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L0,
     least_classes: 2,
     parameters: &[
-        whole("steps", 50.0, 1e6),
-        whole("searches", 40.0, 1e4),
-        real("rate", 0.1, (1e-6, 1.0)),
+        whole("steps", 50.0, 1e6, "gradient steps of each descent"),
+        whole(
+            "searches",
+            40.0,
+            1e4,
+            "descents, each on other elements or with another weight",
+        ),
+        real(
+            "rate",
+            0.1,
+            (1e-6, 1.0),
+            "length of a step of Adam, in pixel units",
+        ),
     ],
     paper: "Carlini 2017, arXiv:1608.04644",
     build: |v| {

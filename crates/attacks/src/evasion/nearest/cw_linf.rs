@@ -13,14 +13,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "cw-linf",
+    summary: "Adam on the margin and on changes beyond a limit, which falls after nearer points",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: LINF,
     least_classes: 2,
     parameters: &[
-        whole("steps", 50.0, 1e6),
-        whole("searches", 20.0, 1e4),
-        real("rate", 0.01, (1e-6, 1.0)),
+        whole("steps", 50.0, 1e6, "gradient steps of each descent"),
+        whole(
+            "searches",
+            20.0,
+            1e4,
+            "descents, each with another limit or weight of the margin",
+        ),
+        real(
+            "rate",
+            0.01,
+            (1e-6, 1.0),
+            "longest first step of a descent, in pixel units",
+        ),
     ],
     paper: "Carlini 2017, arXiv:1608.04644",
     build: |v| {

@@ -12,11 +12,20 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "ddn",
+    summary: "Gradient steps on a sphere that shrinks while misclassified and grows while not",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L2,
     least_classes: 2,
-    parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps"),
+        real(
+            "gamma",
+            0.05,
+            (1e-4, 0.9),
+            "change of the radius at a step, as a share of it",
+        ),
+    ],
     paper: "Rony 2019, arXiv:1811.09600",
     build: |v| {
         Algorithm::WhiteBox(Box::new(Ddn {

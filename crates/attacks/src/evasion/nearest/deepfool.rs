@@ -14,14 +14,30 @@ use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const ROW: Row = Row {
     name: "deepfool",
+    summary: "Steps across the nearest boundary, taken for a plane, until the class changes",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 50.0, 1e6),
-        whole("candidates", 9.0, 1e4),
-        real("overshoot", 0.02, (0.0, 10.0)),
+        whole(
+            "steps",
+            50.0,
+            1e6,
+            "steps, with a gradient for each class compared",
+        ),
+        whole(
+            "candidates",
+            9.0,
+            1e4,
+            "classes whose boundaries are compared, the likeliest first",
+        ),
+        real(
+            "overshoot",
+            0.02,
+            (0.0, 10.0),
+            "what is added to the whole way, as a share of it",
+        ),
     ],
     paper: "Moosavi-Dezfooli 2016, arXiv:1511.04599",
     build: |v| {

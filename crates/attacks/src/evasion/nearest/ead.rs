@@ -12,15 +12,31 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "ead",
+    summary: "As cw, with changes that shrink at each step, so that few elements change",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: SUMS,
     least_classes: 2,
     parameters: &[
-        whole("steps", 200.0, 1e6),
-        whole("searches", 9.0, 100.0),
-        real("rate", 0.01, (1e-6, 10.0)),
-        real("beta", 0.01, (0.0, 1.0)),
+        whole("steps", 200.0, 1e6, "gradient steps for each value of c"),
+        whole(
+            "searches",
+            9.0,
+            100.0,
+            "values of c, the weight of the loss, that are tried",
+        ),
+        real(
+            "rate",
+            0.01,
+            (1e-6, 10.0),
+            "factor of the gradient in the first step",
+        ),
+        real(
+            "beta",
+            0.01,
+            (0.0, 1.0),
+            "how far each step takes every element back, in pixel units",
+        ),
     ],
     paper: "Chen 2018, arXiv:1709.04114",
     build: |v| {

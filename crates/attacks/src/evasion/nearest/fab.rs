@@ -15,14 +15,30 @@ use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const FAB: Row = Row {
     name: "fab",
+    summary: "Steps just beyond the nearest boundary, taken for a plane, and back, ever nearer",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: CONVEX,
     least_classes: Loss::TargetedMargin.least_classes(),
     parameters: &[
-        whole("steps", 100.0, 1e6),
-        whole("candidates", 9.0, 1e4),
-        whole("restarts", 1.0, 1e4),
+        whole(
+            "steps",
+            100.0,
+            1e6,
+            "steps of each walk, with a gradient for each class compared",
+        ),
+        whole(
+            "candidates",
+            9.0,
+            1e4,
+            "classes whose boundaries are compared, the likeliest first",
+        ),
+        whole(
+            "restarts",
+            1.0,
+            1e4,
+            "walks, the first from the clean sample, others from random points",
+        ),
     ],
     paper: "Croce 2020, arXiv:1907.02044",
     build: |v| {
@@ -36,14 +52,25 @@ pub const FAB: Row = Row {
 
 pub const FAB_T: Row = Row {
     name: "fab-t",
+    summary: "As fab, towards the boundary of one class after the other, the likeliest first",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: CONVEX,
     least_classes: Loss::TargetedMargin.least_classes(),
     parameters: &[
-        whole("steps", 100.0, 1e6),
-        whole("targets", 9.0, 1e4),
-        whole("restarts", 1.0, 1e4),
+        whole("steps", 100.0, 1e6, "gradient steps of each walk"),
+        whole(
+            "targets",
+            9.0,
+            1e4,
+            "classes to aim at, the likeliest first",
+        ),
+        whole(
+            "restarts",
+            1.0,
+            1e4,
+            "walks to each class, the first from the clean sample",
+        ),
     ],
     paper: "Croce 2020, arXiv:1907.02044",
     build: |v| {

@@ -16,11 +16,20 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "fmn",
+    summary: "Gradient steps in a ball that shrinks while misclassified and grows while not",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: ALL,
     least_classes: 2,
-    parameters: &[whole("steps", 100.0, 1e6), real("gamma", 0.05, (1e-4, 0.9))],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps"),
+        real(
+            "gamma",
+            0.05,
+            (1e-4, 0.9),
+            "change of the radius at first, as a share of it; in L0 at least 1",
+        ),
+    ],
     paper: "Pintor 2021, arXiv:2102.12827",
     build: |v| {
         Algorithm::WhiteBox(Box::new(Fmn {

@@ -12,11 +12,15 @@ use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const ROW: Row = Row {
     name: "jsma",
+    summary: "At each step takes the few elements that gain most to an end of the input range",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L0,
     least_classes: 2,
-    parameters: &[whole("steps", 200.0, 1e6), whole("elements", 1.0, 1e6)],
+    parameters: &[
+        whole("steps", 200.0, 1e6, "gradient steps"),
+        whole("elements", 1.0, 1e6, "elements that a step changes"),
+    ],
     paper: "Papernot 2016, arXiv:1511.07528",
     build: |v| {
         Algorithm::WhiteBox(Box::new(Jsma {

@@ -15,14 +15,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "lowprofool",
+    summary: "Gradient steps that spare the features that tell most of the class; made for tables",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: CONVEX,
     least_classes: 2,
     parameters: &[
-        whole("steps", 100.0, 1e6),
-        whole("searches", 9.0, 100.0),
-        real("step", 0.3, (1e-6, 1e3)),
+        whole("steps", 100.0, 1e6, "gradient steps for each value of c"),
+        whole(
+            "searches",
+            9.0,
+            100.0,
+            "values of c, the weight of the loss, that are tried",
+        ),
+        real(
+            "step",
+            0.3,
+            (1e-6, 1e3),
+            "factor of the gradient in the first step",
+        ),
     ],
     paper: "Ballet 2019, arXiv:1911.03274",
     build: |v| {

@@ -11,11 +11,20 @@ use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const ROW: Row = Row {
     name: "newtonfool",
+    summary: "Steps that would make the label as likely as a guess, each of bounded length",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L2,
     least_classes: 2,
-    parameters: &[whole("steps", 100.0, 1e6), real("eta", 0.01, (1e-6, 1.0))],
+    parameters: &[
+        whole("steps", 100.0, 1e6, "gradient steps"),
+        real(
+            "eta",
+            0.01,
+            (1e-6, 1.0),
+            "longest step, as a share of the clean sample's L2 length",
+        ),
+    ],
     paper: "Jang 2017, doi:10.1145/3134600.3134635",
     build: |v| {
         Algorithm::WhiteBox(Box::new(NewtonFool {

@@ -14,14 +14,25 @@ use crate::{Error, Search, WhiteBox};
 
 pub const ROW: Row = Row {
     name: "sigma-zero",
+    summary: "Adam on the margin and a smooth count of changed elements; small changes are undone",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L0,
     least_classes: 2,
     parameters: &[
-        whole("steps", 100.0, 1e6),
-        real("threshold", 0.3, (0.0, 1.0)),
-        real("sigma", 1e-3, (1e-9, 1.0)),
+        whole("steps", 100.0, 1e6, "gradient steps"),
+        real(
+            "threshold",
+            0.3,
+            (0.0, 1.0),
+            "size below which changes are undone at first, in pixel units",
+        ),
+        real(
+            "sigma",
+            1e-3,
+            (1e-9, 1.0),
+            "smoothness of the count, in which d counts d^2 / (d^2 + sigma)",
+        ),
     ],
     paper: "Cina 2025, arXiv:2402.01879",
     build: |v| {

@@ -14,14 +14,20 @@ use crate::{Error, Search, WhiteBox, search::gather_in_place};
 
 pub const ROW: Row = Row {
     name: "sparsefool",
+    summary: "Crosses the boundary, taken for a plane, by the move that changes few elements",
     technique: WHITE_BOX,
     access: Access::Gradients,
     budget: L0,
     least_classes: 2,
     parameters: &[
-        whole("steps", 50.0, 1e6),
-        whole("inner", 5.0, 1e4),
-        real("lambda", 1.0, (1.0, 100.0)),
+        whole("steps", 50.0, 1e6, "steps across the boundary"),
+        whole("inner", 5.0, 1e4, "steps of deepfool within each step"),
+        real(
+            "lambda",
+            1.0,
+            (1.0, 100.0),
+            "distance of the plane, as a multiple of that of the boundary",
+        ),
     ],
     paper: "Modas 2019, arXiv:1811.02248",
     build: |v| {

@@ -15,14 +15,15 @@ use crate::{BlackBox, Error, Search};
 
 pub const ROW: Row = Row {
     name: "bandits",
+    summary: "Follows a coarse guess of the gradient, which two scores improve before each step",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        whole("side", 8.0, 1e4),
-        real("step", 0.4, (1e-6, 10.0)),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        whole("side", 8.0, 1e4, "most pixels along each side of the guess"),
+        real("step", 0.4, (1e-6, 10.0), "length of a step, in eps"),
     ],
     paper: "Ilyas 2019, arXiv:1807.07978",
     build: |v| {

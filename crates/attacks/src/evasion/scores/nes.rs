@@ -12,16 +12,32 @@ use crate::{BlackBox, Error, Search};
 
 pub const ROW: Row = Row {
     name: "nes",
+    summary: "Follows a gradient estimated from scores along random directions, with momentum",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        whole("directions", 10.0, 1e5),
-        real("sigma", 0.01, (1e-6, 1.0)),
-        real("step", 0.2, (1e-6, 10.0)),
-        real("decay", 0.9, (0.0, 1.0)),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        whole(
+            "directions",
+            10.0,
+            1e5,
+            "random directions for each estimate, asked about both ways",
+        ),
+        real(
+            "sigma",
+            0.01,
+            (1e-6, 1.0),
+            "standard deviation of those directions, in pixel units",
+        ),
+        real("step", 0.2, (1e-6, 10.0), "length of a step, in eps"),
+        real(
+            "decay",
+            0.9,
+            (0.0, 1.0),
+            "share of the direction so far that a step keeps",
+        ),
     ],
     paper: "Ilyas 2018, arXiv:1804.08598",
     build: |v| {

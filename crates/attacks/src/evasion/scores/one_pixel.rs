@@ -15,14 +15,15 @@ use crate::{BlackBox, Error, Search};
 
 pub const ROW: Row = Row {
     name: "one-pixel",
+    summary: "Evolves the places and colours of a few pixels, by differences of random sets",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: L0,
     least_classes: 2,
     parameters: &[
-        whole("queries", 2000.0, 1e7),
-        whole("population", 100.0, 1e4),
-        whole("pixels", 5.0, 1e3),
+        whole("queries", 2000.0, 1e7, "most queries about a sample"),
+        whole("population", 100.0, 1e4, "sets of pixels that evolve"),
+        whole("pixels", 5.0, 1e3, "most pixels that are changed"),
     ],
     paper: "Su 2019, arXiv:1710.08864",
     build: |v| {

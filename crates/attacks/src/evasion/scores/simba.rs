@@ -13,13 +13,14 @@ use crate::{BlackBox, Error, Search};
 
 pub const PIXELS: Row = Row {
     name: "simba",
+    summary: "Steps along one element at a time, in random order, kept if the margin falls",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        real("step", 0.2, (1e-6, 1e3)),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        real("step", 0.2, (1e-6, 1e3), "length of a step, in pixel units"),
     ],
     paper: "Guo 2019, arXiv:1905.07121",
     build: |v| {
@@ -33,14 +34,20 @@ pub const PIXELS: Row = Row {
 
 pub const COSINES: Row = Row {
     name: "simba-dct",
+    summary: "As simba, along cosines of low frequency and not single elements",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        real("step", 0.2, (1e-6, 1e3)),
-        whole("frequencies", 14.0, 1e4),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        real("step", 0.2, (1e-6, 1e3), "length of a step, in pixel units"),
+        whole(
+            "frequencies",
+            14.0,
+            1e4,
+            "most frequencies along each side of the image",
+        ),
     ],
     paper: "Guo 2019, arXiv:1905.07121",
     build: |v| {

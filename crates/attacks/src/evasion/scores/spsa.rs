@@ -14,15 +14,31 @@ use crate::{BlackBox, Error, Search};
 
 pub const ROW: Row = Row {
     name: "spsa",
+    summary: "Follows a gradient estimated from scores along random signs, by Adam",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: LINF,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        whole("directions", 16.0, 1e5),
-        real("reach", 0.01, (1e-6, 1.0)),
-        real("rate", 0.3, (1e-6, 10.0)),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        whole(
+            "directions",
+            16.0,
+            1e5,
+            "random directions for each estimate, asked about both ways",
+        ),
+        real(
+            "reach",
+            0.01,
+            (1e-6, 1.0),
+            "how far each element is moved for that, in pixel units",
+        ),
+        real(
+            "rate",
+            0.3,
+            (1e-6, 10.0),
+            "length of a step of Adam, in eps",
+        ),
     ],
     paper: "Uesato 2018, arXiv:1802.05666",
     build: |v| {

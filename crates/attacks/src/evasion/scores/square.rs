@@ -16,13 +16,19 @@ use super::{ask, compact};
 
 pub const ROW: Row = Row {
     name: "square",
+    summary: "Changes a square at random at each query, and keeps it if the margin falls",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: CONVEX,
     least_classes: 2,
     parameters: &[
-        whole("queries", 1000.0, 1e7),
-        real("schedule", 1.0, (1e-3, 1e3)),
+        whole("queries", 1000.0, 1e7, "most queries about a sample"),
+        real(
+            "schedule",
+            1.0,
+            (1e-3, 1e3),
+            "budget that the squares shrink for, as a multiple of the queries",
+        ),
     ],
     paper: "Andriushchenko 2020, arXiv:1912.00049",
     build: |v| {

@@ -12,15 +12,26 @@ use crate::{BlackBox, Error, Search};
 
 pub const ROW: Row = Row {
     name: "zoo",
+    summary: "The loss of cw from scores: differences a few elements at a time, moved by Adam",
     technique: BLACK_BOX,
     access: Access::Scores,
     budget: L2,
     least_classes: 2,
     parameters: &[
-        whole("queries", 5000.0, 1e7),
-        whole("coordinates", 128.0, 1e5),
-        real("constant", 10.0, (1e-6, 1e6)),
-        real("rate", 0.03, (1e-6, 10.0)),
+        whole("queries", 5000.0, 1e7, "most queries about a sample"),
+        whole("coordinates", 128.0, 1e5, "elements that a step moves"),
+        real(
+            "constant",
+            10.0,
+            (1e-6, 1e6),
+            "weight of the margin against the squared distance",
+        ),
+        real(
+            "rate",
+            0.03,
+            (1e-6, 10.0),
+            "length of a step of Adam, in pixel units",
+        ),
     ],
     paper: "Chen 2017, arXiv:1708.03999",
     build: |v| {

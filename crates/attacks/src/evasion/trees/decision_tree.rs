@@ -14,6 +14,7 @@ use crate::{Error, Search, TreeAttack};
 
 pub const ROW: Row = Row {
     name: "decision-tree",
+    summary: "Of a single tree, the nearest point in a leaf of another class: none is nearer",
     technique: WHITE_BOX,
     access: Access::Trees,
     budget: ALL,

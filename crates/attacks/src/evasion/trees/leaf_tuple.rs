@@ -18,11 +18,17 @@ use crate::{Error, Search, TreeAttack};
 
 pub const ROW: Row = Row {
     name: "leaf-tuple",
+    summary: "Walks over boxes where a leaf of each tree meet, to nearer misclassified ones",
     technique: WHITE_BOX,
     access: Access::Trees,
     budget: ALL,
     least_classes: 2,
-    parameters: &[whole("starts", 20.0, 1e5)],
+    parameters: &[whole(
+        "starts",
+        20.0,
+        1e5,
+        "walks from new misclassified points",
+    )],
     paper: "Zhang 2020, arXiv:2010.11598",
     build: |v| {
         Algorithm::Trees(Box::new(LeafTuple {

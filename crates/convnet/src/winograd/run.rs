@@ -1,0 +1,269 @@
+//! Winograd's method on one phase: tiles to points, a product of channels at each point, and back.
+
+// Indices of small matrices read as the formulas do.
+#![allow(clippy::needless_range_loop)]
+
+use core::marker::PhantomData;
+use core::ops::Range;
+
+use pulp::Simd;
+
+use super::tile::{OUT, Tile};
+use super::{KINDS, LEAST, Narrow, Part};
+use crate::end::{Beside, End};
+use crate::map::{Map, View, ViewMut};
+use crate::phase::Phase;
+use crate::product::{pieces, product, sized};
+use crate::simd::{Block, Kernel, Vectors, store};
+
+/// The rows of a product: tiles are taken by as many.
+const TILES: usize = 16;
+/// Blocks that the points of the tiles in work may take: they are to stay in the nearer caches.
+const WORK: usize = 6 << 10;
+
+/// One phase, with tiles of `IN` x `IN` inputs.
+pub(super) struct Run<'a, 'b, 'c, 'd, T, const IN: usize> {
+    pub depth: usize,
+    pub end: &'a End,
+    pub part: &'a Part,
+    pub source: View<'a>,
+    pub to: &'b mut ViewMut<'c>,
+    pub beside: &'b mut Beside<'d>,
+    pub scratch: &'b mut Vec<Block>,
+    pub tile: PhantomData<T>,
+}
+
+impl<T: Tile<IN>, const IN: usize> Kernel for Run<'_, '_, '_, '_, T, IN> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(mut self, simd: S) {
+        let blocks = [self.from_blocks(), self.to.map.blocks()];
+        let kinds = KINDS.map(|kind| self.to.group * self.part.tiles(kind));
+        let all: usize = kinds.iter().sum();
+        let fit = WORK / (IN * IN * (blocks[0] + blocks[1]));
+        let least = match self.part.is_large() {
+            true => LEAST,
+            false => TILES,
+        };
+        let most = (fit / TILES * TILES)
+            .max(least)
+            .min(all.next_multiple_of(TILES));
+        let size = IN * IN * most * (blocks[0] + blocks[1]);
+        let mut scratch = core::mem::take(self.scratch);
+        if scratch.len() < size {
+            scratch.resize(size, Block::ZERO);
+        }
+        let (inputs, outputs) = scratch.split_at_mut(IN * IN * most * blocks[0]);
+        for first in (0..all).step_by(most) {
+            let tiles = most.min(all - first);
+            for tile in 0..tiles {
+                let place = self.place(kinds, first + tile);
+                self.take::<S, V>(simd, inputs, [tile, tiles], place);
+            }
+            // How many of the tiles are of each kind or one before it.
+            let mut end = 0;
+            let ends = kinds.map(|kind| {
+                end += kind;
+                end.clamp(first, first + tiles) - first
+            });
+            self.multiply::<S, V>(simd, inputs, outputs, ends);
+            for tile in 0..tiles {
+                let place = self.place(kinds, first + tile);
+                self.give::<S, V>(simd, outputs, [tile, tiles], place);
+            }
+        }
+        *self.scratch = scratch;
+    }
+}
+
+/// A tile of a sample.
+#[derive(Clone, Copy)]
+struct Place {
+    sample: usize,
+    /// Its first output.
+    y: usize,
+    x: usize,
+    narrow: Narrow,
+}
+
+impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
+    /// Blocks of channels at a point: those of every grid.
+    fn from_blocks(&self) -> usize {
+        self.part.corners.len() * self.source.map.blocks()
+    }
+
+    /// Of all tiles, where there are so many of each kind.
+    fn place(&self, kinds: [usize; 4], mut tile: usize) -> Place {
+        let mut kind = 0;
+        while kind + 1 < kinds.len() && tile >= kinds[kind] {
+            tile -= kinds[kind];
+            kind += 1;
+        }
+        let narrow = KINDS[kind];
+        let (of_sample, [rows, cols]) = (self.part.tiles(narrow), self.part.cuts());
+        let (sample, tile) = (tile / of_sample, tile % of_sample);
+        let across = cols.tiles(narrow[1]);
+        Place {
+            sample,
+            y: rows.start(narrow[0], tile / across),
+            x: cols.start(narrow[1], tile % across),
+            narrow,
+        }
+    }
+
+    /// Takes one tile of each of the source's grids to its points.
+    #[inline(always)]
+    fn take<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        inputs: &mut [Block],
+        [tile, tiles]: [usize; 2],
+        place: Place,
+    ) {
+        let map: &Map = self.source.map;
+        let blocks = self.from_blocks();
+        let [down, right] = self.part.phase.stride;
+        let down = down * map.row();
+        let [height, width] = place.narrow.map(|narrow| IN - usize::from(narrow));
+        for b in 0..blocks {
+            let corner = self.part.corners[b / map.blocks()];
+            // The tile's first pixel may lie before the sample's, inside the halo.
+            let offset = corner[0] * map.row() as isize + corner[1];
+            let sample = self.source.at(b % map.blocks(), place.sample, 0, 0);
+            let pixel = sample + place.y * down + place.x * right;
+            let data = &self.source.data[pixel.wrapping_add_signed(offset)..];
+            for v in 0..V {
+                let mut points = [[simd.splat_f32s(0.0); IN]; IN];
+                for x in 0..width {
+                    let column = core::array::from_fn(
+                        #[inline(always)]
+                        |y| match y < height {
+                            true => S::as_simd_f32s(&data[y * down + x * right].0).0[v],
+                            false => simd.splat_f32s(0.0),
+                        },
+                    );
+                    let column = T::points(simd, column, place.narrow[0]);
+                    for y in 0..IN {
+                        points[y][x] = column[y];
+                    }
+                }
+                for (y, row) in points.into_iter().enumerate() {
+                    let row = T::points(simd, row, place.narrow[1]);
+                    for (x, point) in row.into_iter().enumerate() {
+                        let at = ((y * IN + x) * blocks + b) * tiles + tile;
+                        S::as_mut_simd_f32s(&mut inputs[at].0).0[v] = point;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tiles that a point counts for, where there are so many of each kind or one before it.
+    #[inline(always)]
+    fn at_point(point: usize, ends: [usize; 4]) -> Range<usize> {
+        let [y, x] = [point / IN, point % IN].map(|axis| axis == T::DROPPED);
+        let start = if x { ends[0] } else { 0 };
+        match (y, x) {
+            (true, _) => start..ends[1],
+            (false, true) => start..ends[2],
+            (false, false) => start..ends[3],
+        }
+    }
+
+    /// The product of channels at every point.
+    #[inline(always)]
+    fn multiply<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        inputs: &[Block],
+        outputs: &mut [Block],
+        ends: [usize; 4],
+    ) {
+        let (from, to) = (self.from_blocks(), self.to.map.blocks());
+        let channels = self.part.corners.len() * self.depth;
+        let tiles = ends[3];
+        for point in 0..IN * IN {
+            let inputs = &inputs[point * from * tiles..][..from * tiles];
+            let some = Self::at_point(point, ends);
+            for block in 0..to {
+                let at = point * to + block;
+                let weights = &self.part.weights[at * channels..][..channels];
+                let outputs = &mut outputs[at * tiles..][..tiles];
+                for (first, size) in pieces(V, some.len()) {
+                    let first = some.start + first;
+                    let out = &mut outputs[first..];
+                    let (place, depth) = ([first, tiles], self.depth);
+                    sized!(size, V, rows::<S>(simd, inputs, place, depth, weights, out));
+                }
+            }
+        }
+    }
+
+    /// Takes the points of one tile to its outputs.
+    #[inline(always)]
+    fn give<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        outputs: &[Block],
+        [tile, tiles]: [usize; 2],
+        place: Place,
+    ) {
+        let blocks = self.to.map.blocks();
+        let Phase {
+            size, first, step, ..
+        } = self.part.phase;
+        let [tall, wide] = place.narrow.map(|narrow| OUT - usize::from(narrow));
+        let (height, width) = (tall.min(size[0] - place.y), wide.min(size[1] - place.x));
+        for b in 0..blocks {
+            let mut values = [[[simd.splat_f32s(0.0); V]; OUT]; OUT];
+            for v in 0..V {
+                let mut half = [[simd.splat_f32s(0.0); IN]; OUT];
+                for x in 0..IN {
+                    let column = core::array::from_fn(
+                        #[inline(always)]
+                        |y| {
+                            let at = ((y * IN + x) * blocks + b) * tiles + tile;
+                            S::as_simd_f32s(&outputs[at].0).0[v]
+                        },
+                    );
+                    let column = T::outputs(simd, column, place.narrow[0]);
+                    for y in 0..OUT {
+                        half[y][x] = column[y];
+                    }
+                }
+                for y in 0..OUT {
+                    let row = T::outputs(simd, half[y], place.narrow[1]);
+                    for x in 0..OUT {
+                        values[y][x][v] = row[x];
+                    }
+                }
+            }
+            for (y, row) in values.into_iter().enumerate().take(height) {
+                for (x, value) in row.into_iter().enumerate().take(width) {
+                    let y = first[0] + step[0] * (place.y + y);
+                    let x = first[1] + step[1] * (place.x + x);
+                    let (map, pixel) = (self.to.map, [b, place.sample, y, x]);
+                    let value = self.end.apply::<S, V>(simd, value, self.beside, map, pixel);
+                    let at = self.to.at(b, place.sample, y, x);
+                    store::<S, V>(&mut self.to.data[at].0, 0, value);
+                }
+            }
+        }
+    }
+}
+
+/// The products of `M` tiles from `first` on, at one point.
+#[inline(always)]
+fn rows<S: Simd, const V: usize, const M: usize>(
+    simd: S,
+    inputs: &[Block],
+    [first, tiles]: [usize; 2],
+    depth: usize,
+    weights: &[Block],
+    out: &mut [Block],
+) {
+    let starts = (first..inputs.len()).step_by(tiles);
+    let sums: [Vectors<S, V>; M] = product::<S, V, M>(simd, inputs, starts, 1, depth, weights);
+    for (out, sum) in out.iter_mut().zip(sums) {
+        store::<S, V>(&mut out.0, 0, sum);
+    }
+}

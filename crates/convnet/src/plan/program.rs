@@ -92,8 +92,7 @@ impl Program {
 
     /// Numbers that the images take at work.
     pub fn planes(&self) -> usize {
-        let first = self.first.as_ref().map_or(0, FromPlanes::work);
-        first
+        self.first.as_ref().map_or(0, FromPlanes::work)
     }
 
     /// How many samples run together: as many as stay in the second cache between two operations, more where

@@ -36,7 +36,7 @@ pub(super) struct Run<'a, 'b, 'c, 'd, T, const IN: usize> {
 impl<T: Tile<IN>, const IN: usize> Kernel for Run<'_, '_, '_, '_, T, IN> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
-        let blocks = [self.from_blocks(), self.to.map.blocks()];
+        let blocks = [self.source_blocks(), self.to.map.blocks()];
         let kinds = KINDS.map(|kind| self.to.group * self.part.tiles(kind));
         let all: usize = kinds.iter().sum();
         let fit = WORK / (IN * IN * (blocks[0] + blocks[1]));
@@ -87,7 +87,7 @@ struct Place {
 
 impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
     /// Blocks of channels at a point: those of every grid.
-    fn from_blocks(&self) -> usize {
+    fn source_blocks(&self) -> usize {
         self.part.corners.len() * self.source.map.blocks()
     }
 
@@ -120,7 +120,7 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
         place: Place,
     ) {
         let map: &Map = self.source.map;
-        let blocks = self.from_blocks();
+        let blocks = self.source_blocks();
         let [down, right] = self.part.phase.stride;
         let down = down * map.row();
         let [height, width] = place.narrow.map(|narrow| IN - usize::from(narrow));
@@ -178,7 +178,7 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
         outputs: &mut [Block],
         ends: [usize; 4],
     ) {
-        let (from, to) = (self.from_blocks(), self.to.map.blocks());
+        let (from, to) = (self.source_blocks(), self.to.map.blocks());
         let channels = self.part.corners.len() * self.depth;
         let tiles = ends[3];
         for point in 0..IN * IN {

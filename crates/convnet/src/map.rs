@@ -93,8 +93,16 @@ impl Map {
         }
     }
 
+    /// Whether a sample is a line of blocks, and nothing else.
+    fn is_flat(&self) -> bool {
+        self.pixels() == 1 && self.halo == Halo::default()
+    }
+
     /// Takes samples of channels, rows, columns in; the halo is left as it is.
     pub fn import(&self, group: usize, from: &[f32], to: &mut [Block]) {
+        if self.is_flat() {
+            return self.import_flat(group, from, to);
+        }
         let pixels = self.pixels();
         for (s, sample) in from
             .chunks_exact(self.channels * pixels)
@@ -122,6 +130,9 @@ impl Map {
 
     /// Gives samples of channels, rows, columns out.
     pub fn export(&self, group: usize, from: &[Block], to: &mut [f32]) {
+        if self.is_flat() {
+            return self.export_flat(group, from, to);
+        }
         let pixels = self.pixels();
         for (s, sample) in to
             .chunks_exact_mut(self.channels * pixels)
@@ -140,6 +151,26 @@ impl Map {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    fn import_flat(&self, group: usize, from: &[f32], to: &mut [Block]) {
+        for (s, sample) in from.chunks_exact(self.channels).take(group).enumerate() {
+            let blocks = to[s..].iter_mut().step_by(group);
+            for (channels, block) in sample.chunks(BLOCK).zip(blocks) {
+                *block = Block::ZERO;
+                block.0[..channels.len()].copy_from_slice(channels);
+            }
+        }
+    }
+
+    fn export_flat(&self, group: usize, from: &[Block], to: &mut [f32]) {
+        let samples = to.chunks_exact_mut(self.channels).take(group);
+        for (s, sample) in samples.enumerate() {
+            let blocks = from[s..].iter().step_by(group);
+            for (channels, block) in sample.chunks_mut(BLOCK).zip(blocks) {
+                channels.copy_from_slice(&block.0[..channels.len()]);
             }
         }
     }

@@ -46,6 +46,13 @@ impl Cache {
         }
     }
 
+    /// A folder `name` in it for others to write into; `None` where there is none that is private.
+    #[cfg(feature = "keep-tuning")]
+    pub fn private_folder(&self, name: &str) -> Option<PathBuf> {
+        let folder = self.folder.as_ref()?.join(name);
+        private(&folder).ok().map(|()| folder)
+    }
+
     /// What was stored as `name`, if it is whole.
     pub fn load(&self, name: &str) -> Option<Vec<u8>> {
         let folder = self.folder.as_ref().filter(|folder| is_private(folder))?;

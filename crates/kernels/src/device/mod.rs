@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl::client::Client;
+#[cfg(feature = "keep-tuning")]
+use burn_cubecl::cubecl::config::cache::CacheConfig;
 use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::cubecl::wgpu::wgpu::{
@@ -159,7 +161,7 @@ impl Gpu {
         set_policy(StreamPolicy::Single);
         // First come, first served: without this cubecl would read `cubecl.toml` or `burn.toml` from
         // wherever the user stands.
-        CubeClRuntimeConfig::try_set(CubeClRuntimeConfig::default().override_from_env());
+        CubeClRuntimeConfig::try_set(burn_config());
         let setup = WgpuSetup {
             instance: instance().clone(),
             backend: adapter.get_info().backend,
@@ -269,6 +271,24 @@ fn processor_name() -> String {
     listed
         .or_else(|| std::env::var("PROCESSOR_IDENTIFIER").ok())
         .unwrap_or_else(|| std::env::consts::ARCH.into())
+}
+
+/// What burn's runtime is told.
+fn burn_config() -> CubeClRuntimeConfig {
+    let config = CubeClRuntimeConfig::default();
+    #[cfg(feature = "keep-tuning")]
+    let config = keep_tuning(config);
+    config.override_from_env()
+}
+
+/// Lets burn keep what it finds out about its kernels in the user's cache folder; without such a folder, nowhere.
+#[cfg(feature = "keep-tuning")]
+fn keep_tuning(mut config: CubeClRuntimeConfig) -> CubeClRuntimeConfig {
+    match Cache::of_user().private_folder("burn") {
+        Some(folder) => config.environment.path = CacheConfig::Directory(folder),
+        None => config.autotune.disable_cache = true,
+    }
+    config
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Cache {
     #[cfg(feature = "keep-tuning")]
     pub fn private_folder(&self, name: &str) -> Option<PathBuf> {
         let folder = self.folder.as_ref()?.join(name);
-        private(&folder).ok().map(|()| folder)
+        (private(&folder).is_ok() && is_private(&folder)).then_some(folder)
     }
 
     /// What was stored as `name`, if it is whole.

@@ -21,18 +21,19 @@ pub fn run(args: &AttacksArgs) -> Result<Exit, Failure> {
                 [] => Some(parse(name).or_fail(Exit::Usage, "")?.row),
                 _ => None,
             };
-            (row.into_iter().collect(), suites, false)
+            let transfer = row.is_some() && name.starts_with(PREFIX);
+            (row.into_iter().collect(), suites, transfer)
         }
     };
     print(&match (&args.name, args.json.json, rows.as_slice()) {
         (_, true, _) => lines(&rows, &suites, transfer),
-        (Some(_), _, [row]) => explained(row),
+        (Some(_), _, [row]) => explained(row, transfer),
         _ => listed(&rows, &suites, transfer),
     })
 }
 
-/// One attack and its parameters.
-fn explained(row: &Row) -> String {
+/// One attack and its parameters; on surrogates, if it is to `transfer`.
+fn explained(row: &Row, transfer: bool) -> String {
     let technique = catalogue::technique(row.technique).map_or("", |t| t.name);
     let facts = [
         ("technique", format!("{} {technique}", row.technique)),
@@ -60,6 +61,13 @@ fn explained(row: &Row) -> String {
     if parameters.len() > 1 {
         parts.push(columns(&parameters));
     }
+    if transfer {
+        parts.push(transferred());
+    }
+    let example = match transfer {
+        true => format!("{PREFIX}:{example} --surrogate FILE.onnx"),
+        false => example,
+    };
     parts.push(format!("scoville assess --attacks {example}\n"));
     parts.join("\n")
 }
@@ -73,15 +81,19 @@ fn listed(rows: &[&Row], suites: &[&Suite], transfer: bool) -> String {
         parts.push(columns(&suite_table(suites)));
     }
     if transfer {
-        parts.push(format!(
-            "{PREFIX}:ATTACK runs an attack that needs gradients on the models of --surrogate, and asks the target only about \
-             where it ends ({TRANSFER}); {PREFIX} alone is {PREFIX}:{TRANSFERRED}.\n"
-        ));
+        parts.push(transferred());
     }
     if !rows.is_empty() {
         parts.push("`scoville attacks NAME` explains one and its parameters.\n".into());
     }
     parts.join("\n")
+}
+
+fn transferred() -> String {
+    format!(
+        "{PREFIX}:ATTACK runs an attack that needs gradients on the models of --surrogate, and asks the target only about \
+         where it ends ({TRANSFER}); {PREFIX} alone is {PREFIX}:{TRANSFERRED}.\n"
+    )
 }
 
 fn table(rows: &[&Row]) -> Vec<Vec<String>> {

@@ -145,7 +145,7 @@ fn pack(
                     let tap = grid.taps.iter().find(|(place, _)| *place == [y, x]);
                     tap.map_or(0.0, |(_, tap)| weight(o, i, tap).into())
                 });
-                for (p, point) in points.into_iter().enumerate() {
+                for (p, point) in points.enumerate() {
                     let at = ((p * blocks + o / BLOCK) * grids.len() + g) * depth + i;
                     weights[at].0[o % BLOCK] = point as f32;
                 }

@@ -123,36 +123,41 @@ impl Tile<6> for Three {
 
 /// Most taps of a kernel in an axis.
 pub const MOST_TAPS: usize = 3;
+/// Most points of a tile in an axis.
+const MOST: usize = OUT + MOST_TAPS - 1;
 
 /// Inputs and points of a tile in an axis, for kernels of up to so many taps.
 pub fn inputs(taps: usize) -> usize {
     OUT + taps.max(2) - 1
 }
 
-/// The points of a kernel of `taps` x `taps`, a row of points after the other.
-pub fn kernel_points(taps: usize, at: impl Fn(usize, usize) -> f64) -> Vec<f64> {
-    let line = |g: [f64; MOST_TAPS]| match taps {
-        MOST_TAPS => three(g).to_vec(),
-        _ => two([g[0], g[1]]).to_vec(),
-    };
+/// The points of a kernel of `taps` x `taps`, row by row.
+pub fn kernel_points(taps: usize, at: impl Fn(usize, usize) -> f64) -> impl Iterator<Item = f64> {
+    let line: fn([f64; MOST_TAPS]) -> [f64; MOST] = if taps == MOST_TAPS { three } else { two };
     let at = |y: usize, x: usize| if y < taps && x < taps { at(y, x) } else { 0.0 };
-    let columns: [Vec<f64>; MOST_TAPS] =
+    let columns: [[f64; MOST]; MOST_TAPS] =
         core::array::from_fn(|x| line(core::array::from_fn(|y| at(y, x))));
-    let rows = (0..inputs(taps)).map(|y| line(core::array::from_fn(|x| columns[x][y])));
-    rows.flatten().collect()
+    let n = inputs(taps);
+    (0..n).flat_map(move |y| {
+        let row = line(core::array::from_fn(|x| columns[x][y]));
+        row.into_iter().take(n)
+    })
 }
 
-fn two(g: [f64; 2]) -> [f64; 5] {
+/// The five points of two taps.
+fn two(g: [f64; MOST_TAPS]) -> [f64; MOST] {
     [
         g[0] / 2.0,
         -(g[0] + g[1]) / 2.0,
         (g[1] - g[0]) / 6.0,
         g[0] / 6.0 + g[1] / 3.0,
         g[1],
+        0.0,
     ]
 }
 
-fn three(g: [f64; 3]) -> [f64; 6] {
+/// The six points of three taps.
+fn three(g: [f64; MOST_TAPS]) -> [f64; MOST] {
     let even = -(g[0] + g[2]) / 6.0;
     let far = g[0] / 24.0 + g[2] / 6.0;
     [

@@ -5,7 +5,9 @@
 use scoville_kernels::Diversity;
 
 use crate::parts::Transfer;
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real};
+
+use super::mi_fgsm::{DECAY, STEPS};
 
 pub const ROW: Row = Row {
     name: "di-fgsm",
@@ -15,13 +17,8 @@ pub const ROW: Row = Row {
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
-        real(
-            "decay",
-            1.0,
-            (0.0, 10.0),
-            "factor on the direction so far, at each step",
-        ),
+        STEPS,
+        DECAY,
         real(
             "probability",
             0.5,

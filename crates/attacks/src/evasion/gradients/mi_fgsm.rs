@@ -5,7 +5,17 @@
 use scoville_kernels::Loss;
 
 use crate::parts::{Descent, Rule, Start};
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+use crate::registry::{Access, Algorithm, BOTH, Parameter, Row, WHITE_BOX, real, whole};
+
+/// What all attacks with momentum take.
+pub(super) const STEPS: Parameter =
+    whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps");
+pub(super) const DECAY: Parameter = real(
+    "decay",
+    1.0,
+    (0.0, 10.0),
+    "factor on the direction so far, at each step",
+);
 
 pub const ROW: Row = Row {
     name: "mi-fgsm",
@@ -14,15 +24,7 @@ pub const ROW: Row = Row {
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
-    parameters: &[
-        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
-        real(
-            "decay",
-            1.0,
-            (0.0, 10.0),
-            "factor on the direction so far, at each step",
-        ),
-    ],
+    parameters: &[STEPS, DECAY],
     paper: "Dong 2018, arXiv:1710.06081",
     build: |v| Algorithm::WhiteBox(Box::new(mi_fgsm(v.whole("steps"), v.real("decay")))),
 };

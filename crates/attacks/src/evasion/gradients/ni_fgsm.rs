@@ -3,7 +3,9 @@
 //! Lin et al. 2020, <https://arxiv.org/abs/1908.06281>.
 
 use crate::parts::Transfer;
-use crate::registry::{Access, Algorithm, LINF, Row, WHITE_BOX, real, whole};
+use crate::registry::{Access, Algorithm, LINF, Row, WHITE_BOX};
+
+use super::mi_fgsm::{DECAY, STEPS};
 
 pub const ROW: Row = Row {
     name: "ni-fgsm",
@@ -12,15 +14,7 @@ pub const ROW: Row = Row {
     access: Access::Gradients,
     budget: LINF,
     least_classes: 2,
-    parameters: &[
-        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
-        real(
-            "decay",
-            1.0,
-            (0.0, 10.0),
-            "factor on the direction so far, at each step",
-        ),
-    ],
+    parameters: &[STEPS, DECAY],
     paper: "Lin 2020, arXiv:1908.06281",
     build: |v| {
         let (steps, decay) = (v.whole("steps"), v.real("decay"));

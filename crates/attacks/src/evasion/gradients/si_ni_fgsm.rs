@@ -3,7 +3,9 @@
 //! Lin et al. 2020, <https://arxiv.org/abs/1908.06281>.
 
 use crate::parts::Transfer;
-use crate::registry::{Access, Algorithm, LINF, Row, WHITE_BOX, real, whole};
+use crate::registry::{Access, Algorithm, LINF, Row, WHITE_BOX, whole};
+
+use super::mi_fgsm::{DECAY, STEPS};
 
 pub const ROW: Row = Row {
     name: "si-ni-fgsm",
@@ -13,13 +15,8 @@ pub const ROW: Row = Row {
     budget: LINF,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
-        real(
-            "decay",
-            1.0,
-            (0.0, 10.0),
-            "factor on the direction so far, at each step",
-        ),
+        STEPS,
+        DECAY,
         whole(
             "scales",
             5.0,

@@ -3,7 +3,9 @@
 //! Dong et al. 2019, <https://arxiv.org/abs/1904.02884>.
 
 use crate::parts::Transfer;
-use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, real, whole};
+use crate::registry::{Access, Algorithm, BOTH, Row, WHITE_BOX, whole};
+
+use super::mi_fgsm::{DECAY, STEPS};
 
 pub const ROW: Row = Row {
     name: "ti-fgsm",
@@ -13,13 +15,8 @@ pub const ROW: Row = Row {
     budget: BOTH,
     least_classes: 2,
     parameters: &[
-        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
-        real(
-            "decay",
-            1.0,
-            (0.0, 10.0),
-            "factor on the direction so far, at each step",
-        ),
+        STEPS,
+        DECAY,
         whole(
             "radius",
             7.0,

@@ -3,7 +3,26 @@
 //! Wang & He 2021, <https://arxiv.org/abs/2103.15571>.
 
 use crate::parts::Transfer;
-use crate::registry::{Access, Algorithm, BOTH, LINF, Row, WHITE_BOX, real, whole};
+use crate::registry::{Access, Algorithm, BOTH, LINF, Parameter, Row, WHITE_BOX, real, whole};
+
+use super::mi_fgsm::{DECAY, STEPS};
+
+const PARAMETERS: &[Parameter] = &[
+    STEPS,
+    DECAY,
+    whole(
+        "neighbours",
+        20.0,
+        1e4,
+        "random points around at which gradients are compared",
+    ),
+    real(
+        "reach",
+        1.5,
+        (1e-6, 1e3),
+        "how far around those points lie at most, in eps",
+    ),
+];
 
 pub const VMI_FGSM: Row = Row {
     name: "vmi-fgsm",
@@ -12,27 +31,7 @@ pub const VMI_FGSM: Row = Row {
     access: Access::Gradients,
     budget: BOTH,
     least_classes: 2,
-    parameters: &[
-        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
-        real(
-            "decay",
-            1.0,
-            (0.0, 10.0),
-            "factor on the direction so far, at each step",
-        ),
-        whole(
-            "neighbours",
-            20.0,
-            1e4,
-            "random points around at which gradients are compared",
-        ),
-        real(
-            "reach",
-            1.5,
-            (1e-6, 1e3),
-            "how far around those points lie at most, in eps",
-        ),
-    ],
+    parameters: PARAMETERS,
     paper: "Wang 2021, arXiv:2103.15571",
     build: |v| {
         let (steps, decay) = (v.whole("steps"), v.real("decay"));
@@ -48,27 +47,7 @@ pub const VNI_FGSM: Row = Row {
     access: Access::Gradients,
     budget: LINF,
     least_classes: 2,
-    parameters: &[
-        whole("steps", 10.0, 1e6, "gradient steps, each of eps / steps"),
-        real(
-            "decay",
-            1.0,
-            (0.0, 10.0),
-            "factor on the direction so far, at each step",
-        ),
-        whole(
-            "neighbours",
-            20.0,
-            1e4,
-            "random points around at which gradients are compared",
-        ),
-        real(
-            "reach",
-            1.5,
-            (1e-6, 1e3),
-            "how far around those points lie at most, in eps",
-        ),
-    ],
+    parameters: PARAMETERS,
     paper: "Wang 2021, arXiv:2103.15571",
     build: |v| {
         let (steps, decay) = (v.whole("steps"), v.real("decay"));

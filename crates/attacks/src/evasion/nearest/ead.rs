@@ -49,9 +49,10 @@ pub const ROW: Row = Row {
     },
 };
 
-/// EAD: for each of `searches` values of c, `steps` steps that begin with length `rate`; each moves
-/// every element `beta` towards the clean sample, and no further. Of the adversarial points the nearest in the norm of the run counts: in
-/// L1 that is the authors' L1 rule; what their elastic-net rule takes is no nearer in either. A step costs a gradient evaluation and a query.
+/// EAD: for each of `searches` values of c, `steps` steps that begin with length `rate`; each moves every element `beta`
+/// towards the clean sample, and no further. Of the adversarial points the nearest in the norm of the run counts: in L1
+/// that is the authors' L1 rule, and what their elastic-net rule takes is no nearer. A step costs a gradient evaluation and
+/// a query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ead {
     pub steps: usize,

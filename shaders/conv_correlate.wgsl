@@ -1,13 +1,41 @@
-// needs: conv_tile.wgsl
-// A convolution, or one phase of the way back to its input, as an implicit product of matrices: weights of filters by terms,
-// times terms by pixels, where a term is a channel of the source seen through one element of the kernel. Eight terms at a
-// time are staged in workgroup memory.
+// needs: conv_end.wgsl
+// A convolution, or one phase of the way back to its input. A workgroup makes FILTERS channels of SAMPLES patches of HIGH x
+// WIDE pixels. For STAGED channels and TAPS_Y rows of the kernel at a time it stages the weights and what the patches see of
+// the source, edges included, so that an element is fetched once for all taps; then each thread slides down its strip. There
+// may be fewer strips than threads, which then only stage.
 
-const TERMS = 8u;
+override FILTERS: u32 = 8;
+override WIDE: u32 = 32;
+override HIGH: u32 = 32;
+override SAMPLES: u32 = 1;
+override STAGED: u32 = 1;
+override TAPS_Y: u32 = 3;
+override TAPS_X: u32 = 3;
+override DILATION_Y: u32 = 1;
+override DILATION_X: u32 = 1;
+override STRIDE_Y: u32 = 1;
+override STRIDE_X: u32 = 1;
+// From a staged row of the source to the next: the stride where rows of the kernel come one by one, otherwise 1.
+override STEP_Y: u32 = 1;
+// Staged elements from a row to the next.
+override PITCH: u32 = 34;
 
-// Weights by term, four filters each; elements of the source by term.
-var<workgroup> factors: array<vec4<f32>, 2u * FILTERS>;
-var<workgroup> seen: array<f32, 8u * PIXELS>;
+override STRIPS: u32 = SAMPLES * (HIGH / 4u) * WIDE;
+const THREADS = 256u;
+// Staged rows from a pixel to the one below.
+override DOWN: u32 = STRIDE_Y / STEP_Y;
+// What a patch sees.
+override SEEN_Y: u32 = (HIGH - 1u) * DOWN + (TAPS_Y - 1u) * DILATION_Y + 1u;
+override SEEN_X: u32 = (WIDE - 1u) * STRIDE_X + (TAPS_X - 1u) * DILATION_X + 1u;
+// Of a channel, staged.
+override SEEN: u32 = SAMPLES * SEEN_Y * PITCH;
+// Weights of a channel, in fours.
+override FACTORS: u32 = TAPS_Y * TAPS_X * (FILTERS / 4u);
+
+override ALL_FACTORS: u32 = STAGED * FACTORS;
+override ALL_SEEN: u32 = STAGED * SEEN;
+var<workgroup> factors: array<vec4<f32>, ALL_FACTORS>;
+var<workgroup> seen: array<f32, ALL_SEEN>;
 
 var<private> s0: vec4<f32>;
 var<private> s1: vec4<f32>;
@@ -18,37 +46,77 @@ var<private> s5: vec4<f32>;
 var<private> s6: vec4<f32>;
 var<private> s7: vec4<f32>;
 
-// Where a pixel looks at the source: from which element, row and column.
-struct Eye {
-    from_: i32,
-    y: i32,
-    x: i32,
-    live: bool,
+// What a thread fetched and will stage: elements of the source, and weights.
+override SLOTS: u32 = (SAMPLES * SEEN_Y * SEEN_X + THREADS - 1u) / THREADS;
+override FACTOR_SLOTS: u32 = (ALL_FACTORS + THREADS - 1u) / THREADS;
+// As many as 16 KB come to.
+var<private> fetched: array<f32, 16>;
+var<private> fetched_factors: array<vec4<u32>, 4>;
+
+// The first pixel of the patches.
+struct Corner {
+    sample: u32,
+    y: u32,
+    x: u32,
 }
 
-fn eye(n: u32, group: u32) -> Eye {
-    let sample = n / (params.height * params.width);
-    let within = n % (params.height * params.width);
-    let y = params.stride_y * (within / params.width);
-    let x = params.stride_x * (within % params.width);
-    let channel = sample * params.channels + group * (params.channels / params.groups);
-    let first = (channel * params.rows + y) * params.cols + x;
-    return Eye(i32(first), i32(y), i32(x), n < all_pixels());
-}
-
-fn look(eye: Eye, tap: vec4<i32>) -> f32 {
-    let y = eye.y + tap.y;
-    let x = eye.x + tap.z;
-    if eye.live && u32(y) < params.rows && u32(x) < params.cols {
-        return source[u32(eye.from_ + tap.x)];
+// Of the kernel's rows from `tap` on, and of `channels` channels from `channel` on.
+fn fetch_source(t: u32, corner: Corner, tap: u32, channel: u32, channels: u32) {
+    let area = params.rows * params.cols;
+    for (var i = 0u; i < SLOTS; i++) {
+        let e = t + i * THREADS;
+        let sample = corner.sample + e / (SEEN_Y * SEEN_X);
+        let row = corner.y * STRIDE_Y + e / SEEN_X % SEEN_Y * STEP_Y + tap * DILATION_Y - params.begin_y;
+        let col = corner.x * STRIDE_X + e % SEEN_X - params.begin_x;
+        let inside = e < SAMPLES * SEEN_Y * SEEN_X && sample < params.batch && row < params.rows && col < params.cols;
+        let place = (sample * params.channels + channel) * area + row * params.cols + col;
+        for (var c = 0u; c < STAGED; c++) {
+            var v = 0.0;
+            if inside && c < channels {
+                v = source[place + c * area];
+            }
+            fetched[i * STAGED + c] = v;
+        }
     }
-    return 0.0;
 }
 
-fn multiply(k: u32, row: u32, col: u32) {
-    let b = k * PIXELS + col;
-    let v = vec4<f32>(seen[b], seen[b + COLS], seen[b + 2u * COLS], seen[b + 3u * COLS]);
-    let w = k * (FILTERS / 4u) + row * (ROWS / 4u);
+fn stage_source(t: u32) {
+    for (var i = 0u; i < SLOTS; i++) {
+        let e = t + i * THREADS;
+        if e < SAMPLES * SEEN_Y * SEEN_X {
+            let put = e / SEEN_X * PITCH + e % SEEN_X;
+            for (var c = 0u; c < STAGED; c++) {
+                seen[c * SEEN + put] = fetched[i * STAGED + c];
+            }
+        }
+    }
+}
+
+// `first` is the first quad of filters, of which `quads` exist from there on.
+fn fetch_factors(t: u32, channels: u32, first: u32, quads: u32) {
+    let taps = params.kernel_y * params.kernel_x;
+    for (var i = 0u; i < FACTOR_SLOTS; i++) {
+        let e = t + i * THREADS;
+        let quad = e % (FILTERS / 4u);
+        let term = e / FACTORS * taps + e % FACTORS / (FILTERS / 4u);
+        var w = vec4<u32>(0u);
+        if e < channels * FACTORS && quad < quads {
+            w = constants[first + term * params.quads + quad];
+        }
+        fetched_factors[i] = w;
+    }
+}
+
+fn stage_factors(t: u32) {
+    for (var i = 0u; i < FACTOR_SLOTS; i++) {
+        let e = t + i * THREADS;
+        if e < ALL_FACTORS {
+            factors[e] = bitcast<vec4<f32>>(fetched_factors[i]);
+        }
+    }
+}
+
+fn multiply(v: vec4<f32>, w: u32) {
     let f = factors[w];
     s0 = fma(vec4<f32>(f.x), v, s0);
     s1 = fma(vec4<f32>(f.y), v, s1);
@@ -63,6 +131,25 @@ fn multiply(k: u32, row: u32, col: u32) {
     }
 }
 
+// One channel: `strip` is its strip's first element, `w` its weights.
+fn slide(strip: u32, w: u32) {
+    let down = DOWN * PITCH;
+    for (var kx = 0u; kx < TAPS_X; kx++) {
+        let first = strip + kx * DILATION_X;
+        var v = vec4<f32>(seen[first], seen[first + down], seen[first + 2u * down], seen[first + 3u * down]);
+        multiply(v, w + kx * (FILTERS / 4u));
+        for (var ky = 1u; ky < TAPS_Y; ky++) {
+            let next = first + ky * DILATION_Y * PITCH;
+            if DOWN == DILATION_Y {
+                v = vec4<f32>(v.yzw, seen[next + 3u * down]);
+            } else {
+                v = vec4<f32>(seen[next], seen[next + down], seen[next + 2u * down], seen[next + 3u * down]);
+            }
+            multiply(v, w + (ky * TAPS_X + kx) * (FILTERS / 4u));
+        }
+    }
+}
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) id: vec3<u32>,
@@ -72,46 +159,59 @@ fn main(
     let number = id.x + id.y * count.x;
     let filters = params.filters / params.groups;
     let tiles = (filters + FILTERS - 1u) / FILTERS;
-    let group = number / tiles % params.groups;
+    let across = (params.width + WIDE - 1u) / WIDE;
+    let down = (params.height + HIGH - 1u) / HIGH;
     let m = number % tiles * FILTERS;
-    let n = number / (tiles * params.groups) * PIXELS;
-    if n >= all_pixels() {
+    let group = number / tiles % params.groups;
+    let patches = number / (tiles * params.groups);
+    let x = patches % across * WIDE;
+    let y = patches / across % down * HIGH;
+    let sample = patches / (across * down) * SAMPLES;
+    if sample >= params.batch {
         return;
     }
-    // With more pixels than threads, a thread looks from two of them in turn.
-    let eyes = array<Eye, 2>(eye(n + t % PIXELS, group), eye(n + (t + 256u) % PIXELS, group));
-    let padded = (params.depth + TERMS - 1u) / TERMS * TERMS;
-    let weights = params.weights + (group * padded * tiles * FILTERS + m) / 4u;
-    let row = t / COLS;
-    let col = t % COLS;
-    for (var k = 0u; k < padded; k += TERMS) {
-        for (var i = t; i < TERMS * FILTERS / 4u; i += 256u) {
-            let term = i / (FILTERS / 4u);
-            let place = weights + (k + term) * (tiles * FILTERS / 4u) + i % (FILTERS / 4u);
-            factors[i] = bitcast<vec4<f32>>(constants[place]);
+    let corner = Corner(sample, y, x);
+    let block = t / STRIPS;
+    let has_strip = block < FILTERS / ROWS;
+    let strip = t % STRIPS;
+    let my_x = strip % WIDE;
+    let my_y = strip / WIDE % (HIGH / 4u) * 4u;
+    let my_sample = strip / (WIDE * (HIGH / 4u));
+    let look = (my_sample * SEEN_Y + my_y * DOWN) * PITCH + my_x * STRIDE_X;
+
+    let taps = params.kernel_y * params.kernel_x;
+    let turns = max((params.depth + STAGED - 1u) / STAGED, 1u);
+    let stages = params.kernel_y / TAPS_Y * turns;
+    var channels = 0u;
+    // While one stage is multiplied, the next is on its way.
+    for (var stage = 0u; stage <= stages; stage++) {
+        let tap = stage / turns * TAPS_Y;
+        let c = stage % turns * STAGED;
+        let many = min(STAGED, params.depth - c);
+        if stage < stages {
+            let channel = group * params.depth + c;
+            let term = channel * taps + tap * params.kernel_x;
+            fetch_source(t, corner, tap, channel, many);
+            fetch_factors(t, many, params.weights + term * params.quads + m / 4u, params.quads - m / 4u);
         }
-        for (var i = 0u; i < TERMS * PIXELS / 256u; i++) {
-            let place = t + 256u * i;
-            let tap = bitcast<vec4<i32>>(constants[params.taps + k + place / PIXELS]);
-            if i % 2u == 0u {
-                seen[place] = look(eyes[0], tap);
-            } else {
-                seen[place] = look(eyes[1], tap);
-            }
+        for (var i = 0u; has_strip && i < channels; i++) {
+            slide(i * SEEN + look, i * FACTORS + block * (ROWS / 4u));
+        }
+        if stage == stages {
+            break;
         }
         workgroupBarrier();
-        multiply(0u, row, col);
-        multiply(1u, row, col);
-        multiply(2u, row, col);
-        multiply(3u, row, col);
-        multiply(4u, row, col);
-        multiply(5u, row, col);
-        multiply(6u, row, col);
-        multiply(7u, row, col);
+        stage_source(t);
+        stage_factors(t);
         workgroupBarrier();
+        channels = many;
     }
-    locate(n + col);
-    let c = m + row * ROWS;
+
+    if !has_strip {
+        return;
+    }
+    locate(sample + my_sample, y + my_y, x + my_x);
+    let c = m + block * ROWS;
     let first = group * filters + c;
     read_marks(first);
     if c < filters { finish(first, s0); }
@@ -124,5 +224,5 @@ fn main(
         if c + 6u < filters { finish(first + 6u, s6); }
         if c + 7u < filters { finish(first + 7u, s7); }
     }
-    leave_marks(t, row, col, group * filters + m, n);
+    leave_marks(first);
 }

@@ -1,6 +1,9 @@
-// needs: conv_tile.wgsl
+// needs: conv_end.wgsl
 // A matrix by each sample: a workgroup makes 16 outputs of 4 samples, 16 threads an output. `depth` is the length of a row in
 // fours, padded with zeros; a sample has `channels` elements.
+
+const OUTPUTS = 16u;
+const SAMPLES = 4u;
 
 var<workgroup> parts: array<vec4<f32>, 256>;
 
@@ -24,9 +27,9 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let number = id.x + id.y * count.x;
-    let tiles = (params.filters + FILTERS - 1u) / FILTERS;
-    let m = number % tiles * FILTERS;
-    let n = number / tiles * PIXELS;
+    let tiles = (params.filters + OUTPUTS - 1u) / OUTPUTS;
+    let m = number % tiles * OUTPUTS;
+    let n = number / tiles * SAMPLES;
     if n >= params.batch {
         return;
     }
@@ -43,18 +46,31 @@ fn main(
     }
     parts[t] = sums;
     workgroupBarrier();
-    // Four threads end four outputs each.
-    locate(n);
-    if t < 4u {
-        read_marks(m + t * ROWS);
-        for (var i = 0u; i < ROWS; i++) {
-            let first = (t * ROWS + i) * 16u;
-            var sum = vec4<f32>(0.0);
-            for (var lane = 0u; lane < 16u; lane++) {
-                sum += parts[first + lane];
-            }
-            finish(m + t * ROWS + i, sum);
+    // Two threads end eight outputs each.
+    if t >= 2u {
+        return;
+    }
+    let c = m + 8u * t;
+    let samples = vec4<u32>(n, n + 1u, n + 2u, n + 3u);
+    live = samples < vec4<u32>(params.batch);
+    at = samples * params.filters;
+    let place = params.marks + (c / 8u) * params.batch + samples;
+    if params.act == BACKWARD && c < params.filters {
+        for (var j = 0u; j < SAMPLES; j++) {
+            if live[j] { words[j] = marks[place[j]]; }
         }
     }
-    leave_marks(t, t, 0u, m, n);
+    for (var i = 0u; i < 8u; i++) {
+        let first = (8u * t + i) * 16u;
+        var sum = vec4<f32>(0.0);
+        for (var lane = 0u; lane < 16u; lane++) {
+            sum += parts[first + lane];
+        }
+        finish(c + i, sum);
+    }
+    if params.act != LINEAR && params.act != BACKWARD && c < params.filters {
+        for (var j = 0u; j < SAMPLES; j++) {
+            if live[j] { marks[place[j]] = (made >> (8u * j)) & 0xffu; }
+        }
+    }
 }

@@ -1,15 +1,15 @@
-// needs: conv_tile.wgsl
+// needs: conv_end.wgsl
 // A convolution in which every channel meets its own kernel alone, or one phase of the way back to its input.
 
-fn channel(c: u32, sample: vec4<u32>, y: vec4<i32>, x: vec4<i32>) -> vec4<f32> {
+fn channel(c: u32, sample: u32, y: vec4<i32>, x: i32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     let first = (sample * params.channels + c) * (params.rows * params.cols);
     for (var k = 0u; k < params.depth; k++) {
         let tap = bitcast<vec4<i32>>(constants[params.taps + k]);
         let weight = constants[params.weights + (c / 4u) * params.depth + k][c % 4u];
         let row = vec4<u32>(y + tap.y);
-        let col = vec4<u32>(x + tap.z);
-        let inside = live & (row < vec4<u32>(params.rows)) & (col < vec4<u32>(params.cols));
+        let col = u32(x + tap.z);
+        let inside = live & (row < vec4<u32>(params.rows)) & vec4<bool>(col < params.cols);
         let place = first + row * params.cols + col;
         var v = vec4<f32>(0.0);
         if inside.x { v.x = source[place.x]; }
@@ -27,27 +27,16 @@ fn main(
     @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
-    let number = id.x + id.y * count.x;
-    let tiles = (params.filters + FILTERS - 1u) / FILTERS;
-    let m = number % tiles * FILTERS;
-    let n = number / tiles * PIXELS;
-    if n >= all_pixels() {
-        return;
-    }
-    let row = t / COLS;
-    let col = t % COLS;
-    let pixels = n + col + vec4<u32>(0u, COLS, 2u * COLS, 3u * COLS);
-    let sample = pixels / (params.height * params.width);
-    let within = pixels % (params.height * params.width);
-    let y = vec4<i32>(params.stride_y * (within / params.width));
-    let x = vec4<i32>(params.stride_x * (within % params.width));
-    locate(n + col);
-    let c = m + row * ROWS;
+    let number = (id.x + id.y * count.x) * 256u + t;
+    let c = find(number);
+    let strips = (params.height + 3u) / 4u;
+    let x = params.stride_x * (number % params.width);
+    let y = params.stride_y * (number / params.width % strips * 4u);
+    let rows = vec4<i32>(y + params.stride_y * vec4<u32>(0u, 1u, 2u, 3u));
+    let sample = number / (params.width * strips) % params.batch;
     read_marks(c);
-    for (var i = 0u; i < ROWS; i++) {
-        if c + i < params.filters {
-            finish(c + i, channel(c + i, sample, y, x));
-        }
+    for (var i = c; i < min(c + 8u, params.filters); i++) {
+        finish(i, channel(i, sample, rows, i32(x)));
     }
-    leave_marks(t, row, col, m, n);
+    leave_marks(c);
 }

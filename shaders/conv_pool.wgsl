@@ -1,4 +1,4 @@
-// needs: conv_tile.wgsl, conv_window.wgsl
+// needs: conv_end.wgsl, conv_window.wgsl
 // The largest (mode 0) or the mean of each window, which counts padding (mode 1) or not (mode 2); one thread an element. What
 // was the largest goes to the tape, as the element of the window.
 

@@ -1,4 +1,4 @@
-// needs: conv_tile.wgsl, conv_window.wgsl
+// needs: conv_end.wgsl, conv_window.wgsl
 // From the derivative by what a pool made (the source) to the one by its input (the destination); one thread an element, which
 // gathers what the windows over it give. Modes as in conv_pool.wgsl.
 

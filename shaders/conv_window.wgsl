@@ -1,4 +1,4 @@
-// needs: conv_tile.wgsl
+// needs: conv_end.wgsl
 // The weight of an element of a mean: padding counts (mode 1), but not what a rounded-up output lays beyond it, or does not
 // (mode 2).
 

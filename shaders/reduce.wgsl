@@ -55,10 +55,13 @@ fn largest_bits(lane: u32, bits: u32) -> u32 {
     return result;
 }
 
+// The largest magnitude by which a device divides well, and by a product with it: 2^100.
+const LARGE_BITS = 0x71800000u;
+
 // What a gradient row is divided by before it is squared or summed, so that neither overflows nor
-// underflows: its largest magnitude. 0 where the row cannot be normalised: all zero (or below the
-// normal floats, which devices may flush), or Inf or NaN in it.
+// underflows: its largest magnitude. 0 where the row cannot be normalised: all zero (or below the normal
+// floats, which devices may flush), beyond 2^100, or Inf or NaN in it.
 fn row_scale(lane: u32, own_largest_bits: u32) -> f32 {
     let bits = largest_bits(lane, own_largest_bits);
-    return select(0.0, bitcast<f32>(bits), bits >= 0x00800000u && bits < INFINITY_BITS);
+    return select(0.0, bitcast<f32>(bits), bits >= 0x00800000u && bits <= LARGE_BITS);
 }

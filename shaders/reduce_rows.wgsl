@@ -36,7 +36,7 @@ fn norm(lane: u32, first: u32, end: u32) -> f32 {
         bits = max(bits, magnitude_bits(value(i)));
     }
     let top = largest_bits(lane, bits);
-    let scale = bitcast<f32>(top);
+    let scale = bitcast<f32>(min(top, LARGE_BITS));
     let usable = top >= 0x00800000u && top < INFINITY_BITS;
     var partial_sum = 0.0;
     if (usable) {
@@ -47,12 +47,12 @@ fn norm(lane: u32, first: u32, end: u32) -> f32 {
     }
     let total = sum(lane, partial_sum);
     if (!usable) {
-        return scale;
+        return bitcast<f32>(top);
     }
     switch params.kind {
         case L1: { return total * scale; }
         case L2: { return sqrt(total) * scale; }
-        default: { return scale; }
+        default: { return bitcast<f32>(top); }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Times a GPU: what it can do, and what a model does on it.
 //!
 //!     time-gpu DEVICE roofline SIZE ROUNDS              a product of two SIZE x SIZE matrices, a copy of as much
+//!     time-gpu DEVICE layers BATCH,.. ROUNDS            chains of convolutions, each kind by itself
 //!     time-gpu DEVICE MODEL.onnx BATCH,.. ROUNDS [plain]  forward pass, forward pass and input gradient
 //!
 //! One JSON line a measurement: the fastest of the rounds, each of several runs and one short read that waits for them. With
@@ -11,13 +12,18 @@ use std::time::Instant;
 
 use burn_backend::ops::FloatTensorOps;
 use burn_cubecl::CubeBackend;
-use scoville_kernels::{Array, Bridge, Device, DeviceSpec, Reduce, reduce_rows, store_pipelines};
+use scoville_convnet::testing::{Builder, numbers, window};
+use scoville_kernels::{
+    Array, Bridge, ConvNet, Device, DeviceSpec, Reduce, reduce_rows, store_pipelines,
+};
 use scoville_runtime::{Model, ModelSpec};
 
 type Failure = Box<dyn std::error::Error>;
 
 /// Runs between two reads.
 const REPEATS: usize = 5;
+/// Seconds that a GPU runs before it is timed: one that idled needs a while to reach its clocks.
+const WARM: f64 = 0.1;
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +34,9 @@ fn main() -> Result<(), Failure> {
     match words.as_slice() {
         [device, "roofline", size, rounds] => {
             roofline(&open(device)?, size.parse()?, rounds.parse()?)?;
+        }
+        [device, "layers", batches, rounds] => {
+            layers(&open(device)?, batches, rounds.parse()?)?;
         }
         [device, path, batches, rounds] => {
             model(&open(device)?, path, batches, rounds.parse()?, false)?;
@@ -59,6 +68,69 @@ fn roofline(device: &Device, size: usize, rounds: usize) -> Result<(), Failure> 
         copy * 1e3,
         8.0 * (size * size) as f64 / copy / 1e9
     );
+    Ok(())
+}
+
+/// Chains of so many layers each.
+const CHAIN: usize = 8;
+
+/// Channels, rows and columns; filters; kernel, stride and padding.
+type Kind = ([usize; 3], usize, usize, usize, usize);
+
+const KINDS: [Kind; 11] = [
+    ([16, 32, 32], 16, 3, 1, 1),
+    ([32, 16, 16], 32, 3, 1, 1),
+    ([64, 8, 8], 64, 3, 1, 1),
+    ([256, 14, 14], 256, 3, 1, 1),
+    ([64, 56, 56], 64, 3, 1, 1),
+    ([64, 8, 8], 64, 1, 1, 0),
+    ([3, 32, 32], 16, 3, 1, 1),
+    ([16, 32, 32], 32, 3, 2, 1),
+    ([32, 16, 16], 64, 1, 2, 0),
+    ([3, 32, 32], 8, 4, 2, 1),
+    // What a dispatch takes by itself.
+    ([4, 1, 1], 4, 1, 1, 0),
+];
+
+/// Forward and back through chains of one kind of convolution; one layer where it does not keep the shape.
+fn layers(device: &Device, batches: &str, rounds: usize) -> Result<(), Failure> {
+    for (input, filters, kernel, stride, pad) in KINDS {
+        let mut b = Builder::new(input);
+        let window = window([kernel; 2], [stride; 2], [pad; 2]);
+        let mut value = 0;
+        let chain = if input[1] == 1 {
+            60
+        } else if input[0] == filters && stride == 1 {
+            CHAIN
+        } else {
+            1
+        };
+        for _ in 0..chain {
+            let conv = b.conv(value, filters, 1, window);
+            value = b.relu(conv);
+        }
+        let out = b.shapes[value];
+        let flops = 2 * chain * out.iter().product::<usize>() * input[0] * kernel * kernel;
+        let net = ConvNet::new(device, input, &b.layers)?;
+        for batch in batches.split(',') {
+            let batch: usize = batch.parse()?;
+            let array = |len: usize| Array::from_vec(device, batch, len, numbers(5, batch * len));
+            let (x, by) = (array(input.iter().product())?, array(out.iter().product())?);
+            let (_, tape) = net.forward(&x)?;
+            let forward = fastest(rounds, || Ok(net.forward(&x)?.0))?;
+            let backward = fastest(rounds, || Ok(net.backward(&tape, &by)?))?;
+            let gflops = |seconds: f64| (flops * batch) as f64 / seconds / 1e9;
+            println!(
+                "{{\"what\": \"layer\", \"input\": {input:?}, \"filters\": {filters}, \"kernel\": {kernel}, \"stride\": {stride}, \
+                 \"batch\": {batch}, \"forward_us\": {:.1}, \"backward_us\": {:.1}, \"forward_gflops\": {:.1}, \
+                 \"backward_gflops\": {:.1}}}",
+                forward / chain as f64 * 1e6,
+                backward / chain as f64 * 1e6,
+                gflops(forward),
+                gflops(backward),
+            );
+        }
+    }
     Ok(())
 }
 
@@ -103,9 +175,12 @@ fn model(
     Ok(())
 }
 
-/// Seconds of a run, after one to warm up.
+/// Seconds of a run, on a device that is warm.
 fn fastest(rounds: usize, mut run: impl FnMut() -> Result<Array, Failure>) -> Result<f64, Failure> {
-    wait(&run()?)?;
+    let start = Instant::now();
+    while start.elapsed().as_secs_f64() < WARM {
+        wait(&run()?)?;
+    }
     let mut best = f64::INFINITY;
     for _ in 0..rounds.max(1) {
         let start = Instant::now();

@@ -9,8 +9,7 @@
 //!    shape, follow the samples of a batch.
 //! 5. `prologue`: pixels in \[0,1\] to the model's own input.
 //! 6. `network`: both on one backend, for any batch size, with or without the tape. Parts that are
-//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise; on a GPU
-//!    only where that is faster (`choice`).
+//!    convolutional networks run as one step each (`program/segment`, `convnet`), if they agree on a sample of noise.
 //!
 //! [`TextModel`] is a model of text: what makes numbers of it, on the host, before a [`Model`] of those. [`embedded`] changes a model of
 //! token ids so that gradients by their embedding can be taken, [`two_scores`] one of a single probability so that it has two scores.
@@ -23,7 +22,6 @@
 #![forbid(unsafe_code)]
 
 mod binary;
-mod choice;
 mod contained;
 mod convnet;
 mod embedding;

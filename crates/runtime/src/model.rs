@@ -14,7 +14,7 @@ use crate::probe::{agree, noise};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;
 use crate::value::{Fact, is_float};
-use crate::{Error, Inspection, ModelSpec, Trees, choice, convnet, features, fold, output, prune};
+use crate::{Error, Inspection, ModelSpec, Trees, convnet, features, fold, output, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -87,7 +87,8 @@ impl Model {
                 gpu.batched = batched;
                 gpu.set_stand_ins(stand_ins);
                 if let Some(expected) = expected {
-                    notes.extend(choice::choose(&mut gpu, device, expected)?);
+                    let make = |input, layers: Vec<_>| convnet::gpu::make(device, input, &layers);
+                    notes.extend(gpu.accelerate(&make, |_| expected)?.refusal());
                 }
                 Box::new(gpu)
             }

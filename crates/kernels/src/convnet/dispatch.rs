@@ -2,31 +2,26 @@
 
 use scoville_convnet::Act;
 
-use super::params::{Params, Tile, word};
+use super::params::{Params, word};
+use super::tile::Tile;
 use crate::launch::{Grid, Shader, shader};
 
-const CORRELATE: Shader = shader!("conv_correlate", needs "conv_tile");
-const DEPTHWISE: Shader = shader!("conv_depthwise", needs "conv_tile");
-const DENSE: Shader = shader!("conv_dense", needs "conv_tile");
-const PASS: Shader = shader!("conv_pass", needs "conv_tile");
-const POOL: Shader = shader!("conv_pool", needs "conv_tile", needs "conv_window");
-const POOL_BACK: Shader = shader!("conv_pool_back", needs "conv_tile", needs "conv_window");
-
-/// Fewer workgroups than this leave a large GPU idle: then tiles are made smaller.
-const FEW: usize = 256;
+const CORRELATE: Shader = shader!("conv_correlate", needs "conv_end");
+const DEPTHWISE: Shader = shader!("conv_depthwise", needs "conv_end");
+const PRODUCT: Shader = shader!("conv_dense", needs "conv_end");
+const PASS: Shader = shader!("conv_pass", needs "conv_end");
+const POOL: Shader = shader!("conv_pool", needs "conv_end", needs "conv_window");
+const POOL_BACK: Shader = shader!("conv_pool_back", needs "conv_end", needs "conv_window");
 
 /// Outputs and samples of a workgroup of `conv_dense.wgsl`.
-const DENSE_TILE: Tile = Tile {
-    filters: 16,
-    rows: 4,
-    cols: 1,
-};
+const DENSE: [usize; 2] = [16, 4];
+/// Channels of a thread in the others.
+const BLOCK: u32 = 8;
 
 /// What a dispatch runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kernel {
-    /// With weights packed for tiles of so many filters.
-    Correlate(u32),
+    Correlate(Tile),
     Depthwise,
     Dense,
     Pass,
@@ -52,41 +47,47 @@ impl Dispatch {
         match self.kernel {
             Kernel::Correlate(_) => &CORRELATE,
             Kernel::Depthwise => &DEPTHWISE,
-            Kernel::Dense => &DENSE,
+            Kernel::Dense => &PRODUCT,
             Kernel::Pass => &PASS,
             Kernel::Pool => &POOL,
             Kernel::PoolBack => &POOL_BACK,
         }
     }
 
-    pub fn tile(&self, batch: usize) -> Tile {
-        match self.kernel {
-            Kernel::Correlate(filters) => {
-                let large = Tile::new(filters, 8);
-                match self.tiles(large, batch) < FEW {
-                    true => Tile::new(filters, 4),
-                    false => large,
-                }
-            }
-            Kernel::Dense => DENSE_TILE,
-            _ => Tile::new(16, 4),
+    /// What makes its pipeline another's.
+    pub fn identity(&self) -> (&'static str, Option<Tile>) {
+        let tile = match self.kernel {
+            Kernel::Correlate(tile) => Some(tile),
+            _ => None,
+        };
+        (self.shader().name, tile)
+    }
+
+    pub fn overrides(&self) -> Vec<(&'static str, f64)> {
+        match &self.kernel {
+            Kernel::Correlate(tile) => tile.overrides(),
+            _ => Vec::new(),
         }
     }
 
     pub fn grid(&self, batch: usize) -> Grid {
-        match self.kernel {
-            Kernel::Pool | Kernel::PoolBack => {
-                let [rows, cols] = self.params.to;
-                Grid::Threads(batch * (self.params.filters * rows * cols) as usize)
+        let params = &self.params;
+        match &self.kernel {
+            Kernel::Correlate(tile) => Grid::Workgroups(tile.workgroups(params, batch)),
+            Kernel::Depthwise | Kernel::Pass => {
+                let blocks = params.filters.div_ceil(BLOCK) as usize;
+                Grid::Threads(blocks * params.strips(batch))
             }
-            _ => Grid::Workgroups(self.tiles(self.tile(batch), batch)),
+            Kernel::Dense => {
+                let [outputs, samples] = DENSE;
+                let tiles = (params.filters as usize).div_ceil(outputs);
+                Grid::Workgroups(tiles * batch.div_ceil(samples))
+            }
+            Kernel::Pool | Kernel::PoolBack => {
+                let [rows, cols] = params.to;
+                Grid::Threads(batch * (params.filters * rows * cols) as usize)
+            }
         }
-    }
-
-    fn tiles(&self, tile: Tile, batch: usize) -> usize {
-        let groups = self.params.groups;
-        let filters = (self.params.filters / groups).div_ceil(tile.filters) * groups;
-        filters as usize * self.params.pixels(batch).div_ceil(tile.pixels())
     }
 
     /// The parameters for `batch` samples; `marks` says where the marks of a value lie.

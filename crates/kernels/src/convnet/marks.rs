@@ -1,4 +1,4 @@
-//! Where on the tape each value's marks lie: a bit an element, 16 channels of two pixels in a word, or a word an element.
+//! Where on the tape each value's marks lie: a bit an element, 8 channels of a strip of four rows in a word, or a word an element.
 
 use scoville_convnet::{Act, Kind, Schedule, Work};
 
@@ -12,7 +12,8 @@ struct Mark {
     /// The network's value.
     of: usize,
     channels: usize,
-    pixels: usize,
+    rows: usize,
+    cols: usize,
     kind: Marked,
 }
 
@@ -40,7 +41,8 @@ impl Marks {
             Some(Mark {
                 of,
                 channels,
-                pixels: rows * cols,
+                rows,
+                cols,
                 kind,
             })
         });
@@ -61,10 +63,10 @@ impl Marks {
 
 impl Mark {
     fn words(&self, samples: usize) -> usize {
-        let pixels = samples * self.pixels;
-        match self.kind {
-            Marked::Rectified => self.channels.div_ceil(16) * pixels.div_ceil(2),
-            Marked::Pooled => self.channels * pixels,
-        }
+        let words = match self.kind {
+            Marked::Rectified => self.channels.div_ceil(8) * self.rows.div_ceil(4),
+            Marked::Pooled => self.channels * self.rows,
+        };
+        samples * words * self.cols
     }
 }

@@ -12,31 +12,32 @@ mod params;
 mod route;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod workspace;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_cubecl::cubecl::wgpu::wgpu::{
     BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer,
-    BufferBindingType, BufferSize, BufferUsages, PipelineLayout, PipelineLayoutDescriptor,
-    ShaderStages,
+    BufferBindingType, BufferSize, BufferUsages, ComputePipeline, PipelineLayout,
+    PipelineLayoutDescriptor, ShaderStages,
 };
+use rayon::prelude::*;
 use scoville_convnet::{Layer, Schedule};
 
 use crate::device::{Device, Gpu};
-use crate::launch::contain;
+use crate::launch::{contain, pipeline};
 use crate::{Array, Error};
 use dispatch::Dispatch;
 use marks::Marks;
 use pack::Constants;
 use params::Params;
 use route::Route;
+use tile::WORKGROUP_MEMORY;
 use workspace::{Workspace, buffer};
 
 /// Workspaces that are kept: where samples run one by one, each has its own until the gradient was taken.
 const MAX_IDLE: usize = 8;
-/// Bytes of workgroup memory that the largest tile takes.
-const WORKGROUP_MEMORY: u32 = 22 << 10;
 
 /// A convolutional network on a GPU, with packed weights.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ struct Network {
     backward: Option<Route>,
     constants: Buffer,
     layout: (BindGroupLayout, PipelineLayout),
+    /// Of each dispatch, forward and then backward.
+    pipelines: Vec<ComputePipeline>,
     marks: Marks,
     /// Elements of a sample that each buffer of a workspace holds.
     buffers: Vec<usize>,
@@ -82,9 +85,13 @@ impl ConvNet {
         let schedule = Schedule::forward(input, layers).map_err(|e| refused(e.to_string()))?;
         let (mut constants, mut buffers) = (Constants::default(), Vec::new());
         let marks = Marks::new(&schedule);
-        let forward = Route::new(&schedule, &mut constants, &mut buffers);
-        let backward = Schedule::backward(input, layers)
-            .map(|schedule| Route::new(&schedule, &mut constants, &mut buffers));
+        let mut route = |schedule: &Schedule| {
+            let route = Route::new(schedule, &mut constants, &mut buffers);
+            route.ok_or_else(|| refused("a kernel is too large for a workgroup's memory".into()))
+        };
+        let forward = route(&schedule)?;
+        let backward = Schedule::backward(input, layers);
+        let backward = backward.as_ref().map(&mut route).transpose()?;
         let elements = |value: usize| schedule.shapes[value].iter().product();
         let bytes = constants.0.len() as u64 * 4;
         let limit = gpu.memory_limit();
@@ -99,12 +106,15 @@ impl ConvNet {
             (packed, layout(gpu))
         });
         let (constants, layout) = made.map_err(refused)?;
+        let routes = std::iter::once(&forward).chain(&backward);
+        let pipelines = pipelines(gpu, &layout.1, routes).map_err(refused)?;
         let network = Network {
             gpu: gpu.clone(),
             forward,
             backward,
             constants,
             layout,
+            pipelines,
             marks,
             buffers,
             inputs,
@@ -221,6 +231,28 @@ impl Network {
 
 fn failed(reason: String) -> Error {
     Error::device("running a convolutional network", reason)
+}
+
+/// Of each dispatch. Different ones are compiled at once: a driver may take a good part of a second for one.
+fn pipelines<'a>(
+    gpu: &Gpu,
+    layout: &PipelineLayout,
+    routes: impl Iterator<Item = &'a Route>,
+) -> Result<Vec<ComputePipeline>, String> {
+    let compile = |dispatch: &Dispatch| {
+        // Errors are seen on the thread that they happen on.
+        contain(gpu, || {
+            pipeline(gpu, dispatch.shader(), &dispatch.overrides(), Some(layout))
+        })
+    };
+    let dispatches: Vec<_> = routes.flat_map(|route| &route.dispatches).collect();
+    let mut different = dispatches.clone();
+    different.sort_by_key(|dispatch| dispatch.identity());
+    different.dedup_by_key(|dispatch| dispatch.identity());
+    different
+        .into_par_iter()
+        .try_for_each(|dispatch| compile(dispatch).map(drop))?;
+    dispatches.into_iter().map(compile).collect()
 }
 
 /// Parameters, and five arrays that are read or written.

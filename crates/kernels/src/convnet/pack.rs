@@ -4,11 +4,7 @@ use scoville_convnet::{Act, Convolution, Kind, Phase, Schedule, Step, Tap, Work}
 
 use super::dispatch::{Dispatch, Kernel, marked};
 use super::params::{NONE, Params, word};
-
-/// Terms that `conv_correlate.wgsl` stages at a time.
-const TERMS: usize = 8;
-/// So far outside that no pixel meets it.
-const NOWHERE: i32 = -(1 << 30);
+use super::tile::Tile;
 
 /// What mode 0, 1 and 2 of the pools are.
 const LARGEST: u32 = 0;
@@ -40,7 +36,8 @@ impl Constants {
     }
 }
 
-pub(super) fn pack(schedule: &Schedule, constants: &mut Constants) -> Vec<Dispatch> {
+/// `None` if a kernel is too large for a workgroup.
+pub(super) fn pack(schedule: &Schedule, constants: &mut Constants) -> Option<Vec<Dispatch>> {
     let mut dispatches = Vec::new();
     for step in &schedule.steps {
         let [from, to] = [step.source, step.to].map(|value| schedule.shapes[value]);
@@ -53,11 +50,11 @@ pub(super) fn pack(schedule: &Schedule, constants: &mut Constants) -> Vec<Dispat
         };
         match step.work {
             Work::Pass => layer.pass(step.source),
-            Work::Forward { kind, of } => layer.forward(kind, of),
-            Work::Backward { kind, of } => layer.backward(kind, of),
+            Work::Forward { kind, of } => layer.forward(kind, of)?,
+            Work::Backward { kind, of } => layer.backward(kind, of)?,
         }
     }
-    dispatches
+    Some(dispatches)
 }
 
 /// One step while it is turned into dispatches.
@@ -70,7 +67,7 @@ struct Layer<'a, 'b> {
 }
 
 impl Layer<'_, '_> {
-    fn forward(&mut self, kind: &Kind, of: usize) {
+    fn forward(&mut self, kind: &Kind, of: usize) -> Option<()> {
         match kind {
             Kind::Convolution(conv) => {
                 let [_, rows, cols] = self.to;
@@ -82,7 +79,7 @@ impl Layer<'_, '_> {
                     let [y, x] = tap.kernel;
                     conv.weights[((o * depth + i) * kr + y) * kc + x]
                 };
-                self.convolution(conv, &phases, bias, weight);
+                self.convolution(conv, &phases, bias, weight)?;
             }
             Kind::Dense(dense) => {
                 let bias = self.constants.bias(&dense.bias);
@@ -103,9 +100,10 @@ impl Layer<'_, '_> {
                 self.push(Kernel::Pool, params, None);
             }
         }
+        Some(())
     }
 
-    fn backward(&mut self, kind: &Kind, of: usize) {
+    fn backward(&mut self, kind: &Kind, of: usize) -> Option<()> {
         match kind {
             Kind::Convolution(conv) => {
                 let ([_, rows, cols], [_, out_rows, out_cols]) = (self.to, self.from);
@@ -117,7 +115,7 @@ impl Layer<'_, '_> {
                     let ([y, x], filter) = (tap.kernel, o / depth * filters + i);
                     conv.weights[((filter * depth + o % depth) * kr + y) * kc + x]
                 };
-                self.convolution(conv, &phases, NONE, weight);
+                self.convolution(conv, &phases, NONE, weight)?;
             }
             Kind::Dense(dense) => {
                 let inputs = self.to.iter().product::<usize>();
@@ -145,6 +143,7 @@ impl Layer<'_, '_> {
                 self.push(Kernel::PoolBack, params, None);
             }
         }
+        Some(())
     }
 
     /// The end alone, over `source`.
@@ -184,44 +183,42 @@ impl Layer<'_, '_> {
         }
     }
 
-    /// The correlations `phases`; `weight(o, i, tap)` joins channel `o` of the destination to channel `i` of its group.
+    /// The correlations `phases`, if they fit; `weight(o, i, tap)` joins channel `o` of the destination to channel `i` of its group.
     fn convolution(
         &mut self,
         conv: &Convolution,
         phases: &[Phase],
         bias: u32,
         weight: impl Fn(usize, usize, &Tap) -> f32,
-    ) {
+    ) -> Option<()> {
         let (groups, filters) = (conv.groups, self.to[0] / conv.groups);
         let depthwise = groups == self.from[0] && groups == self.to[0] && groups > 1;
         let depth = self.from[0] / groups;
         for phase in phases {
             let params = Params {
-                groups: if depthwise { 1 } else { word(groups) },
-                depth: word(depth * phase.taps.len()),
                 bias,
                 ..Params::new(self.from, self.to).phase(phase)
             };
-            let (kernel, weights, taps) = if depthwise {
-                let weights = self.by_channel(phase, &weight);
-                (Kernel::Depthwise, weights, self.taps(phase, 1))
-            } else {
-                let tile = tile_of(filters);
-                let weights = self.by_term(phase, [groups, filters, depth], tile, &weight);
-                let kernel = Kernel::Correlate(word(tile));
-                (kernel, weights, self.taps(phase, depth))
-            };
-            let params = Params {
-                weights,
-                taps,
-                ..params
+            let (kernel, params) = match depthwise {
+                true => (Kernel::Depthwise, self.by_channel(params, phase, &weight)),
+                false => {
+                    let shape = [groups, filters, depth];
+                    let params = self.by_term(params, phase, shape, &weight);
+                    (Kernel::Correlate(Tile::choose(&params)?), params)
+                }
             };
             self.push(kernel, params, marked(self.step.act));
         }
+        Some(())
     }
 
-    /// Four channels of one tap after the other.
-    fn by_channel(&mut self, phase: &Phase, weight: &impl Fn(usize, usize, &Tap) -> f32) -> u32 {
+    /// Four channels of one tap after the other, and for each tap what is added to a pixel's row and column.
+    fn by_channel(
+        &mut self,
+        params: Params,
+        phase: &Phase,
+        weight: &impl Fn(usize, usize, &Tap) -> f32,
+    ) -> Params {
         let channels = self.to[0];
         let lanes = |first: usize, tap: &Tap| {
             [0, 1, 2, 3].map(|lane| match first + lane {
@@ -231,48 +228,51 @@ impl Layer<'_, '_> {
         };
         let firsts = (0..channels).step_by(4);
         let all = firsts.flat_map(|first| phase.taps.iter().flat_map(move |tap| lanes(first, tap)));
-        self.constants.floats(all)
+        let at = phase
+            .taps
+            .iter()
+            .flat_map(|tap| [0, tap.at[0], tap.at[1], 0]);
+        Params {
+            depth: word(phase.taps.len()),
+            weights: self.constants.floats(all),
+            taps: self.constants.put(at.map(|place| place as i32 as u32)),
+            ..params
+        }
     }
 
-    /// For each group and term the filters, in whole tiles.
+    /// For each group, channel, row and column of the kernel the filters, in fours.
     fn by_term(
         &mut self,
+        params: Params,
         phase: &Phase,
         [groups, filters, depth]: [usize; 3],
-        tile: usize,
         weight: &impl Fn(usize, usize, &Tap) -> f32,
-    ) -> u32 {
-        let padded = filters.next_multiple_of(tile);
-        let terms = (depth * phase.taps.len()).next_multiple_of(TERMS);
-        let taps = &phase.taps;
-        let element = |group: usize, term: usize, filter: usize| {
-            let tap = taps.get(term % taps.len().max(1));
-            match tap.filter(|_| filter < filters && term < depth * taps.len()) {
-                Some(tap) => weight(group * filters + filter, term / taps.len(), tap),
-                None => 0.0,
-            }
-        };
+    ) -> Params {
+        let [rows, cols] = [0, 1].map(|axis| Axis::new(phase.taps.iter().map(|tap| tap.at[axis])));
+        let mut taps: Vec<&Tap> = phase.taps.iter().collect();
+        taps.sort_by_key(|tap| tap.at);
+        let (taps, padded) = (&taps, filters.next_multiple_of(4));
+        let element =
+            |group: usize, channel: usize, tap: &Tap, filter: usize| match filter < filters {
+                true => weight(group * filters + filter, channel, tap),
+                false => 0.0,
+            };
         let element = &element;
         let all = (0..groups).flat_map(|group| {
-            (0..terms).flat_map(move |term| (0..padded).map(move |f| element(group, term, f)))
+            let channels = (0..depth).flat_map(move |c| taps.iter().map(move |tap| (c, tap)));
+            channels.flat_map(move |(c, tap)| (0..padded).map(move |f| element(group, c, tap, f)))
         });
-        self.constants.floats(all)
-    }
-
-    /// For each term what is added to a pixel's place in the source, to its row and to its column.
-    fn taps(&mut self, phase: &Phase, depth: usize) -> u32 {
-        let [_, rows, cols] = self.from.map(|size| size as isize);
-        let mut taps: Vec<[i32; 4]> = Vec::new();
-        for i in 0..depth as isize {
-            taps.extend(phase.taps.iter().map(|tap| {
-                let [y, x] = tap.at;
-                let place = i * rows * cols + y * cols + x;
-                [place as i32, y as i32, x as i32, 0]
-            }));
+        Params {
+            groups: word(groups),
+            // Without taps nothing is summed.
+            depth: if taps.is_empty() { 0 } else { word(depth) },
+            quads: word(padded / 4),
+            weights: self.constants.floats(all),
+            kernel: [rows.taps, cols.taps],
+            dilation: [rows.apart, cols.apart],
+            begin: [rows.begin, cols.begin],
+            ..params
         }
-        taps.resize(taps.len().next_multiple_of(TERMS), [0, NOWHERE, NOWHERE, 0]);
-        self.constants
-            .put(taps.into_iter().flatten().map(|word| word as u32))
     }
 
     fn push(&mut self, kernel: Kernel, params: Params, marks: Option<usize>) {
@@ -301,7 +301,29 @@ fn mean(count_padding: bool) -> u32 {
     }
 }
 
-/// Filters of a tile: as many as there are, from 16 to 64.
-fn tile_of(filters: usize) -> usize {
-    filters.next_power_of_two().clamp(16, 64)
+/// The taps along an axis, which lie evenly.
+struct Axis {
+    taps: u32,
+    /// From one to the next.
+    apart: u32,
+    /// How far the first lies before the pixel: below zero, in two's complement, if it lies behind.
+    begin: u32,
+}
+
+impl Axis {
+    fn new(at: impl Iterator<Item = isize>) -> Axis {
+        let mut places: Vec<isize> = at.collect();
+        places.sort_unstable();
+        places.dedup();
+        let apart = match places[..] {
+            [first, second, ..] => second - first,
+            _ => 1,
+        };
+        debug_assert!(places.windows(2).all(|pair| pair[1] - pair[0] == apart));
+        Axis {
+            taps: word(places.len().max(1)),
+            apart: word(apart.unsigned_abs()),
+            begin: places.first().map_or(0, |first| (-first) as u32),
+        }
+    }
 }

@@ -1,14 +1,12 @@
-//! What every shader of `conv_*.wgsl` is told, and how large a tile its workgroups make.
+//! What every shader of `conv_*.wgsl` is told.
 
 use bytemuck::{Pod, Zeroable};
 use scoville_convnet::{Act, Activation, Phase, Window};
 
-use crate::launch::WORKGROUP;
-
 /// No constants of a kind.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// `Params` of `conv_tile.wgsl`, where each field is explained.
+/// `Params` of `conv_end.wgsl`, where each field is explained.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub(super) struct Params {
@@ -23,6 +21,7 @@ pub(super) struct Params {
     pub step: [u32; 2],
     pub stride: [u32; 2],
     pub depth: u32,
+    pub quads: u32,
     pub taps: u32,
     pub weights: u32,
     pub bias: u32,
@@ -99,46 +98,14 @@ impl Params {
         }
     }
 
-    /// Pixels that are made of `batch` samples.
-    pub fn pixels(&self, batch: usize) -> usize {
-        let [rows, cols] = self.made;
-        batch * rows as usize * cols as usize
+    /// Strips of four pixels that are made of `batch` samples.
+    pub fn strips(&self, batch: usize) -> usize {
+        let [rows, cols] = self.made.map(|size| size as usize);
+        batch * rows.div_ceil(4) * cols
     }
 }
 
 /// Sizes are checked when a network is made.
 pub(super) fn word(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
-}
-
-/// Channels by pixels that a workgroup makes; a thread makes `rows` channels of four pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Tile {
-    pub filters: u32,
-    pub rows: u32,
-    pub cols: u32,
-}
-
-impl Tile {
-    /// All threads of a workgroup over `filters` channels.
-    pub fn new(filters: u32, rows: u32) -> Tile {
-        Tile {
-            filters,
-            rows,
-            cols: WORKGROUP * rows / filters,
-        }
-    }
-
-    pub fn pixels(&self) -> usize {
-        4 * self.cols as usize
-    }
-
-    /// The shader's overrides.
-    pub fn overrides(&self) -> [(&'static str, f64); 3] {
-        [
-            ("FILTERS", self.filters.into()),
-            ("ROWS", self.rows.into()),
-            ("COLS", self.cols.into()),
-        ]
-    }
 }

@@ -26,8 +26,13 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Packs `schedule`; `buffers` are the elements of a sample that each buffer of the workspace holds, and grow.
-    pub fn new(schedule: &Schedule, constants: &mut Constants, buffers: &mut Vec<usize>) -> Route {
+    /// Packs `schedule`; `buffers` are the elements of a sample that each buffer of the workspace holds, and grow. `None` if
+    /// a kernel is too large for a workgroup.
+    pub fn new(
+        schedule: &Schedule,
+        constants: &mut Constants,
+        buffers: &mut Vec<usize>,
+    ) -> Option<Route> {
         let mut last_use = vec![0; schedule.shapes.len()];
         for (i, step) in schedule.steps.iter().enumerate() {
             last_use[step.source] = i;
@@ -56,10 +61,10 @@ impl Route {
                 _ => None,
             }));
         }
-        Route {
-            dispatches: pack(schedule, constants),
+        Some(Route {
+            dispatches: pack(schedule, constants)?,
             places,
             is_identity: schedule.input == schedule.output,
-        }
+        })
     }
 }

@@ -51,6 +51,9 @@ fn convolutions() {
         ([20, 3, 4], 18, [5, 4], [2, 3], [1, 0]),
         ([9, 7, 13], 70, [3, 3], [1, 1], [1, 1]),
         ([8, 6, 6], 8, [3, 3], [1, 1], [2, 2]),
+        ([3, 32, 32], 10, [16, 16], [16, 16], [0, 0]),
+        ([4, 20, 20], 6, [20, 20], [1, 1], [0, 0]),
+        ([2, 30, 30], 9, [11, 11], [4, 4], [2, 2]),
     ];
     for (input, filters, kernel, stride, pad) in table {
         let mut b = Builder::new(input);
@@ -60,9 +63,9 @@ fn convolutions() {
     }
 }
 
-/// Enough pixels for the large tile of every number of filters.
+/// Patches beside and below one another, for every number of filters of a tile.
 #[test]
-fn large_and_small_tiles() {
+fn many_patches() {
     for filters in [16, 32, 64] {
         let mut b = Builder::new([2, 128, 257]);
         let c = b.conv(0, filters, 1, window([1, 1], [1, 1], [0, 0]));
@@ -206,6 +209,10 @@ fn what_does_not_fit_is_refused() {
     assert!(ConvNet::new(&Device::Cpu, [1, 1, 1], &[]).is_err());
     let Some(device) = testing::gpu() else { return };
     assert!(ConvNet::new(&device, [1, 1, 1], &[]).is_err());
+    let mut b = Builder::new([1, 1, 5000]);
+    b.conv(0, 1, 1, window([1, 5000], [1, 1], [0, 0]));
+    let large = ConvNet::new(&device, b.input(), &b.layers);
+    assert!(large.unwrap_err().to_string().contains("too large"));
     let mut b = Builder::new([3, 4, 4]);
     b.conv(0, 5, 1, THREE);
     let ours = ConvNet::new(&device, [3, 4, 4], &b.layers).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn_cubecl::cubecl::wgpu::wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding,
-    BufferDescriptor, BufferSize, BufferUsages, ComputePipeline,
+    BufferDescriptor, BufferSize, BufferUsages,
 };
 
 use super::Network;
@@ -12,7 +12,6 @@ use super::params::Params;
 use super::route::{Place, Route};
 use crate::Error;
 use crate::device::{Dispatch, Gpu, SLOT, Slice};
-use crate::launch::pipeline;
 
 /// Elements that one value may have: shaders count in `i32`.
 const MAX_ELEMENTS: u64 = i32::MAX as u64;
@@ -32,7 +31,6 @@ pub(super) struct Workspace {
 
 #[derive(Debug)]
 struct Ready {
-    pipeline: ComputePipeline,
     workgroups: (u32, u32),
     /// `None` where the caller's arrays are bound.
     group: Option<BindGroup>,
@@ -81,9 +79,7 @@ impl Workspace {
                 .all(|value| matches!(route.places.get(value), Some(Place::Buffer(_))));
             let kept = self.ready.get_mut(i).and_then(|ready| ready.group.take());
             let group = kept.or_else(|| inner.then(|| self.group(network, route, i, [None, None])));
-            let overrides = dispatch.tile(batch).overrides();
             ready.push(Ready {
-                pipeline: pipeline(gpu, dispatch.shader(), &overrides, Some(&network.layout.1)),
                 workgroups: dispatch.grid(batch).dimensions(max),
                 group,
             });
@@ -103,10 +99,10 @@ impl Workspace {
     ) -> Vec<Dispatch> {
         let end = |i: usize| ends.get(i).map(|end| end.binding());
         let (input, output) = (end(0), end(1));
-        let all = self.ready.iter().enumerate().skip(first);
-        let all = all.take(route.dispatches.len());
-        all.map(|(i, ready)| Dispatch {
-            pipeline: ready.pipeline.clone(),
+        let all = self.ready.iter().zip(&network.pipelines).enumerate();
+        let all = all.skip(first).take(route.dispatches.len());
+        all.map(|(i, (ready, pipeline))| Dispatch {
+            pipeline: pipeline.clone(),
             group: ready.group.clone().unwrap_or_else(|| {
                 self.group(network, route, i, [input.as_ref(), output.as_ref()])
             }),

@@ -45,18 +45,19 @@ impl Pipelines {
         }
     }
 
-    /// The pipeline that goes by `key`, compiled at its first use.
+    /// The pipeline that goes by `key`, compiled at its first use: by each thread that needs it then.
     pub fn get(
         &self,
         key: String,
         compile: impl FnOnce(Option<&PipelineCache>) -> ComputePipeline,
     ) -> ComputePipeline {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipeline = compiled.entry(key).or_insert_with(|| {
+        let compiled = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = compiled().get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let new = compile(self.cache.as_ref());
             self.grown.store(true, Ordering::Relaxed);
-            compile(self.cache.as_ref())
-        });
-        pipeline.clone()
+            compiled().entry(key).or_insert(new).clone()
+        })
     }
 
     /// Leaves them to the next run, if there are new ones.

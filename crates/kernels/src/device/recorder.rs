@@ -22,7 +22,7 @@ use crate::Error;
 use crate::launch::contain;
 
 /// The most dispatches in a command buffer: a submission is little beside so many, and the device starts while more are recorded.
-const MOST: usize = 256;
+const MOST: usize = 32;
 /// The share of the largest array's bytes that recorded dispatches may hold.
 const SHARE: u64 = 8;
 /// From one dispatch's parameters to the next's: what devices may ask an offset to be aligned to.

@@ -5,8 +5,7 @@ use rayon::prelude::*;
 
 use crate::array::row_grain;
 use crate::launch::{Grid, Shader, launch, shader};
-use crate::steps::step::row_scale;
-use crate::wide::{total, wide};
+use crate::wide::{largest, total, wide};
 use crate::{Array, Device, Error, Norm};
 
 const KERNEL: &str = "reduce_rows";
@@ -128,12 +127,11 @@ fn twin(row: &[f32], kind: Reduce) -> f32 {
 
 #[inline(always)]
 fn norm(row: &[f32], kind: Reduce) -> f32 {
-    // The largest magnitude by its bits, among which Inf and NaN are on top.
-    let bits = row.iter().map(|v| v.abs().to_bits()).max();
-    match (row_scale(row), kind) {
-        (Some(_), Reduce::L1) => total(row, |v| f64::from(v.abs())) as f32,
-        (Some(_), Reduce::L2) => total(row, |v| f64::from(v) * f64::from(v)).sqrt() as f32,
-        _ => f32::from_bits(bits.unwrap_or(0)),
+    let usable = (f32::MIN_POSITIVE..f32::INFINITY).contains(&largest(row));
+    match (usable, kind) {
+        (true, Reduce::L1) => total(row, |v| f64::from(v.abs())) as f32,
+        (true, Reduce::L2) => total(row, |v| f64::from(v) * f64::from(v)).sqrt() as f32,
+        _ => largest(row),
     }
 }
 

@@ -4,7 +4,7 @@
 //! - Linf: `x <- clip(project(x + alpha * sign(g)))`, and `sign(NaN) = 0`.
 //! - L2: `x <- clip(project(x + alpha * g / |g|))` by row. The gradient is divided by its largest
 //!   magnitude before it is squared, so that a tiny one keeps its direction; a row that is all zero
-//!   (or below the normal floats), or holds Inf or NaN, has no direction and does not move.
+//!   (or below the normal floats), reaches beyond 2^100, or holds Inf or NaN, has no direction and does not move.
 
 //! - L1: along the signs of the hundredth part of the elements whose gradient is largest, then to the nearest point of the
 //!   ball cut with the range (SLIDE, Tramèr & Boneh 2019).
@@ -20,6 +20,8 @@ use crate::{Array, Ball, Device, Error, Norm, project_l1, sparse_step};
 const LINF: Shader = shader!("step_linf");
 const L2: Shader = shader!("step_l2", needs "reduce");
 
+/// 2^100: beyond, devices may fail to divide.
+const LARGE: f32 = f32::from_bits(0x7180_0000);
 /// The share of the elements that a step in L1 moves.
 const SPARSE: f32 = 0.01;
 
@@ -153,11 +155,12 @@ fn l2_row(x: &mut [f32], x0: &[f32], grad: &[f32], alpha: f32, ball: &Ball) {
 }
 
 /// What a gradient row is divided by before it is squared or summed, so that neither overflows nor
-/// underflows: its largest magnitude. `None` where the row has no direction.
+/// underflows: its largest magnitude. `None` where the row has no direction: it is zero or not finite, or beyond what devices divide
+/// by well.
 #[inline(always)]
 pub(crate) fn row_scale(grad: &[f32]) -> Option<f32> {
     let scale = largest(grad);
-    (f32::MIN_POSITIVE..f32::INFINITY)
+    (f32::MIN_POSITIVE..=LARGE)
         .contains(&scale)
         .then_some(scale)
 }
@@ -298,7 +301,7 @@ mod tests {
 
     #[test]
     fn odd_gradients() {
-        let table: [(Norm, [f32; 3], [f32; 3]); 7] = [
+        let table: [(Norm, [f32; 3], [f32; 3]); 8] = [
             (Norm::Linf, [0.0, -0.0, f32::NAN], [0.5, 0.5, 0.5]),
             (
                 Norm::Linf,
@@ -311,9 +314,10 @@ mod tests {
             (Norm::L2, [3e-38, 0.0, 4e-38], [0.56, 0.5, 0.58]),
             (
                 Norm::L2,
-                [3e38, 0.0, -3e38],
+                [1e30, 0.0, -1e30],
                 [0.570_710_7, 0.5, 0.429_289_3],
             ),
+            (Norm::L2, [3e38, 0.0, -3e38], [0.5, 0.5, 0.5]),
         ];
         for device in testing::devices() {
             for (norm, grad, expected) in table {

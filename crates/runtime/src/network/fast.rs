@@ -10,8 +10,7 @@ use crate::Error;
 use crate::contained::contained;
 use crate::convnet::Make;
 use crate::probe::{agree, noise};
-use crate::program::{Planned, Segment};
-use crate::value::Fact;
+use crate::program::Segment;
 
 /// What became of kernels of our own.
 pub(crate) enum Fast {
@@ -92,22 +91,9 @@ where
         Ok(self.run(&x, End::Output)?.to_vec()?)
     }
 
-    /// Runs these segments from now on; gives back those before.
-    pub fn set_segments(&mut self, segments: Vec<Segment<B>>) -> Vec<Segment<B>> {
+    /// Runs these segments from now on.
+    fn set_segments(&mut self, segments: Vec<Segment<B>>) {
         self.plans = Mutex::default();
-        self.program.set_segments(segments)
-    }
-
-    /// What is run for a sample, as far as its speed depends on it.
-    pub fn outline(&self) -> Result<String, Error> {
-        let plan = self.plan(self.recipe.baked.unwrap_or(1), End::Logits)?;
-        let step = |step: Planned| {
-            let inputs = step.inputs.iter().flatten().map(|input| input.fact.shape());
-            let outputs = step.outputs.iter().map(Fact::shape);
-            let shapes = inputs.chain(outputs).map(|shape| format!("{shape:?}"));
-            format!("{} {}", step.op, shapes.collect::<String>())
-        };
-        let steps: Vec<String> = self.program.planned(&plan).map(step).collect();
-        Ok(steps.join("\n"))
+        self.program.set_segments(segments);
     }
 }

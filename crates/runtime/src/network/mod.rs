@@ -18,7 +18,6 @@ use crate::prologue::Scaling;
 use crate::{Bpda, Error};
 
 pub(crate) use engine::{End, Engine};
-pub(crate) use fast::Fast;
 pub(crate) use recipe::{FinalSoftmax, Recipe};
 
 /// One model on one backend.

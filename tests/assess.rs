@@ -66,6 +66,20 @@ fn the_built_in_model_is_accurate_and_not_robust() {
     );
 }
 
+/// A mean of gradients that are all the same costs time and is said to change nothing.
+#[test]
+fn a_mean_of_equal_gradients_is_noted() {
+    let notes = |attack: &str| {
+        let mut words = quick_on("4", &[]);
+        *words.last_mut().unwrap() = attack;
+        let output = scoville(&words);
+        assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+        events(&output)[0]["target"]["notes"].to_string()
+    };
+    assert!(notes("pgd:steps=2:eot=3").contains("3 gradients that are all the same"));
+    assert!(!notes("pgd:steps=2").contains("all the same"));
+}
+
 #[test]
 fn samples_of_the_class_aimed_at_are_left_out() {
     let run = |extra: &[&str]| {

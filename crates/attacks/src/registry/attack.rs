@@ -44,6 +44,11 @@ impl Attack {
         self.transfer
     }
 
+    /// Evaluations whose mean is a gradient; more than one is for models that answer at random.
+    pub fn evaluations(&self) -> usize {
+        self.eot
+    }
+
     /// What it must reach of the target.
     pub fn access(&self) -> Access {
         match self.transfer {

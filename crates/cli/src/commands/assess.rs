@@ -9,7 +9,7 @@ use scoville_data::Dataset;
 use scoville_report::Record;
 use scoville_report::event::{Event, SurrogateInfo};
 use scoville_targets::text::{self, Gradients};
-use scoville_targets::{Labels, Metered};
+use scoville_targets::{Ensemble, Labels, Metered, ModelTarget, OnDevice};
 
 use crate::args::AssessArgs;
 use crate::exit::{Exit, Failure, OrFail};
@@ -85,13 +85,39 @@ fn on_numbers(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Ex
     let Loaded {
         targets,
         data,
-        about,
+        mut about,
         ..
     } = loaded;
+    about.target.notes.extend(alike(plan, &targets, &ensembles));
     conduct(args, (about, infos), reports, &mut |manifest, emit| {
         let models = (targets.as_slice(), ensembles.as_slice());
         scoville_campaign::run(plan, models, &data, manifest, &stop, emit)
     })
+}
+
+/// What is worth saying where gradients are averaged that are all the same.
+fn alike(
+    plan: &Plan,
+    targets: &[Metered<ModelTarget>],
+    surrogates: &[Metered<Ensemble>],
+) -> Option<String> {
+    let target = targets.iter().any(|target| target.inner().is_random());
+    let surrogate = surrogates.iter().any(|s| s.inner().is_random());
+    let mut attacks = plan.techniques.iter().flat_map(|t| &t.attacks);
+    let attack = attacks.find(|attack| {
+        let random = if attack.is_transfer() {
+            surrogate
+        } else {
+            target
+        };
+        attack.evaluations() > 1 && !random
+    })?;
+    Some(format!(
+        "{} takes the mean of {} gradients that are all the same, because the model draws no random numbers: `eot` costs their \
+         time and changes nothing",
+        attack.name,
+        attack.evaluations()
+    ))
 }
 
 fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit, Failure> {

@@ -604,7 +604,7 @@ fn every_norm_has_attacks_that_run_by_default() {
         ("l2", both),
         ("l1", both),
         ("l0", both),
-        ("wasserstein", &both[..1]),
+        ("wasserstein", both),
     ] {
         let output = scoville(&["assess", "--device", "cpu", "--limit", "34", "--norm", norm]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

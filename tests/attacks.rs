@@ -169,6 +169,7 @@ fn budgets_are_kept_to_the_last_sample() {
         // A step of FAB is a gradient and a query, and each walk asks for the clean sample's scores.
         ("fab-t:steps=4:targets=2:restarts=2", 20 * n, 16 * n),
         ("square:queries=13", 13 * n, 0),
+        ("wasserstein-square:queries=13", 13 * n, 0),
         ("simba:queries=13", 13 * n, 0),
         ("simba-dct:queries=13", 13 * n, 0),
         // Those that estimate a gradient spend as much as makes up whole steps.
@@ -240,7 +241,8 @@ fn a_sample_fares_alone_as_in_a_batch() {
         "rays:queries=100",
     ]
     .map(|attack| (attack, linf));
-    let of_mass = [("wasserstein:steps=20", (Norm::Wasserstein, 0.03))];
+    let of_mass = ["wasserstein:steps=20", "wasserstein-square:queries=300"]
+        .map(|attack| (attack, (Norm::Wasserstein, 0.03)));
     for (attack, (norm, eps)) in in_linf.into_iter().chain(in_l0).chain(of_mass) {
         let rows_broken = |rows: std::ops::Range<usize>| -> Vec<(usize, u64)> {
             let ids: Vec<u32> = rows.clone().map(|i| i as u32).collect();
@@ -324,43 +326,57 @@ impl Gradients for Noisy {
     }
 }
 
+/// Samples that an attack breaks by moving mass. What it finds has the distance that it says, and all of the mass.
+fn broken_by_moved_mass(attack: &str, eps: f64, target: &dyn Gradients) -> usize {
+    let norm = Norm::Wasserstein;
+    let (x, y) = correct_samples(&self::target(&Device::Cpu));
+    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+    let problem = Problem {
+        ids: &ids,
+        x: &x,
+        y: &y,
+        norm,
+        eps,
+        bounds: (0.0, 1.0),
+        seed: 1,
+        goal: Goal::Any,
+        constraints: None,
+        stop: &AtomicBool::new(false),
+    };
+    let found = launch(attack, target, &problem).unwrap();
+    for success in &found {
+        let clean = &x[success.row * 784..][..784];
+        assert_eq!(
+            success.distance,
+            projection::distance(norm, IMAGE, clean, &success.x)
+        );
+        let mass = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>();
+        assert!((mass(&success.x) / mass(clean) - 1.0).abs() < 1e-6);
+    }
+    found.len()
+}
+
 #[test]
 fn mass_that_is_moved_along_the_gradient_does_more_than_mass_moved_at_random() {
-    let (norm, eps) = (Norm::Wasserstein, 0.05);
-    let (x, y) = correct_samples(&target(&Device::Cpu));
-    let found = |target: &dyn Gradients| {
-        let ids: Vec<u32> = (0..SAMPLES as u32).collect();
-        let problem = Problem {
-            ids: &ids,
-            x: &x,
-            y: &y,
-            norm,
-            eps,
-            bounds: (0.0, 1.0),
-            seed: 1,
-            goal: Goal::Any,
-            constraints: None,
-            stop: &AtomicBool::new(false),
-        };
-        let found = launch("wasserstein:steps=30", target, &problem).unwrap();
-        for success in &found {
-            let clean = &x[success.row * 784..][..784];
-            assert_eq!(
-                success.distance,
-                projection::distance(norm, IMAGE, clean, &success.x)
-            );
-            let mass = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>();
-            assert!((mass(&success.x) / mass(clean) - 1.0).abs() < 1e-6);
-        }
-        found.len()
-    };
-    let (along, random) = (
-        found(&target(&Device::Cpu)),
-        found(&Noisy(target(&Device::Cpu))),
-    );
+    let (attack, eps) = ("wasserstein:steps=30", 0.05);
+    let along = broken_by_moved_mass(attack, eps, &target(&Device::Cpu));
+    let random = broken_by_moved_mass(attack, eps, &Noisy(target(&Device::Cpu)));
     assert!(
         along >= SAMPLES / 2 && random <= along / 4,
         "{along} {random}"
+    );
+}
+
+#[test]
+fn flows_that_lower_the_margin_do_more_than_one_at_random() {
+    let broken = |queries: usize| {
+        let attack = format!("wasserstein-square:queries={queries}");
+        broken_by_moved_mass(&attack, 0.2, &target(&Device::Cpu))
+    };
+    let (search, chance) = (broken(400), broken(2));
+    assert!(
+        search >= SAMPLES / 2 && chance <= search / 4,
+        "{search} {chance}"
     );
 }
 

@@ -213,7 +213,7 @@ pub enum Targets {
 #[derive(ClapArgs)]
 pub struct AssessArgs {
     /// Attacks, each [transfer:]NAME[:KEY=VALUE].., or a suite such as autoattack (see `scoville attacks`) [default:
-    /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, in wasserstein wasserstein, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
+    /// apgd-ce,square:queries=500, in l0 fmn,pointwise:queries=500, in wasserstein wasserstein,wasserstein-square:queries=500, of a model that consists of decision trees leaf-tuple,square:queries=500,hop-skip-jump,
     /// and transfer where there is a surrogate; on texts deepwordbug and transfer:hotflip]
     #[arg(
         long,

@@ -32,7 +32,7 @@ const SHOWN: usize = 10;
 /// decision trees.
 const DEFAULT: [&str; 2] = ["apgd-ce", "square:queries=500"];
 const IN_L0: [&str; 2] = ["fmn", "pointwise:queries=500"];
-const IN_WASSERSTEIN: [&str; 1] = ["wasserstein"];
+const IN_WASSERSTEIN: [&str; 2] = ["wasserstein", "wasserstein-square:queries=500"];
 const ON_TEXTS: [&str; 1] = ["deepwordbug"];
 const TRANSFER_ON_TEXTS: &str = "transfer:hotflip";
 const OF_TREES: [&str; 4] = [

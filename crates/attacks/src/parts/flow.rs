@@ -65,13 +65,7 @@ impl Flow {
         let mut change = self.velocity.copy()?;
         make_length(&mut change, &radius)?;
         let length = cosine(self.step, 0.0, iteration, self.iterations);
-        combine(&mut change, length, &self.flow, 1.0)?;
-        let none = Array::zeros(&search.device(), change.rows(), change.cols())?;
-        project_l1(&mut change, &none, &radius, &ANY_FLOW)?;
-        combine(&mut change, 1.0, &self.flow, -1.0)?;
-
-        flow_pour(&mut self.flow, &change, &long, *image, ball)?;
-        shorten(&mut self.flow, &radius)?;
+        pour(&mut self.flow, change, length, &long, &radius, search)?;
         let mut short = self.flow.copy()?;
         shorten(&mut short, &self.radius)?;
         *x = flow_carry(x0, &short, *image, ball)?;
@@ -101,6 +95,24 @@ impl Flow {
     }
 }
 
+/// Adds `length` times `change` to `flow`, which makes the images `x`, as far as there is mass, and takes it back to the
+/// nearest flow no longer than `radius` (n x 1).
+pub fn pour(
+    flow: &mut Array,
+    mut change: Array,
+    length: f32,
+    x: &Array,
+    radius: &Array,
+    search: &Search<'_>,
+) -> Result<(), Error> {
+    combine(&mut change, length, flow, 1.0)?;
+    let none = Array::zeros(&search.device(), change.rows(), change.cols())?;
+    project_l1(&mut change, &none, radius, &ANY_FLOW)?;
+    combine(&mut change, 1.0, flow, -1.0)?;
+    flow_pour(flow, &change, x, search.image, &search.ball)?;
+    shorten(flow, radius)
+}
+
 /// Of a ball of flows only the range counts, and there is none.
 const ANY_FLOW: Ball = Ball {
     norm: Norm::L1,
@@ -117,7 +129,7 @@ fn shorten(flow: &mut Array, radius: &Array) -> Result<(), Error> {
 }
 
 /// Makes each row as long in L1 as its `radius`.
-fn make_length(rows: &mut Array, radius: &Array) -> Result<(), Error> {
+pub fn make_length(rows: &mut Array, radius: &Array) -> Result<(), Error> {
     let share = share(rows, radius)?;
     Ok(zip(rows, Zip::Multiply, &share)?)
 }
@@ -130,7 +142,7 @@ fn share(rows: &Array, radius: &Array) -> Result<Array, Error> {
     Ok(share)
 }
 
-fn scaled(array: &Array, scale: f32) -> Result<Array, Error> {
+pub fn scaled(array: &Array, scale: f32) -> Result<Array, Error> {
     let mut scaled = array.copy()?;
     map(&mut scaled, Map::Affine { scale, shift: 0.0 })?;
     Ok(scaled)

@@ -46,6 +46,7 @@ pub(super) const ROWS: &[Row] = &[
     trees::decision_tree::ROW,
     trees::leaf_tuple::ROW,
     scores::square::ROW,
+    scores::wasserstein_square::ROW,
     scores::simba::PIXELS,
     scores::simba::COSINES,
     scores::nes::ROW,

@@ -6,6 +6,7 @@ pub mod one_pixel;
 pub mod simba;
 pub mod spsa;
 pub mod square;
+pub mod wasserstein_square;
 pub mod zoo;
 
 use scoville_kernels::{Array, Loss, head};

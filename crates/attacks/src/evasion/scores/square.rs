@@ -103,7 +103,7 @@ impl Square {
 }
 
 /// The share of the image that the window at `query` of `queries` covers.
-fn share(query: usize, queries: f64) -> f64 {
+pub(super) fn share(query: usize, queries: f64) -> f64 {
     let spent = (query as f64 * 10_000.0 / queries) as usize;
     let halvings = HALVE_AT.iter().filter(|&&at| spent > at).count();
     FIRST_SHARE / f64::from(1u32 << halvings)

@@ -1,8 +1,8 @@
 // needs: conv_end.wgsl
 // A convolution, or one phase of the way back to its input. A workgroup makes FILTERS channels of SAMPLES patches of HIGH x
 // WIDE pixels. For STAGED channels and TAPS_Y rows of the kernel at a time it stages the weights and what the patches see of
-// the source, edges included, so that an element is fetched once for all taps; then each thread slides down its strip. There
-// may be fewer strips than threads, which then only stage.
+// the source, edges included, so that an element is fetched once for all taps; then each thread slides down its strip.
+// Threads beyond STRIPS times FILTERS / ROWS only stage.
 
 override FILTERS: u32 = 8;
 override WIDE: u32 = 32;
@@ -207,14 +207,15 @@ fn main(
         channels = many;
     }
 
-    if !has_strip {
+    // Beyond the filters lie those of the next group.
+    let c = m + block * ROWS;
+    if !has_strip || c >= filters {
         return;
     }
     locate(sample + my_sample, y + my_y, x + my_x);
-    let c = m + block * ROWS;
     let first = group * filters + c;
     read_marks(first);
-    if c < filters { finish(first, s0); }
+    finish(first, s0);
     if c + 1u < filters { finish(first + 1u, s1); }
     if c + 2u < filters { finish(first + 2u, s2); }
     if c + 3u < filters { finish(first + 3u, s3); }

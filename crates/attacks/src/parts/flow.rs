@@ -36,11 +36,10 @@ impl Flow {
     /// No flow yet; `iterations` steps of `step` times the radius will follow, ever shorter ones.
     pub fn begin(step: f32, iterations: usize, search: &Search<'_>) -> Result<Self, Error> {
         let (device, n, edges) = (search.device(), search.running(), 2 * search.x0.cols());
-        let mass = reduce_rows(&search.x0, Reduce::L1)?;
         Ok(Self {
             flow: Array::zeros(&device, n, edges)?,
             velocity: Array::zeros(&device, n, edges)?,
-            radius: scaled(&mass, search.ball.eps)?,
+            radius: radius(search)?,
             step,
             iterations,
         })
@@ -95,6 +94,11 @@ impl Flow {
     }
 }
 
+/// The length of the longest flows of every sample (n x 1): eps of its mass.
+pub fn radius(search: &Search<'_>) -> Result<Array, Error> {
+    scaled(&reduce_rows(&search.x0, Reduce::L1)?, search.ball.eps)
+}
+
 /// Adds `length` times `change` to `flow`, which makes the images `x`, as far as there is mass, and takes it back to the
 /// nearest flow no longer than `radius` (n x 1).
 pub fn pour(
@@ -142,7 +146,7 @@ fn share(rows: &Array, radius: &Array) -> Result<Array, Error> {
     Ok(share)
 }
 
-pub fn scaled(array: &Array, scale: f32) -> Result<Array, Error> {
+fn scaled(array: &Array, scale: f32) -> Result<Array, Error> {
     let mut scaled = array.copy()?;
     map(&mut scaled, Map::Affine { scale, shift: 0.0 })?;
     Ok(scaled)

@@ -252,6 +252,7 @@ fn pipelines<'a>(
     different
         .into_par_iter()
         .try_for_each(|dispatch| compile(dispatch).map(drop))?;
+    // Now each is found.
     dispatches.into_iter().map(compile).collect()
 }
 

@@ -84,7 +84,14 @@ fn dilation_uneven_padding_and_groups() {
         begin: [2, 0],
         end: [1, 3],
     };
-    for (channels, filters, groups) in [(6, 10, 1), (32, 64, 2), (48, 48, 3), (21, 21, 21)] {
+    for (channels, filters, groups) in [
+        (6, 10, 1),
+        (32, 64, 2),
+        (48, 48, 3),
+        (96, 96, 2),
+        (160, 160, 2),
+        (21, 21, 21),
+    ] {
         let mut b = Builder::new([channels, 11, 10]);
         let c = b.conv(0, filters, groups, uneven);
         let r = b.act(c, Activation::Leaky(0.1));

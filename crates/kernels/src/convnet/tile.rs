@@ -9,7 +9,7 @@ pub(super) const WORKGROUP_MEMORY: u32 = 16 << 10;
 const WORKERS: [u32; 6] = [WORKGROUP, 128, 64, 32, 16, 8];
 /// Channels that are staged together, the most first.
 const STAGED: [u32; 5] = [16, 8, 4, 2, 1];
-/// Strips of a workgroup at least: fewer would see their patches for few filters each.
+/// Strips of a workgroup at least, where so many threads have one: each is seen for fewer filters then, but fewer weights are staged.
 const LEAST_STRIPS: u32 = 16;
 /// Pixels of a thread, one below the other.
 const STRIP: u32 = 4;
@@ -79,10 +79,13 @@ impl Tile {
 
     fn fits(&self) -> bool {
         let [rows, _] = self.seen();
-        let seen = [self.samples, rows, self.pitch].map(u64::from);
-        let weights = [self.taps[0], self.taps[1], self.filters].map(u64::from);
-        let words = seen.iter().product::<u64>() + weights.iter().product::<u64>();
-        4 * u64::from(self.staged) * words <= WORKGROUP_MEMORY.into()
+        let product = |sizes: [u32; 3]| {
+            let sizes = sizes.map(u64::from).into_iter();
+            sizes.fold(u64::from(self.staged), u64::saturating_mul)
+        };
+        let seen = product([self.samples, rows, self.pitch]);
+        let weights = product([self.taps[0], self.taps[1], self.filters]);
+        seen.saturating_add(weights) <= u64::from(WORKGROUP_MEMORY / 4)
     }
 
     /// Workgroups over `batch` samples.

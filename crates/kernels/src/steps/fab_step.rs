@@ -42,8 +42,8 @@ struct Params {
 }
 
 /// Moves `x` (n x d) on, given the clean `x0` (n x d), and at `x` the `margin` (n x 1) of a rival class over the label
-/// and its gradient `grad` (n x d). Of the ball the norm and the range count, not eps. A row whose gradient is zero, or
-/// holds Inf or NaN, does not move.
+/// and its gradient `grad` (n x d). Of the ball the norm and the range count, not eps. A row whose gradient is zero,
+/// reaches beyond 2^100, or holds Inf or NaN, does not move.
 pub fn fab_step(
     x: &mut Array,
     x0: &Array,

@@ -1,8 +1,8 @@
 //! The velocity of the momentum iterative method, MI-FGSM (Dong et al., "Boosting adversarial
 //! attacks with momentum", CVPR 2018): `v <- decay * v + g / |g|_1` by row.
 //!
-//! A gradient row without a direction (all zero or below the normal floats, or Inf or NaN in it)
-//! adds nothing.
+//! A gradient row without a direction (all zero or below the normal floats, beyond 2^100, or Inf
+//! or NaN in it) adds nothing.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;

@@ -109,9 +109,8 @@ impl<B: Backend> Program<B> {
     }
 
     /// Plans made from now on take `segments` where they can.
-    /// Gives back those that were taken before.
-    pub fn set_segments(&mut self, segments: Vec<Segment<B>>) -> Vec<Segment<B>> {
-        std::mem::replace(&mut self.segments, segments)
+    pub fn set_segments(&mut self, segments: Vec<Segment<B>>) {
+        self.segments = segments;
     }
 
     fn candidates(&self, graph: &Graph, plan: &Plan) -> Vec<Option<Candidate>> {

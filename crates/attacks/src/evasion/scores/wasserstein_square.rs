@@ -4,12 +4,13 @@
 //! The search is Andriushchenko et al. 2020, <https://arxiv.org/abs/1912.00049>; that flows make the images of a Wasserstein
 //! ball, Levine & Feizi 2020, <https://arxiv.org/abs/1910.10783>.
 
-use scoville_kernels::{Array, Ball, Image, Norm, Reduce, Windows, keep_lower, select};
-use scoville_kernels::{flow_carry, reduce_rows, square_linf_propose};
+use scoville_kernels::{
+    Array, Ball, Image, Norm, Windows, flow_carry, keep_lower, select, square_linf_propose,
+};
 use scoville_targets::Scores;
 
 use super::{ask, compact, square};
-use crate::parts::flow::{make_length, pour, scaled};
+use crate::parts::flow::{make_length, pour, radius};
 use crate::registry::{Access, Algorithm, BLACK_BOX, Row, WASSERSTEIN, real, whole};
 use crate::{BlackBox, Error, Search};
 
@@ -48,7 +49,7 @@ pub struct WassersteinSquare {
 impl BlackBox for WassersteinSquare {
     fn run(&self, search: &mut Search<'_>, target: &dyn Scores) -> Result<(), Error> {
         let (device, cols) = (search.device(), search.x0.cols());
-        let mut radius = scaled(&reduce_rows(&search.x0, Reduce::L1)?, search.ball.eps)?;
+        let mut radius = radius(search)?;
         let mut flow = Array::zeros(&device, search.running(), 2 * cols)?;
         let mut best = search.x0.copy()?;
         let mut margin = ask(&best, search, target)?;

@@ -41,7 +41,7 @@ struct Params {
 
 /// Moves `x` (n x d) by L2 length `radius` at most, given the clean `x0` (n x d), and of the boundary at `x` the `normal` b
 /// (n x d) and the `gap` c (n x 1) that it should be crossed by. Of the ball the norm and the range count, not eps. A row
-/// whose normal is zero, or holds Inf or NaN, does not move.
+/// whose normal is zero, reaches beyond 2^100, or holds Inf or NaN, does not move.
 pub fn boundary_step(
     x: &mut Array,
     x0: &Array,

@@ -30,20 +30,9 @@ struct Run {
 fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scoville_attacks::Error> {
     let target = Metered::new(target(&Device::Cpu));
     let (x, y) = correct_samples(target.inner());
-    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
     let stop = AtomicBool::new(stopped);
-    let problem = Problem {
-        ids: &ids,
-        x: &x,
-        y: &y,
-        norm,
-        eps,
-        bounds: (0.0, 1.0),
-        seed: 1,
-        goal: Goal::Any,
-        constraints: None,
-        stop: &stop,
-    };
+    let ids: Vec<u32> = (0..SAMPLES as u32).collect();
+    let problem = problem(&ids, (&x, &y), norm, eps, &stop);
     let found = launch(attack, &target, &problem)?;
     check(&found, &x, &y, norm, eps, target.inner());
     let spent = target.spent();
@@ -52,6 +41,28 @@ fn run(attack: &str, norm: Norm, eps: f64, stopped: bool) -> Result<Run, scovill
         queries: spent.queries,
         gradients: spent.gradients,
     })
+}
+
+/// To break all correct glyphs.
+fn problem<'a>(
+    ids: &'a [u32],
+    (x, y): (&'a [f32], &'a [u32]),
+    norm: Norm,
+    eps: f64,
+    stop: &'a AtomicBool,
+) -> Problem<'a> {
+    Problem {
+        ids,
+        x,
+        y,
+        norm,
+        eps,
+        bounds: (0.0, 1.0),
+        seed: 1,
+        goal: Goal::Any,
+        constraints: None,
+        stop,
+    }
 }
 
 /// Runs an attack by name with the access that it needs.
@@ -328,21 +339,10 @@ impl Gradients for Noisy {
 
 /// Samples that an attack breaks by moving mass. What it finds has the distance that it says, and all of the mass.
 fn broken_by_moved_mass(attack: &str, eps: f64, target: &dyn Gradients) -> usize {
-    let norm = Norm::Wasserstein;
+    let (norm, stop) = (Norm::Wasserstein, AtomicBool::new(false));
     let (x, y) = correct_samples(&self::target(&Device::Cpu));
     let ids: Vec<u32> = (0..SAMPLES as u32).collect();
-    let problem = Problem {
-        ids: &ids,
-        x: &x,
-        y: &y,
-        norm,
-        eps,
-        bounds: (0.0, 1.0),
-        seed: 1,
-        goal: Goal::Any,
-        constraints: None,
-        stop: &AtomicBool::new(false),
-    };
+    let problem = problem(&ids, (&x, &y), norm, eps, &stop);
     let found = launch(attack, target, &problem).unwrap();
     for success in &found {
         let clean = &x[success.row * 784..][..784];

@@ -71,8 +71,9 @@ fn roofline(device: &Device, size: usize, rounds: usize) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Chains of so many layers each.
+/// Layers of a chain, and of one whose layers do next to nothing.
 const CHAIN: usize = 8;
+const LONG_CHAIN: usize = 60;
 
 /// Channels, rows and columns; filters; kernel, stride and padding.
 type Kind = ([usize; 3], usize, usize, usize, usize);
@@ -98,12 +99,10 @@ fn layers(device: &Device, batches: &str, rounds: usize) -> Result<(), Failure> 
         let mut b = Builder::new(input);
         let window = window([kernel; 2], [stride; 2], [pad; 2]);
         let mut value = 0;
-        let chain = if input[1] == 1 {
-            60
-        } else if input[0] == filters && stride == 1 {
-            CHAIN
-        } else {
-            1
+        let chain = match input[0] == filters && stride == 1 {
+            true if input[1] == 1 => LONG_CHAIN,
+            true => CHAIN,
+            false => 1,
         };
         for _ in 0..chain {
             let conv = b.conv(value, filters, 1, window);

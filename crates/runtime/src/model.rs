@@ -66,8 +66,7 @@ impl Model {
         let for_gpu = matches!(device, Device::Gpu(_)).then(|| graph.clone());
         let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), graph, &Device::Cpu)?;
         if for_gpu.is_none() && !input.plain {
-            let fast = cpu.accelerate(&convnet::host::make, Network::probe)?;
-            notes.extend(fast.refusal());
+            notes.extend(cpu.accelerate(&convnet::host::make, Network::probe)?);
         }
         notes.extend(settle_batch(&mut cpu, &recipe)?);
         let stand_ins = cpu.stand_in(input.bpda)?;
@@ -88,7 +87,7 @@ impl Model {
                 gpu.set_stand_ins(stand_ins);
                 if let Some(expected) = expected {
                     let make = |input, layers: Vec<_>| convnet::gpu::make(device, input, &layers);
-                    notes.extend(gpu.accelerate(&make, |_| expected)?.refusal());
+                    notes.extend(gpu.accelerate(&make, |_| expected)?);
                 }
                 Box::new(gpu)
             }

@@ -167,13 +167,13 @@ mod tests {
         gpu.submissions() - before
     }
 
-    /// Iterations share command buffers: beside the found flags, which are read every tenth time, none waits for the host.
+    /// Beside the found flags, which are read every tenth time, nothing of an iteration waits for the host.
     #[test]
     fn iterations_share_command_buffers() {
         let Some(device) = gpu() else { return };
         let target = target(&device);
         let (few, many) = (submissions(&target, 10), submissions(&target, 110));
         println!("{few} of 10 steps, {many} of 110");
-        assert!(few > 0 && many - few <= 70, "{few} and {many}");
+        assert!(few > 0 && many - few <= 20, "{few} and {many}");
     }
 }

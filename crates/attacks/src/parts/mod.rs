@@ -9,7 +9,7 @@ mod conjugate;
 mod constants;
 mod descent;
 mod eot;
-pub(crate) mod flow;
+pub mod flow;
 pub mod patch;
 mod rule;
 mod schedule;

@@ -9,7 +9,7 @@ pub(super) const WORKGROUP_MEMORY: u32 = 16 << 10;
 const WORKERS: [u32; 6] = [WORKGROUP, 128, 64, 32, 16, 8];
 /// Channels that are staged together, the most first.
 const STAGED: [u32; 5] = [16, 8, 4, 2, 1];
-/// Strips of a workgroup at least, where so many threads have one: each is seen for fewer filters then, but fewer weights are staged.
+/// Where they can, workgroups make at least so many strips, rather of fewer filters: pixels that lie together share what they see.
 const LEAST_STRIPS: u32 = 16;
 /// Pixels of a thread, one below the other.
 const STRIP: u32 = 4;

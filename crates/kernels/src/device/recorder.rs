@@ -81,7 +81,7 @@ impl Recorder {
 }
 
 impl Gpu {
-    /// Command buffers of recorded kernels so far.
+    /// How often so far recorded kernels were handed in because something waited for them, and not because they were many.
     pub fn submissions(&self) -> u64 {
         self.recorder.submissions.load(Ordering::Relaxed)
     }
@@ -110,7 +110,11 @@ impl Gpu {
 
     /// Hands what is recorded to the device, behind all that burn has queued.
     pub(crate) fn submit(&self) -> Result<(), Error> {
-        let done = self.hand_in(&mut self.recorder.lock());
+        let mut recording = self.recorder.lock();
+        if recording.pass.is_some() {
+            self.recorder.submissions.fetch_add(1, Ordering::Relaxed);
+        }
+        let done = self.hand_in(&mut recording);
         done.map_err(|reason| Error::device("submitting kernels", reason))
     }
 
@@ -120,7 +124,6 @@ impl Gpu {
             return Ok(());
         };
         self.client.flush().map_err(|e| format!("{e:?}"))?;
-        self.recorder.submissions.fetch_add(1, Ordering::Relaxed);
         contain(self, || {
             drop(pass);
             let parameters = &recorded.parameters;

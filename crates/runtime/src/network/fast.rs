@@ -12,45 +12,25 @@ use crate::convnet::Make;
 use crate::probe::{agree, noise};
 use crate::program::Segment;
 
-/// What became of kernels of our own.
-pub(crate) enum Fast {
-    /// There is nothing that they could run.
-    Nothing,
-    Taken,
-    /// They would give something else, or could not be tried.
-    Refused(String),
-}
-
-impl Fast {
-    /// Why they are not taken.
-    pub fn refusal(self) -> Option<String> {
-        match self {
-            Fast::Refused(note) => Some(note),
-            Fast::Nothing | Fast::Taken => None,
-        }
-    }
-}
-
 impl<B> Network<B>
 where
     B: AutodiffBackend,
     B::InnerBackend: Bridge,
 {
     /// Lets kernels of our own run what they can, if the output of a sample of noise stays `expected` to 1e-4 of the largest
-    /// value.
+    /// value. Gives the reason if there is something that they could run and do not.
     pub fn accelerate(
         &mut self,
         make: Make<B>,
         expected: impl FnOnce(&Self) -> Result<Vec<f32>, Error>,
-    ) -> Result<Fast, Error> {
+    ) -> Result<Option<String>, Error> {
         let segments = self.find_segments(make)?;
         if segments.is_empty() {
-            return Ok(Fast::Nothing);
+            return Ok(None);
         }
         let refused = |why: String| {
-            Ok(Fast::Refused(format!(
-                "the faster convolutions are not taken: {why}"
-            )))
+            let note = format!("the faster convolutions are not taken: {why}");
+            Ok(Some(note))
         };
         let expected = match expected(self) {
             Ok(expected) => expected,
@@ -58,7 +38,7 @@ where
         };
         self.set_segments(segments);
         match self.probe() {
-            Ok(fast) if agree(&fast, &expected) => return Ok(Fast::Taken),
+            Ok(fast) if agree(&fast, &expected) => return Ok(None),
             Ok(_) => {}
             Err(error) if self.device == Device::Cpu => return Err(error),
             Err(error) => {
@@ -95,5 +75,80 @@ where
     fn set_segments(&mut self, segments: Vec<Segment<B>>) {
         self.plans = Mutex::default();
         self.program.set_segments(segments);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use scoville_onnx::{Attributes, DType, Data, Dim, Graph, Node, Port, Tensor};
+
+    use super::*;
+    use crate::ModelSpec;
+    use crate::convnet::host;
+    use crate::network::Recipe;
+    use crate::prologue::Prologue;
+    use crate::step::Host;
+
+    /// A convolution alone.
+    fn graph() -> Graph {
+        let port = |name: &str, shape: &[usize]| Port {
+            name: name.into(),
+            dtype: DType::F32,
+            shape: Some(shape.iter().map(|&size| Dim::Fixed(size)).collect()),
+        };
+        let weights = Tensor {
+            shape: vec![3, 2, 2, 2],
+            data: Data::F32((0..24).map(|i| i as f32 / 24.0).collect()),
+        };
+        Graph {
+            opsets: [(String::new(), 17)].into(),
+            inputs: vec![port("x", &[1, 2, 4, 4])],
+            outputs: vec![port("y", &[1, 3, 3, 3])],
+            nodes: vec![Node {
+                name: "conv".into(),
+                op: "Conv".into(),
+                inputs: vec!["x".into(), "w".into()],
+                outputs: vec!["y".into()],
+                domain: String::new(),
+                attributes: Attributes::default(),
+            }],
+            constants: [("w".into(), weights)].into(),
+            ..Graph::default()
+        }
+    }
+
+    fn network() -> Network<Host> {
+        let sample = [2, 4, 4].map(Dim::Fixed);
+        let recipe = Recipe {
+            name: "one".into(),
+            output: "y".into(),
+            prologue: Prologue::new(&ModelSpec::raw(), Some(&sample)).unwrap(),
+            softmax: None,
+            features: None,
+            baked: Some(1),
+            dtype: DType::F32,
+            memory: None,
+        };
+        Network::load(Arc::new(recipe), graph(), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn networks_that_agree_are_taken() {
+        let mut network = network();
+        let refusal = network.accelerate(&host::make, Network::probe).unwrap();
+        assert_eq!(refusal, None);
+        assert_eq!(network.inspect().unwrap().networks(), 1);
+    }
+
+    /// What would be wrong is not taken.
+    #[test]
+    fn networks_that_differ_are_refused() {
+        let mut network = network();
+        let other = |_: &_| Ok(vec![0.5; 27]);
+        let refusal = network.accelerate(&host::make, other).unwrap();
+        assert!(refusal.is_some_and(|note| note.contains("differ by more than 1e-4")));
+        assert_eq!(network.inspect().unwrap().networks(), 0);
     }
 }

@@ -2,14 +2,17 @@
 """Black-box attacks, ours beside ART's, Foolbox's, CleverHans' and torchattacks', on the correctly classified of the first CIFAR-10 images.
 
     VENV/bin/python benches/black-box.py SCOVILLE MODEL.onnx DATA.bin --mean a,b,c --std a,b,c [--n 30] [--queries 1000]
-        [--norm linf|l2|l1|l0] [--eps 0.03] [--only NAME,..] [--skip-peers] [--skip-ours]
+        [--norm linf|l2|l1|l0] [--eps 0.03] [--only NAME,..] [--skip-peers] [--skip-ours] [--authors FOLDER]
 
 At `eps`, how many are broken within so many queries, and the median of the queries of those; of attacks from labels also the median
 distance after so many queries about a sample. A peer attacks one image at a time; every point that it asks about is counted and
 judged, and its run is cut off when the budget is spent. Our distances are read off the security curve of another run on a ladder of
 400 eps, rounded up by at most 1.8 %.
+
+No library has RayS, NES or Bandits. With --authors, a folder with checkouts of uclaml/RayS and MadryLab/blackbox-bandits, the code of
+their authors runs on all images at once, and counts its queries itself: it does not count those by which it looks whether it is done.
 """
-import argparse, contextlib, importlib.util, json, pathlib, subprocess, tempfile, time, warnings
+import argparse, contextlib, importlib.util, json, pathlib, subprocess, sys, tempfile, time, types, warnings
 
 HERE = pathlib.Path(__file__).resolve().parent
 INF = float("inf")
@@ -100,6 +103,47 @@ SCORES = {
 }
 
 
+def rays(folder, model, x, y, a):
+    import torch
+    # Their code knows only GPUs, and draws a bar of progress.
+    torch.Tensor.cuda = lambda self, *_, **__: self
+    sys.modules["pgbar"] = types.SimpleNamespace(progress_bar=lambda *_: None)
+    code = load("authors_rays", folder / "RayS/RayS.py")
+    labels = load("authors_model", folder / "RayS/general_torch_model.py").GeneralTorchModel(model)
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(None):
+        _, queries, far, done = code.RayS(labels, epsilon=a.eps)(x, y, query_limit=a.queries)
+    return summary(queries[done].tolist(), far.tolist(), start)
+
+
+def bandits(config):
+    def run(folder, model, x, y, a):
+        import torch
+        source = (folder / "blackbox-bandits/src/main.py").read_text()
+        code = {"__name__": "authors_bandits"}
+        # Their file asks for ImageNet and a GPU when it is loaded.
+        source = source.replace('IMAGENET_PATH = ""', 'IMAGENET_PATH = "none"').replace("ch.set_default_tensor_type", "str")
+        exec(compile(source, "main.py", "exec"), code)
+        code["F"] = types.SimpleNamespace(normalize=lambda x, *_: x)
+        torch.Tensor.cuda = lambda self, *_, **__: self
+        settings = json.loads((folder / f"blackbox-bandits/src/configs/{config}-{a.norm}.json".replace("bandits-", "")).read_text())
+        settings.update(epsilon=a.eps, max_queries=a.queries, batch_size=len(x), nes=config == "nes", tiling=config == "bandits", log_progress=False,
+                        # As long a step for the radius as theirs, tiles as many for the side.
+                        image_lr=settings["image_lr"] * a.eps / settings["epsilon"], tile_size=8)
+        torch.manual_seed(0)
+        start = time.perf_counter()
+        with contextlib.redirect_stdout(None), torch.no_grad():
+            out = code["make_adversarial_examples"](x, y, code["Parameters"](settings), model, x.shape[-1])
+        far = (torch.tensor(out["images_adv"]) - x).flatten(1).norm(shared.ORDER[a.norm], dim=1)
+        done = out["success"] > 0
+        return summary(out["all_queries"][done].tolist(), [d if ok else INF for d, ok in zip(far.tolist(), done)], start)
+    return run
+
+
+# The authors' own code, by attack.
+AUTHORS = {"rays": rays, "nes": bandits("nes"), "bandits": bandits("bandits")}
+
+
 class Spent(Exception):
     pass
 
@@ -145,9 +189,14 @@ def theirs(model, xs, ys, run, a):
             pass
         nearest.append(m.nearest)
         first.append(m.first)
-    broken = sorted(f for f in first if f)
+    return summary([f for f in first if f], nearest, start)
+
+
+def summary(queries, nearest, start):
+    """Of the queries about what was broken, and how near all came."""
+    broken = sorted(queries)
     half = sorted(nearest)[(len(nearest) + 1) // 2 - 1]
-    return dict(median_distance=round(half, 4), broken=len(broken), of=len(xs), median_queries=broken[len(broken) // 2] if broken else None,
+    return dict(median_distance=round(half, 4), broken=len(broken), of=len(nearest), median_queries=broken[len(broken) // 2] if broken else None,
                 seconds=round(time.perf_counter() - start, 1))
 
 
@@ -184,6 +233,7 @@ def main():
     p.add_argument("--only", default="")
     p.add_argument("--skip-peers", action="store_true")
     p.add_argument("--skip-ours", action="store_true")
+    p.add_argument("--authors", type=pathlib.Path)
     a = p.parse_args()
     warnings.filterwarnings("ignore")
     peer = None if a.skip_peers else shared.peer_model(a)
@@ -195,6 +245,8 @@ def main():
             say("scoville", ours(a, name, name in LABELS))
         for who, run in (peers.items() if peer else ()):
             say(who, theirs(*peer, run, a))
+        if a.authors and peer and name in AUTHORS:
+            say("authors", AUTHORS[name](a.authors, *peer, a))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 //! Layers of the CPU's convolutional networks, forward and backward: `cargo bench -p scoville-convnet`.
 //!
 //! The counter is multiplications and additions of the plain convolution, so that Winograd shows as more than the machine
-//! can do. `RAYON_NUM_THREADS` sets the threads.
+//! can do. `search` is a small network under a random search: what a call takes of which all is new, and one of which a
+//! square of so many pixels is. `RAYON_NUM_THREADS` sets the threads.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use scoville_convnet::testing::{Builder, THREE, mean, window};
 use scoville_convnet::{Activation, Convolution, Kind, Layer, Net, Window};
 
 const SAMPLES: usize = 64;
@@ -91,6 +93,111 @@ fn backward(bencher: Bencher, Named(shape): Named) {
     let tape = tape.expect("recorded");
     let bencher = bencher.counter(ItemsCount::new(operations));
     bencher.bench_local(|| net.backward(&tape, &y));
+}
+
+/// Samples of a search: a thread's share of a few that stand.
+const FEW: usize = 16;
+/// Each network, with images of which all changes, and with squares.
+const SEARCHES: [(&str, usize); 9] = [
+    ("mnist", 28),
+    ("mnist", 5),
+    ("mnist", 2),
+    ("strided", 28),
+    ("strided", 5),
+    ("strided", 2),
+    ("resnet20", 32),
+    ("resnet20", 5),
+    ("resnet20", 2),
+];
+
+#[divan::bench(args = SEARCHES)]
+fn search(bencher: Bencher, (name, side): (&str, usize)) {
+    let b = match name {
+        "mnist" => mnist(),
+        "strided" => strided(),
+        _ => resnet20(),
+    };
+    let net = Net::new(b.input(), b.layers.clone()).expect("fits");
+    let [channels, rows, cols] = b.input();
+    let best = numbers(FEW * net.inputs());
+    let mut call = 0;
+    let mut next = || {
+        let mut x = best.clone();
+        for (s, x) in x.chunks_exact_mut(net.inputs()).enumerate() {
+            call += 1;
+            let [top, left] = [rows, cols].map(|len| (call * 7919 + s * 31) % (len - side + 1));
+            for c in 0..channels {
+                for y in top..top + side {
+                    let at = (c * rows + y) * cols + left;
+                    x[at..at + side].fill((call % 100) as f32 / 100.0);
+                }
+            }
+        }
+        x
+    };
+    // It takes some calls to see what they have in common.
+    for _ in 0..20 {
+        net.forward(&next(), false);
+    }
+    bencher
+        .counter(ItemsCount::new(FEW))
+        .with_inputs(next)
+        .bench_local_refs(|x| net.forward(x, false));
+}
+
+/// Two pairs of 3 x 3 convolutions and pools, and dense layers.
+fn mnist() -> Builder {
+    let bare = window([3, 3], [1, 1], [0, 0]);
+    let halve = window([2, 2], [2, 2], [0, 0]);
+    let mut b = Builder::new([1, 28, 28]);
+    let mut x = 0;
+    for filters in [32, 64] {
+        for _ in 0..2 {
+            x = b.conv(x, filters, 1, bare);
+            x = b.relu(x);
+        }
+        x = b.pool(x, halve, Kind::MaxPool);
+    }
+    let x = b.dense(x, 200);
+    let x = b.relu(x);
+    b.dense(x, 10);
+    b
+}
+
+/// The layers of mnist_colt_0.1.
+fn strided() -> Builder {
+    let mut b = Builder::new([1, 28, 28]);
+    let x = b.conv(0, 32, 1, window([5, 5], [2, 2], [2, 2]));
+    let x = b.relu(x);
+    let x = b.conv(x, 64, 1, window([4, 4], [2, 2], [1, 1]));
+    let x = b.relu(x);
+    let x = b.dense(x, 100);
+    let x = b.relu(x);
+    b.dense(x, 10);
+    b
+}
+
+fn resnet20() -> Builder {
+    let mut b = Builder::new([3, 32, 32]);
+    let x = b.conv(0, 16, 1, THREE);
+    let mut x = b.relu(x);
+    for filters in [16, 32, 64] {
+        for block in 0..3 {
+            let stride = if filters > 16 && block == 0 { 2 } else { 1 };
+            let y = b.conv(x, filters, 1, window([3, 3], [stride; 2], [1, 1]));
+            let y = b.relu(y);
+            let y = b.conv(y, filters, 1, THREE);
+            let short = match stride {
+                1 => x,
+                _ => b.conv(x, filters, 1, window([1, 1], [2, 2], [0, 0])),
+            };
+            let y = b.add(short, y);
+            x = b.relu(y);
+        }
+    }
+    let x = b.pool(x, window([8, 8], [8, 8], [0, 0]), mean);
+    b.dense(x, 10);
+    b
 }
 
 #[derive(Clone, Copy)]

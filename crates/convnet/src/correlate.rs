@@ -1,12 +1,15 @@
 //! A convolution of any window, and its backward pass: for each output pixel, the kernel's elements times the
 //! channels below them, as one product a block of output channels.
 
+use core::ops::Range;
+
 use pulp::Simd;
 
 use crate::end::{Beside, End};
 use crate::map::{Halo, Map, View, ViewMut};
 use crate::phase::{Phase, Tap};
 use crate::product::{pieces, product, sized};
+use crate::rect::{Area, Rect};
 use crate::simd::{BLOCK, Block, Kernel, LARGE, dispatch, store};
 
 /// Rows of a product that are taken together at least where the weights do not stay in the nearer caches.
@@ -80,7 +83,21 @@ impl Correlation {
         }
     }
 
-    pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside) {
+    /// The outputs that `source` reaches, on the way forward.
+    pub fn reached(&self, source: Rect) -> Rect {
+        let rects = self
+            .phases
+            .iter()
+            .map(|packed| packed.phase.reached(source));
+        rects.fold(Rect::NONE, Rect::or)
+    }
+
+    /// Products of blocks for each pixel.
+    pub fn products(&self) -> usize {
+        self.phases.iter().map(|packed| packed.weights.len()).sum()
+    }
+
+    pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside, area: Area) {
         for packed in &self.phases {
             dispatch(Run {
                 op: self,
@@ -88,6 +105,7 @@ impl Correlation {
                 source,
                 to,
                 beside,
+                area,
             });
         }
     }
@@ -99,6 +117,7 @@ struct Run<'a, 'b, 'c, 'd> {
     source: View<'a>,
     to: &'b mut ViewMut<'c>,
     beside: &'b mut Beside<'d>,
+    area: Area<'a>,
 }
 
 /// How the destination's pixels are walked, so that the sources of a line are evenly apart.
@@ -120,11 +139,12 @@ impl Kernel for Run<'_, '_, '_, '_> {
         let (lines, walk) = self.lines();
         for block in 0..blocks {
             for line in 0..lines {
-                for (at, size) in pieces(V, self.len(walk)) {
+                let line_of = self.line(walk, line);
+                for (at, size) in pieces(V, line_of.len()) {
                     let place = Place {
                         block,
                         line,
-                        at,
+                        at: line_of.start + at,
                         walk,
                     };
                     sized!(size, V, piece::<S>(simd, &mut self, &offsets, place));
@@ -154,7 +174,9 @@ impl Run<'_, '_, '_, '_> {
             && add.is_none_or(|add| bare(add.map))
             && phase.stride == [1, 1]
             && phase.step == [1, 1];
-        if flat && phase.taps.iter().all(|tap| tap.at == [0, 0]) && phase.taps.len() == 1 {
+        if matches!(self.area, Area::Of(_)) {
+            (self.to.group * phase.size[0], Lines::Rows)
+        } else if flat && phase.taps.iter().all(|tap| tap.at == [0, 0]) && phase.taps.len() == 1 {
             (1, Lines::All)
         } else if phase.size == [1, 1] {
             (1, Lines::Samples)
@@ -163,11 +185,13 @@ impl Run<'_, '_, '_, '_> {
         }
     }
 
-    fn len(&self, walk: Lines) -> usize {
+    /// What there is to write of a line.
+    fn line(&self, walk: Lines, line: usize) -> Range<usize> {
+        let size = self.packed.phase.size;
         match walk {
-            Lines::Rows => self.packed.phase.size[1],
-            Lines::All => self.to.group * self.to.map.pixels(),
-            Lines::Samples => self.to.group,
+            Lines::Rows => self.area.of(line / size[0], size).row(line % size[0]),
+            Lines::All => 0..self.to.group * self.to.map.pixels(),
+            Lines::Samples => 0..self.to.group,
         }
     }
 

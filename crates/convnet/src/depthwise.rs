@@ -6,6 +6,7 @@ use crate::end::{Beside, End};
 use crate::map::{Halo, View, ViewMut};
 use crate::phase::{Phase, Tap};
 use crate::product::{pieces, sized};
+use crate::rect::{Area, Rect};
 use crate::simd::{BLOCK, Block, Kernel, Vectors, dispatch, load, store};
 
 /// A depthwise convolution ready to run, in either direction.
@@ -54,7 +55,21 @@ impl Depthwise {
         halos.fold(Halo::default(), Halo::or)
     }
 
-    pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside) {
+    /// The outputs that `source` reaches, on the way forward.
+    pub fn reached(&self, source: Rect) -> Rect {
+        let rects = self
+            .phases
+            .iter()
+            .map(|packed| packed.phase.reached(source));
+        rects.fold(Rect::NONE, Rect::or)
+    }
+
+    /// Products of blocks for each pixel.
+    pub fn products(&self) -> usize {
+        self.phases.iter().map(|packed| packed.weights.len()).sum()
+    }
+
+    pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside, area: Area) {
         for packed in &self.phases {
             dispatch(Run {
                 packed,
@@ -62,6 +77,7 @@ impl Depthwise {
                 source,
                 to,
                 beside,
+                area,
             });
         }
     }
@@ -73,18 +89,20 @@ struct Run<'a, 'b, 'c, 'd> {
     source: View<'a>,
     to: &'b mut ViewMut<'c>,
     beside: &'b mut Beside<'d>,
+    area: Area<'a>,
 }
 
 impl Kernel for Run<'_, '_, '_, '_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
         let offsets = self.packed.phase.offsets(self.source.map);
-        let [rows, cols] = self.packed.phase.size;
+        let size = self.packed.phase.size;
         for block in 0..self.to.map.blocks() {
             for s in 0..self.to.group {
-                for y in 0..rows {
-                    for (x, size) in pieces(V, cols) {
-                        let place = [block, s, y, x];
+                let rect = self.area.of(s, size);
+                for y in rect.from[0]..rect.to[0] {
+                    for (x, size) in pieces(V, rect.size()[1]) {
+                        let place = [block, s, y, rect.from[1] + x];
                         sized!(size, V, piece::<S>(simd, &mut self, &offsets, place));
                     }
                 }

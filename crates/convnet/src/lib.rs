@@ -22,12 +22,15 @@ mod error;
 mod layer;
 mod map;
 mod net;
+mod patch;
 mod phase;
 mod plan;
 mod planes;
 mod pointwise;
 mod pool;
 mod product;
+mod rect;
+mod run;
 mod simd;
 #[doc(hidden)]
 pub mod testing;

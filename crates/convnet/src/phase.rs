@@ -6,6 +6,7 @@
 use crate::layer::Window;
 use crate::map::{Halo, Map};
 use crate::plan::one_tap;
+use crate::rect::Rect;
 
 /// A correlation: destination pixel `first + step * (y, x)` is the sum over `taps` of
 /// source pixel `stride * (y, x) + tap.at`.
@@ -98,6 +99,27 @@ impl Phase {
             left,
             bottom,
             right,
+        }
+    }
+
+    /// The pixels of this phase that any of `source` reaches.
+    pub(crate) fn reached(&self, source: Rect) -> Rect {
+        if source.is_empty() {
+            return Rect::NONE;
+        }
+        let side = |i: usize| {
+            let taps = self.taps.iter().map(|tap| tap.at[i]);
+            let (least, most) = (taps.clone().min().unwrap_or(0), taps.max().unwrap_or(0));
+            let stride = self.stride[i] as isize;
+            let from = (source.from[i] as isize - most + stride - 1).div_euclid(stride);
+            let to = (source.to[i] as isize - 1 - least).div_euclid(stride) + 1;
+            let within = |at: isize| at.clamp(0, self.size[i] as isize) as usize;
+            (within(from), within(to))
+        };
+        let (rows, cols) = (side(0), side(1));
+        Rect {
+            from: [rows.0, cols.0],
+            to: [rows.1, cols.1],
         }
     }
 

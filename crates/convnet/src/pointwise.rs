@@ -4,15 +4,17 @@ use pulp::Simd;
 
 use crate::end::{Beside, End};
 use crate::map::{View, ViewMut};
+use crate::rect::Area;
 use crate::simd::{Kernel, dispatch, load, store};
 
 /// Stores `end` of the source.
-pub(crate) fn run(end: &End, source: View, to: &mut ViewMut, beside: &mut Beside) {
+pub(crate) fn run(end: &End, source: View, to: &mut ViewMut, beside: &mut Beside, area: Area) {
     dispatch(Run {
         end,
         source,
         to,
         beside,
+        area,
     });
 }
 
@@ -21,6 +23,7 @@ struct Run<'a, 'b, 'c, 'd> {
     source: View<'a>,
     to: &'b mut ViewMut<'c>,
     beside: &'b mut Beside<'d>,
+    area: Area<'a>,
 }
 
 impl Kernel for Run<'_, '_, '_, '_> {
@@ -29,8 +32,9 @@ impl Kernel for Run<'_, '_, '_, '_> {
         let map = self.to.map;
         for b in 0..map.blocks() {
             for s in 0..self.to.group {
-                for y in 0..map.rows {
-                    for x in 0..map.cols {
+                let rect = self.area.of(s, [map.rows, map.cols]);
+                for y in rect.from[0]..rect.to[0] {
+                    for x in rect.from[1]..rect.to[1] {
                         let value =
                             load::<S, V>(&self.source.data[self.source.at(b, s, y, x)].0, 0);
                         let pixel = [b, s, y, x];

@@ -2,6 +2,8 @@
 
 use crate::layer::Window;
 use crate::map::{View, ViewMut};
+use crate::phase::Phase;
+use crate::rect::{Area, Rect};
 use crate::simd::{BLOCK, Block};
 
 /// For each channel of a block of an output pixel, the element of the window that was the largest.
@@ -48,21 +50,28 @@ impl Pool {
         1.0 / (within(0) * within(1)) as f32
     }
 
-    fn outputs(
+    fn outputs<'a>(
         self,
         blocks: usize,
         group: usize,
-    ) -> impl Iterator<Item = ([usize; 2], [usize; 2])> {
-        let [rows, cols] = self.out;
+        area: Area<'a>,
+    ) -> impl Iterator<Item = ([usize; 2], [usize; 2])> + 'a {
         (0..blocks * group).flat_map(move |i| {
-            (0..rows * cols).map(move |p| ([i / group, i % group], [p / cols, p % cols]))
+            let Rect { from, to } = area.of(i % group, self.out);
+            let pixels = (from[0]..to[0]).flat_map(move |y| (from[1]..to[1]).map(move |x| [y, x]));
+            pixels.map(move |pixel| ([i / group, i % group], pixel))
         })
     }
 
+    /// The outputs that `source` reaches.
+    pub fn reached(&self, source: Rect) -> Rect {
+        Phase::forward(&self.window, self.out).reached(source)
+    }
+
     /// The largest of each window; NaN is larger than all. The picks are recorded, if there is room for them.
-    pub fn largest(&self, source: View, to: &mut ViewMut, picks: Option<&mut [Pick]>) {
+    pub fn largest(&self, source: View, to: &mut ViewMut, picks: Option<&mut [Pick]>, area: Area) {
         let mut picks = picks.into_iter().flatten();
-        for ([b, s], out) in self.outputs(to.map.blocks(), to.group) {
+        for ([b, s], out) in self.outputs(to.map.blocks(), to.group, area) {
             let mut best = [f32::NEG_INFINITY; BLOCK];
             let mut pick = [0; BLOCK];
             for (i, (k, [y, x])) in self.pixels(out).enumerate() {
@@ -83,7 +92,7 @@ impl Pool {
     /// Adds each derivative to the element that was picked.
     pub fn largest_back(&self, source: View, to: &mut ViewMut, picks: &[Pick]) {
         let [_, cols] = self.window.kernel;
-        let outputs = self.outputs(to.map.blocks(), to.group);
+        let outputs = self.outputs(to.map.blocks(), to.group, Area::Whole);
         for (([b, s], out), pick) in outputs.zip(picks) {
             let values = source.data[source.at(b, s, out[0], out[1])].0;
             for lane in 0..BLOCK {
@@ -101,8 +110,8 @@ impl Pool {
     }
 
     /// The mean of each window.
-    pub fn mean(&self, source: View, to: &mut ViewMut) {
-        for ([b, s], out) in self.outputs(to.map.blocks(), to.group) {
+    pub fn mean(&self, source: View, to: &mut ViewMut, area: Area) {
+        for ([b, s], out) in self.outputs(to.map.blocks(), to.group, area) {
             let mut sum = [0.0f32; BLOCK];
             for (_, [y, x]) in self.pixels(out) {
                 let values = &source.data[source.at(b, s, y, x)].0;
@@ -115,7 +124,7 @@ impl Pool {
 
     /// Adds each derivative's share to the elements below it.
     pub fn mean_back(&self, source: View, to: &mut ViewMut) {
-        for ([b, s], out) in self.outputs(to.map.blocks(), to.group) {
+        for ([b, s], out) in self.outputs(to.map.blocks(), to.group, Area::Whole) {
             let share = self.share(out);
             let values = source.data[source.at(b, s, out[0], out[1])].0;
             for (_, [y, x]) in self.pixels(out) {

@@ -18,7 +18,7 @@ use crate::layer::Layer;
 pub use schedule::{Act, Schedule, Step, Work};
 
 pub(crate) use pack::Marks;
-pub(crate) use program::{Core, Op, Program};
+pub(crate) use program::{Core, Id, Op, Program};
 pub(crate) use shape::one_tap;
 
 /// A network's forward program, and what it leaves on the tape.

@@ -8,6 +8,7 @@ use crate::layer::Convolution;
 use crate::map::{Halo, ViewMut};
 use crate::phase::{Phase, Tap};
 use crate::product::{pieces, sized};
+use crate::rect::{Area, Rect};
 use crate::simd::{BLOCK, Block, Kernel, Vectors, dispatch, load, store};
 
 /// The planes of one sample, each with zeros around it.
@@ -101,18 +102,46 @@ impl FromPlanes {
         self.frame.len()
     }
 
+    /// Channels, rows and columns of an image.
+    pub fn image(&self) -> [usize; 3] {
+        let [rows, cols] = self.frame.size;
+        [self.frame.planes, rows, cols]
+    }
+
+    /// The outputs that pixels of `source` reach.
+    pub fn reached(&self, source: Rect) -> Rect {
+        self.phase.reached(source)
+    }
+
+    /// Products of blocks for each pixel.
+    pub fn products(&self) -> usize {
+        self.weights.len()
+    }
+
     /// `images`, one after the other.
-    pub fn run(&self, images: &[f32], to: &mut ViewMut, beside: &mut Beside, work: &mut Vec<f32>) {
+    pub fn run(
+        &self,
+        images: &[f32],
+        to: &mut ViewMut,
+        beside: &mut Beside,
+        work: &mut Vec<f32>,
+        area: Area,
+    ) {
         let [rows, cols] = self.frame.size;
         let offsets = self.frame.offsets(&self.phase);
         let samples = images.chunks_exact(self.frame.planes * rows * cols);
         for (sample, image) in samples.take(to.group).enumerate() {
+            let rect = area.of(sample, self.phase.size);
+            if rect.is_empty() {
+                continue;
+            }
             let planes = self.frame.fill(work, image);
             dispatch(Forward {
                 op: self,
                 offsets: &offsets,
                 planes,
                 sample,
+                rect,
                 to,
                 beside,
             });
@@ -126,6 +155,7 @@ struct Forward<'a, 'b, 'c, 'd> {
     offsets: &'a [usize],
     planes: &'a [f32],
     sample: usize,
+    rect: Rect,
     to: &'b mut ViewMut<'c>,
     beside: &'b mut Beside<'d>,
 }
@@ -133,11 +163,11 @@ struct Forward<'a, 'b, 'c, 'd> {
 impl Kernel for Forward<'_, '_, '_, '_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
-        let [rows, cols] = self.op.phase.size;
+        let (rect, left) = (self.rect, self.rect.from[1]);
         for block in 0..self.to.map.blocks() {
-            for y in 0..rows {
-                for (x, size) in pieces(V, cols) {
-                    sized!(size, V, piece::<S>(simd, &mut self, [block, y, x]));
+            for y in rect.from[0]..rect.to[0] {
+                for (x, size) in pieces(V, rect.size()[1]) {
+                    sized!(size, V, piece::<S>(simd, &mut self, [block, y, left + x]));
                 }
             }
         }

@@ -38,6 +38,8 @@ pub fn grids(phase: &Phase) -> Option<(Vec<Grid>, usize)> {
 /// How a line of pixels is cut into tiles: wide ones first, then narrow ones, as few as reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
+    /// The first pixel.
+    pub first: usize,
     pub wide: usize,
     pub narrow: usize,
 }
@@ -47,6 +49,7 @@ impl Cut {
         let tiles = len.div_ceil(OUT);
         let narrow = tiles.min(tiles * OUT - len);
         Cut {
+            first: 0,
             wide: tiles - narrow,
             narrow,
         }
@@ -59,15 +62,34 @@ impl Cut {
 
     /// The first pixel of a tile of a kind.
     pub fn start(self, narrow: bool, tile: usize) -> usize {
-        match narrow {
+        let before = match narrow {
             true => self.wide * OUT + tile * (OUT - 1),
             false => tile * OUT,
+        };
+        self.first + before
+    }
+
+    /// Those of the tiles that pixels `from..to` lie in.
+    pub fn around(self, from: usize, to: usize) -> Cut {
+        let tile = |pixel: usize| match (pixel - self.first).checked_sub(self.wide * OUT) {
+            Some(pixel) => self.wide + pixel / (OUT - 1),
+            None => (pixel - self.first) / OUT,
+        };
+        let (first, end) = (tile(from), tile(to - 1) + 1);
+        let wide = end.min(self.wide) - first.min(self.wide);
+        Cut {
+            first: match first.checked_sub(self.wide) {
+                Some(narrow) => self.start(true, narrow),
+                None => self.start(false, first),
+            },
+            wide,
+            narrow: end - first - wide,
         }
     }
 
     /// Pixels of all tiles, those beyond the line included.
     pub fn pixels(self) -> usize {
-        self.start(true, self.narrow)
+        self.wide * OUT + self.narrow * (OUT - 1)
     }
 
     /// Points of all tiles, where a wide one has so many.
@@ -103,8 +125,30 @@ mod tests {
             (16, 4, 0, 16),
         ] {
             let cut = Cut::of(len);
-            assert_eq!(cut, Cut { wide, narrow }, "{len}");
+            assert_eq!((cut.wide, cut.narrow), (wide, narrow), "{len}");
             assert_eq!(cut.pixels(), pixels, "{len}");
+        }
+    }
+
+    #[test]
+    fn tiles_around_pixels() {
+        // Of 10 pixels, 4 + 3 + 3: (pixels, first, wide, narrow)
+        for (from, to, first, wide, narrow) in [
+            (0, 1, 0, 1, 0),
+            (3, 4, 0, 1, 0),
+            (3, 5, 0, 1, 1),
+            (4, 7, 4, 0, 1),
+            (6, 8, 4, 0, 2),
+            (7, 10, 7, 0, 1),
+            (0, 10, 0, 1, 2),
+        ] {
+            let cut = Cut::of(10).around(from, to);
+            let expected = Cut {
+                first,
+                wide,
+                narrow,
+            };
+            assert_eq!(cut, expected, "{from}..{to}");
         }
     }
 }

@@ -14,6 +14,7 @@ use core::marker::PhantomData;
 use crate::end::{Beside, End};
 use crate::map::{Halo, View, ViewMut};
 use crate::phase::{Phase, Tap};
+use crate::rect::{Area, Rect};
 use crate::simd::{BLOCK, Block, LARGE, dispatch};
 use grid::{Cut, Grid, cost, grids};
 use run::Run;
@@ -87,22 +88,46 @@ impl Winograd {
     /// Samples that are run together at least.
     pub fn least(&self) -> usize {
         let large = self.parts.iter().filter(|part| part.is_large());
-        let tiles = |part: &Part| KINDS.iter().map(|kind| part.tiles(*kind)).sum::<usize>();
-        let samples = large.map(|part| LEAST.div_ceil(tiles(part)));
+        let tiles = |part: &Part| part.cuts().map(|cut| cut.wide + cut.narrow);
+        let samples = large.map(|part| LEAST.div_ceil(tiles(part).iter().product()));
         samples.max().unwrap_or(1)
     }
 
+    /// The outputs that `source` reaches, on the way forward.
+    pub fn reached(&self, source: Rect) -> Rect {
+        let rects = self.parts.iter().map(|part| part.phase.reached(source));
+        rects.fold(Rect::NONE, Rect::or)
+    }
+
+    /// The outputs of all tiles that `rect` lies in, on the way forward.
+    pub fn tiles(&self, rect: Rect) -> Rect {
+        let rects = self.parts.iter().map(|part| part.tiles_of(rect));
+        rects.fold(Rect::NONE, Rect::or)
+    }
+
+    /// What a tile costs in products of blocks: those of channels, and its way to the points and back.
+    pub fn cost_of_tile(&self, sources: usize, outputs: usize) -> usize {
+        let part = |part: &Part| {
+            let points = inputs(part.taps).pow(2);
+            part.weights.len() + 6 * points * (part.corners.len() * sources + outputs)
+        };
+        self.parts.iter().map(part).sum()
+    }
+
+    /// Of a part, whole tiles.
     pub fn run(
         &self,
         source: View,
         to: &mut ViewMut,
         beside: &mut Beside,
         scratch: &mut Vec<Block>,
+        area: Area,
     ) {
         for part in &self.parts {
+            let tiles = part.tiles(to.group, area);
             match part.taps {
-                MOST_TAPS => self.part::<Three, 6>(part, source, to, beside, scratch),
-                _ => self.part::<Two, 5>(part, source, to, beside, scratch),
+                MOST_TAPS => self.part::<Three, 6>(part, tiles, source, to, beside, scratch),
+                _ => self.part::<Two, 5>(part, tiles, source, to, beside, scratch),
             }
         }
     }
@@ -110,6 +135,7 @@ impl Winograd {
     fn part<T: Tile<IN>, const IN: usize>(
         &self,
         part: &Part,
+        tiles: Tiles,
         source: View,
         to: &mut ViewMut,
         beside: &mut Beside,
@@ -119,6 +145,7 @@ impl Winograd {
             depth: self.depth,
             end: &self.end,
             part,
+            tiles,
             source,
             to,
             beside,
@@ -158,6 +185,46 @@ fn pack(
 /// Whether tiles are narrow, in rows and in columns.
 type Narrow = [bool; 2];
 
+/// A tile of a sample.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    sample: usize,
+    /// Its first output.
+    y: usize,
+    x: usize,
+    narrow: Narrow,
+}
+
+/// Tiles, one kind after the other.
+struct Tiles {
+    places: Vec<Place>,
+    /// Where each kind ends.
+    ends: [usize; 4],
+}
+
+impl Tiles {
+    /// Those of samples that are cut like this in rows and in columns.
+    fn new(samples: &[(usize, [Cut; 2])]) -> Tiles {
+        let mut places = Vec::new();
+        let ends = KINDS.map(|narrow| {
+            for &(sample, [rows, cols]) in samples {
+                for row in 0..rows.tiles(narrow[0]) {
+                    for col in 0..cols.tiles(narrow[1]) {
+                        places.push(Place {
+                            sample,
+                            y: rows.start(narrow[0], row),
+                            x: cols.start(narrow[1], col),
+                            narrow,
+                        });
+                    }
+                }
+            }
+            places.len()
+        });
+        Tiles { places, ends }
+    }
+}
+
 /// The kinds of tiles, in an order in which those that are wide in an axis follow each other.
 const KINDS: [Narrow; 4] = [[false, true], [false, false], [true, false], [true, true]];
 
@@ -166,10 +233,26 @@ impl Part {
         self.phase.size.map(Cut::of)
     }
 
-    /// Tiles of a sample that are of a kind.
-    fn tiles(&self, narrow: Narrow) -> usize {
-        let [rows, cols] = self.cuts();
-        rows.tiles(narrow[0]) * cols.tiles(narrow[1])
+    /// The tiles in rows and columns that `rect` lies in; `None` if it is empty.
+    fn around(&self, rect: Rect) -> Option<[Cut; 2]> {
+        let cuts = self.cuts();
+        let around = |i: usize| cuts[i].around(rect.from[i], rect.to[i]);
+        (!rect.is_empty()).then(|| [0, 1].map(around))
+    }
+
+    /// The outputs of the tiles that `rect` lies in.
+    fn tiles_of(&self, rect: Rect) -> Rect {
+        self.around(rect).map_or(Rect::NONE, |cuts| Rect {
+            from: cuts.map(|cut| cut.first),
+            to: [0, 1].map(|i| (cuts[i].first + cuts[i].pixels()).min(self.phase.size[i])),
+        })
+    }
+
+    /// The tiles of `group` samples that are written.
+    fn tiles(&self, group: usize, area: Area) -> Tiles {
+        let cuts = |s: usize| self.around(area.of(s, self.phase.size));
+        let samples: Vec<_> = (0..group).filter_map(|s| Some((s, cuts(s)?))).collect();
+        Tiles::new(&samples)
     }
 
     /// Whether its weights do not stay in the nearer caches.

@@ -9,7 +9,7 @@ use core::ops::Range;
 use pulp::Simd;
 
 use super::tile::{OUT, Tile};
-use super::{KINDS, LEAST, Narrow, Part};
+use super::{LEAST, Part, Place, Tiles};
 use crate::end::{Beside, End};
 use crate::map::{Map, View, ViewMut};
 use crate::phase::Phase;
@@ -26,6 +26,7 @@ pub(super) struct Run<'a, 'b, 'c, 'd, T, const IN: usize> {
     pub depth: usize,
     pub end: &'a End,
     pub part: &'a Part,
+    pub tiles: Tiles,
     pub source: View<'a>,
     pub to: &'b mut ViewMut<'c>,
     pub beside: &'b mut Beside<'d>,
@@ -37,8 +38,10 @@ impl<T: Tile<IN>, const IN: usize> Kernel for Run<'_, '_, '_, '_, T, IN> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
         let blocks = [self.source_blocks(), self.to.map.blocks()];
-        let kinds = KINDS.map(|kind| self.to.group * self.part.tiles(kind));
-        let all: usize = kinds.iter().sum();
+        let all = self.tiles.places.len();
+        if all == 0 {
+            return;
+        }
         let fit = WORK / (IN * IN * (blocks[0] + blocks[1]));
         let least = match self.part.is_large() {
             true => LEAST,
@@ -56,18 +59,15 @@ impl<T: Tile<IN>, const IN: usize> Kernel for Run<'_, '_, '_, '_, T, IN> {
         for first in (0..all).step_by(most) {
             let tiles = most.min(all - first);
             for tile in 0..tiles {
-                let place = self.place(kinds, first + tile);
+                let place = self.tiles.places[first + tile];
                 self.take::<S, V>(simd, inputs, [tile, tiles], place);
             }
             // How many of the tiles are of each kind or one before it.
-            let mut end = 0;
-            let ends = kinds.map(|kind| {
-                end += kind;
-                end.clamp(first, first + tiles) - first
-            });
+            let ends = self.tiles.ends;
+            let ends = ends.map(|end| end.clamp(first, first + tiles) - first);
             self.multiply::<S, V>(simd, inputs, outputs, ends);
             for tile in 0..tiles {
-                let place = self.place(kinds, first + tile);
+                let place = self.tiles.places[first + tile];
                 self.give::<S, V>(simd, outputs, [tile, tiles], place);
             }
         }
@@ -75,39 +75,10 @@ impl<T: Tile<IN>, const IN: usize> Kernel for Run<'_, '_, '_, '_, T, IN> {
     }
 }
 
-/// A tile of a sample.
-#[derive(Clone, Copy)]
-struct Place {
-    sample: usize,
-    /// Its first output.
-    y: usize,
-    x: usize,
-    narrow: Narrow,
-}
-
 impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
     /// Blocks of channels at a point: those of every grid.
     fn source_blocks(&self) -> usize {
         self.part.corners.len() * self.source.map.blocks()
-    }
-
-    /// Of all tiles, where there are so many of each kind.
-    fn place(&self, kinds: [usize; 4], mut tile: usize) -> Place {
-        let mut kind = 0;
-        while kind + 1 < kinds.len() && tile >= kinds[kind] {
-            tile -= kinds[kind];
-            kind += 1;
-        }
-        let narrow = KINDS[kind];
-        let (of_sample, [rows, cols]) = (self.part.tiles(narrow), self.part.cuts());
-        let (sample, tile) = (tile / of_sample, tile % of_sample);
-        let across = cols.tiles(narrow[1]);
-        Place {
-            sample,
-            y: rows.start(narrow[0], tile / across),
-            x: cols.start(narrow[1], tile % across),
-            narrow,
-        }
     }
 
     /// Takes one tile of each of the source's grids to its points.

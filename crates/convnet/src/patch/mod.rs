@@ -1,0 +1,198 @@
+//! Samples of which only a patch changed since they were last run, as random searches ask about them: a square of pixels,
+//! or a single one.
+//!
+//! What the first layers made of each sample is kept, and only those of its pixels are made anew that the change reaches,
+//! by the same operations in the same order, so that the result is the same to the last bit. From the layer on where that
+//! no longer pays, all is run. A search goes back to its best point again and again, so of each sample two runs are kept:
+//! the last one, and the point that it and those before it started from.
+//!
+//! | module | what |
+//! |---|---|
+//! | `spread` | how far a change spreads through the layers, and what running that much costs |
+//! | `group` | what is kept of samples that run together |
+//! | `kept` | the groups of a batch |
+
+mod group;
+mod kept;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::ThreadId;
+
+use crate::net::Net;
+use crate::plan::Program;
+use crate::rect::Rect;
+use group::difference;
+use kept::Kept;
+use spread::{Costs, Spread};
+
+/// Bytes that all threads together may keep of samples.
+const MOST_BYTES: usize = 256 << 20;
+/// The share of the whole cost below which it pays to start, and above which it no longer pays to go on.
+const START: f64 = 0.85;
+const STOP: f64 = 0.95;
+/// How much better another depth must be.
+const BETTER: f64 = 0.85;
+/// Fewer calls than this were not worth a start.
+const FEW: usize = 8;
+/// Most calls that pass before the next start.
+const MOST_WAIT: usize = 64;
+
+/// What is kept of the calls from each thread.
+#[derive(Debug)]
+pub(crate) struct Patches {
+    costs: Costs,
+    /// Threads that may call.
+    threads: usize,
+    /// The last to call is the last.
+    recent: Mutex<Vec<(ThreadId, Recent)>>,
+}
+
+/// What one thread's last calls leave.
+#[derive(Debug, Default)]
+struct Recent {
+    /// The last call's samples, and those of the one before.
+    before: [Vec<f32>; 2],
+    kept: Option<Kept>,
+    /// Calls to let pass before the next start, and how many it was the last time.
+    wait: usize,
+    waited: usize,
+}
+
+impl Patches {
+    /// For a program that starts from images.
+    pub fn new(program: &Program) -> Option<Patches> {
+        Some(Patches {
+            costs: Costs::new(program)?,
+            threads: std::thread::available_parallelism().map_or(1, |threads| threads.get()),
+            recent: Mutex::default(),
+        })
+    }
+
+    /// Bytes that `samples` take at most.
+    pub fn bytes(&self, samples: usize) -> usize {
+        let [before, kept] = [self.costs.input_bytes() * 2, self.costs.bytes(usize::MAX)];
+        samples * before + samples.saturating_mul(kept).min(MOST_BYTES)
+    }
+
+    /// Writes the outputs of `x`, if little enough of it is new.
+    pub fn forward(&self, net: &Net, x: &[f32], out: &mut [f32]) -> bool {
+        let thread = std::thread::current().id();
+        let lock = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = {
+            let mut all = lock();
+            let own = all.iter().position(|(of, _)| *of == thread);
+            own.map(|own| all.remove(own).1).unwrap_or_default()
+        };
+        let done = recent.follow(self, net, x, out) || recent.start(self, net, x, out);
+        recent.remember(x);
+        let mut all = lock();
+        all.push((thread, recent));
+        let surplus = all.len().saturating_sub(self.threads);
+        all.drain(..surplus);
+        done
+    }
+
+    /// The most steps that there is memory for, of so many samples of a thread.
+    fn deepest(&self, samples: usize) -> usize {
+        self.costs.deepest(MOST_BYTES / self.threads / samples)
+    }
+
+    #[cfg(test)]
+    pub fn depth(&self) -> Option<usize> {
+        let all = self.recent.lock().unwrap();
+        all.last()?.1.kept.as_ref().map(|kept| kept.depth)
+    }
+}
+
+impl Recent {
+    /// Goes on from what is kept.
+    fn follow(&mut self, patches: &Patches, net: &Net, x: &[f32], out: &mut [f32]) -> bool {
+        let Some(mut kept) = self.kept.take() else {
+            return false;
+        };
+        if x.len() == kept.samples() * net.inputs() {
+            let steps = kept.steps(net.program(), x, patches.costs.image());
+            let costs = patches
+                .costs
+                .of(net.program(), steps.iter().map(|(_, spread)| spread));
+            let (_, least) = costs.best(patches.deepest(kept.samples()));
+            let cost = costs.at(kept.depth);
+            if cost <= STOP * costs.whole() && BETTER * cost <= least {
+                kept.advance(net, x, steps);
+                kept.finish(net, out);
+                self.kept = Some(kept);
+                return true;
+            }
+        }
+        self.waited = match kept.calls < FEW {
+            true => (2 * self.waited + 1).min(MOST_WAIT),
+            false => 0,
+        };
+        self.wait = self.waited;
+        false
+    }
+
+    /// Keeps what most of the last three calls agree on, and the way from there to `x`.
+    fn start(&mut self, patches: &Patches, net: &Net, x: &[f32], out: &mut [f32]) -> bool {
+        let [a, b] = &self.before;
+        if x.is_empty() || a.len() != x.len() || b.len() != x.len() {
+            return false;
+        }
+        // Who asks the same again wants to see it run.
+        if a.iter().zip(x).all(|(a, x)| a.to_bits() == x.to_bits()) {
+            return false;
+        }
+        if self.wait > 0 {
+            self.wait -= 1;
+            return false;
+        }
+        let len = net.inputs();
+        let deepest = patches.deepest(x.len() / len);
+        let anchor: Vec<f32> = a
+            .iter()
+            .zip(b)
+            .zip(x)
+            .map(|((a, b), x)| most_of(*a, *b, *x))
+            .collect();
+        let image = patches.costs.image();
+        // The last call's samples must be near, too: three that are all different agree on nothing.
+        let near = [a.as_slice(), x].map(|x| {
+            let pairs = anchor.chunks_exact(len).zip(x.chunks_exact(len));
+            let changed: Vec<Rect> = pairs.map(|(a, x)| difference(a, x, image)).collect();
+            let spread = Spread::of(net.program(), &changed);
+            let costs = patches.costs.of(net.program(), [&spread]);
+            let (depth, cost) = costs.best(deepest);
+            (cost <= START * costs.whole()).then_some(depth)
+        });
+        let depth = match near {
+            [Some(_), Some(depth)] => depth,
+            _ => {
+                self.wait = FEW;
+                return false;
+            }
+        };
+        let mut kept = Kept::new(net, depth, &anchor);
+        let steps = kept.steps(net.program(), x, image);
+        kept.advance(net, x, steps);
+        kept.finish(net, out);
+        self.kept = Some(kept);
+        true
+    }
+
+    fn remember(&mut self, x: &[f32]) {
+        self.before.swap(0, 1);
+        self.before[0].clear();
+        self.before[0].extend_from_slice(x);
+    }
+}
+
+/// What two of three agree on, or the last.
+fn most_of(a: f32, b: f32, c: f32) -> f32 {
+    match a.to_bits() == b.to_bits() {
+        true => a,
+        false => c,
+    }
+}

@@ -272,7 +272,7 @@ fn what_does_not_fit_is_said() {
         scratch.file("broken.tsv", "praise\ta good film\nblame\n")
     );
     let wide = scratch.file("wide.toml", TOML.replace("length", "padding = 6\nlength"));
-    let cases: [(&[&str], i32, &str); 17] = [
+    let cases: [(&[&str], i32, &str); 19] = [
         (
             &[&strings, "--data", &data, "--attacks", "pgd"],
             2,
@@ -300,9 +300,35 @@ fn what_does_not_fit_is_said() {
             "the model has 2 classes",
         ),
         (
-            &[&strings, "--data", &data, "--surrogate", "trained"],
+            &[&strings, "--data", &data, "--surrogate", "trained,trained"],
             2,
-            "none is trained for texts",
+            "for texts name one model",
+        ),
+        (
+            &[
+                &strings,
+                "--data",
+                &data,
+                "--surrogate",
+                "trained",
+                "--surrogate-data",
+                &data,
+            ],
+            2,
+            "--surrogate-data is --data",
+        ),
+        (
+            &[
+                &strings,
+                "--data",
+                &data,
+                "--surrogate",
+                "trained",
+                "--save-surrogate",
+                "kept",
+            ],
+            2,
+            "name a file that ends in .onnx",
         ),
         (
             &[&target, "--data", &data, "--surrogate", &strings],
@@ -481,6 +507,98 @@ fn words_are_flipped_by_another_model() {
         attacks[1]["attacks"][0].as_str().unwrap().split(' ').next(),
         Some("transfer:hotflip")
     );
+}
+
+/// The surrogate of a model that gives no gradients; a file of it does the same.
+#[test]
+fn words_are_flipped_by_a_model_that_is_trained() {
+    let scratch = Scratch::new("texts-trained");
+    let model = scratch.file("strings.onnx", of_strings());
+    let (data, kept) = (texts(&scratch), scratch.path("kept.onnx"));
+    let line = |i: usize| {
+        let word = ["good", "bad", "fine", "dull"][i % 4];
+        format!("{}\tthe {word} film w{} w{}\n", i % 2, i % 7, i % 11)
+    };
+    let lines: String = (0..100).map(line).collect();
+    let others = format!("tsv:{}", scratch.file("others.tsv", lines));
+    let run = |surrogate: &str, more: &[&str]| {
+        let args = [
+            "assess",
+            &model,
+            "--data",
+            &data,
+            "--surrogate",
+            surrogate,
+            "--attacks",
+            "transfer:hotflip",
+            "--eps-ladder",
+            "1,2,6",
+            "--device",
+            "cpu",
+            "--format",
+            "ndjson",
+        ];
+        let output = scoville(&[&args[..], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let events = events(&output);
+        let started = of_kind(&events, "run.started")[0]["surrogates"][0].clone();
+        (started, scored(&events, "AML.T0043.002")["curve"].clone())
+    };
+    let (surrogate, curve) = run(
+        "trained:queries=300",
+        &["--surrogate-data", &others, "--save-surrogate", &kept],
+    );
+    assert_eq!(surrogate["name"], "trained network of words");
+    let training = &surrogate["training"];
+    assert_eq!(
+        (
+            &training["queries"],
+            &training["samples"],
+            &training["synthetic"]
+        ),
+        (&300.into(), &80.into(), &200.into())
+    );
+    // Every text falls to flips of the words that the model goes by.
+    assert_eq!(
+        (&curve[0]["correct"], &curve[2]["successes"]),
+        (&40.into(), &40.into())
+    );
+    assert!(curve[0]["successes"].as_u64() >= Some(20));
+    let (again, same) = run(&scratch.path("kept.toml"), &[]);
+    assert_eq!(again["sha256"], surrogate["sha256"]);
+    assert_eq!(same, curve);
+}
+
+/// Without other texts, half of them are set aside.
+#[test]
+fn texts_that_a_surrogate_is_trained_on_are_not_attacked() {
+    let scratch = Scratch::new("texts-aside");
+    let model = scratch.file("strings.onnx", of_strings());
+    let line = |i: usize| format!("{}\ta {} film, {i}\n", i % 2, ["bad", "good"][i % 2]);
+    let lines: String = (0..80).map(line).collect();
+    let data = format!("tsv:{}", scratch.file("many.tsv", lines));
+    let output = scoville(&[
+        "assess",
+        &model,
+        "--data",
+        &data,
+        "--surrogate",
+        "trained:queries=60:answers=scores",
+        "--device",
+        "cpu",
+        "--format",
+        "ndjson",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let events = events(&output);
+    let started = of_kind(&events, "run.started")[0];
+    let training = &started["surrogates"][0]["training"];
+    assert_eq!(
+        (&training["answers"], &training["samples"]),
+        (&"scores".into(), &32.into())
+    );
+    let transfer = scored(&events, "AML.T0043.002");
+    assert_eq!(transfer["curve"][0]["correct"], 40);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use scoville_targets::{Ensemble, Labels, Metered, ModelTarget, TargetSpec};
 
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{self, Loaded};
-use training::Training;
+pub use training::Training;
 
 /// One word of `--surrogate`.
 #[derive(Debug, Clone, PartialEq)]

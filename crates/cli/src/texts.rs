@@ -1,5 +1,7 @@
 //! From the command line to a loaded classifier of texts, and the texts.
 
+mod surrogate;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -7,9 +9,8 @@ use scoville_attacks::text::Lexicon;
 use scoville_data::{Source, TextData};
 use scoville_kernels::Device;
 use scoville_onnx::Graph;
-use scoville_report::event::{DataInfo, SurrogateInfo, TargetInfo};
+use scoville_report::event::{DataInfo, TargetInfo};
 use scoville_runtime::two_scores;
-use scoville_targets::text::{Gradients, Labels};
 use scoville_targets::{Metered, OnDevice, TargetSpec, TextTarget};
 use scoville_text::{Synonyms, Tokenizer};
 
@@ -17,7 +18,8 @@ use crate::args::TargetArgs;
 use crate::exit::{Exit, Failure, OrFail};
 use crate::load::{self, About};
 use crate::parse::Batch;
-use crate::surrogate::{self, Surrogate};
+
+pub use surrogate::{Wanted, surrogates};
 
 /// A classifier of texts on each device, and the texts to ask it about.
 pub struct LoadedTexts {
@@ -54,6 +56,7 @@ pub fn load(args: &TargetArgs, with_gradients: bool) -> Result<LoadedTexts, Fail
         with_gradients,
     };
     let targets = loader.targets(args, graph)?;
+    let targets: Vec<_> = targets.into_iter().map(Metered::new).collect();
     let Some(first) = targets.first() else {
         return Err(Failure::new(Exit::Usage, "--device names no device"));
     };
@@ -127,11 +130,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn targets(
-        &self,
-        args: &TargetArgs,
-        graph: Graph,
-    ) -> Result<Vec<Metered<TextTarget>>, Failure> {
+    fn targets(&self, args: &TargetArgs, graph: Graph) -> Result<Vec<TextTarget>, Failure> {
         let mut read = Some(graph);
         let target = |device: &Device| {
             // A loaded model has taken the weights to itself, so the next one needs the file again.
@@ -139,8 +138,7 @@ impl Loader<'_> {
                 .take()
                 .map_or_else(|| Ok(load::graph(self.spec)?.0), Ok)?;
             let target = self.target(graph, device);
-            let target = target.or_fail(Exit::BadInput, self.name)?;
-            Ok(Metered::new(target))
+            target.or_fail(Exit::BadInput, self.name)
         };
         load::devices(&args.device)?.iter().map(target).collect()
     }
@@ -166,70 +164,6 @@ fn in_words(spec: &TargetSpec) -> String {
         None => "text".into(),
         Some(text) => format!("{} token ids ({})", text.length, text.tokenizer),
     }
-}
-
-/// A surrogate on each device of the targets.
-#[derive(Default)]
-pub struct TextSurrogates {
-    pub targets: Vec<Metered<TextTarget>>,
-    pub infos: Vec<SurrogateInfo>,
-}
-
-/// The one model of `--surrogate`. A model file is fed as the target is; a target.toml says for itself.
-pub fn surrogates(
-    words: &[Surrogate],
-    args: &TargetArgs,
-    loaded: &LoadedTexts,
-) -> Result<TextSurrogates, Failure> {
-    let refuse = |message: &str| Err(Failure::new(Exit::Usage, format!("--surrogate: {message}")));
-    let path = match words {
-        [] => return Ok(TextSurrogates::default()),
-        [Surrogate::File(path)] => path,
-        [Surrogate::Trained(_)] => {
-            return refuse("none is trained for texts; name a model of token ids");
-        }
-        _ => return refuse("for texts name one model"),
-    };
-    let spec = match load::is_toml(path) {
-        true => load::read_toml(path)?,
-        false => TargetSpec {
-            path: Some(path.clone()),
-            output: None,
-            ..load::spec(&args.model)?
-        },
-    };
-    let (graph, name) = load::graph(&spec)?;
-    let sha256 = graph.sha256.clone();
-    let tokenizer = tokenizer(&spec)?;
-    let loader = Loader {
-        spec: &spec,
-        name: &name,
-        tokenizer: tokenizer.as_ref(),
-        with_gradients: true,
-    };
-    let targets = loader.targets(args, graph)?;
-    let first = targets.iter().map(Metered::inner).next();
-    if let Some(Err(error)) = first.map(TextTarget::embedding) {
-        return refuse(&format!("{name}: {error}"));
-    }
-    let models = |targets: &[Metered<TextTarget>]| {
-        let classes = targets.first().map(|target| target.classes());
-        classes.unwrap_or_default()
-    };
-    surrogate::check_classes(&name, models(&targets), models(&loaded.targets))?;
-    let parameters = first.map_or(0, |first| first.model().parameters());
-    let info = SurrogateInfo {
-        input: in_words(&spec),
-        name,
-        sha256,
-        parameters,
-        training: None,
-    };
-    let batched = |target: Metered<TextTarget>| target.map(|t| t.in_batches_of(loaded.batch));
-    Ok(TextSurrogates {
-        infos: vec![info],
-        targets: targets.into_iter().map(batched).collect(),
-    })
 }
 
 fn tokenizer(spec: &TargetSpec) -> Result<Option<Tokenizer>, Failure> {

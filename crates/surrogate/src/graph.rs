@@ -11,9 +11,9 @@ use crate::Error;
 use crate::network::{Layer, Network};
 
 const INPUT: &str = "sample";
-const OUTPUT: &str = "logits";
+pub(crate) const OUTPUT: &str = "logits";
 const NAME: &str = "surrogate";
-const PRODUCER: &str = "scoville";
+pub(crate) const PRODUCER: &str = "scoville";
 
 /// As the runtime reads it from a file.
 pub(crate) fn graph(network: &Network) -> Result<Graph, Error> {
@@ -91,7 +91,7 @@ pub(crate) fn input(network: &Network) -> ModelSpec {
     }
 }
 
-fn port(name: &str, sample: &[usize]) -> Port {
+pub(crate) fn port(name: &str, sample: &[usize]) -> Port {
     let batch = Dim::Named("batch".into());
     Port {
         name: name.into(),
@@ -121,7 +121,7 @@ fn bias(at: usize) -> String {
 }
 
 #[derive(Default)]
-struct Nodes(Vec<Node>);
+pub(crate) struct Nodes(pub Vec<Node>);
 
 impl Nodes {
     fn layer(&mut self, at: usize, layer: Layer) {
@@ -175,6 +175,21 @@ impl Nodes {
             attributes: Attributes::new(output, attributes),
         });
         output.into()
+    }
+
+    /// A node that makes `output` of `inputs`.
+    pub fn make(&mut self, op: &str, inputs: &[&str], output: &str, ints: &[(&str, i64)]) {
+        let attributes = ints
+            .iter()
+            .map(|(name, value)| ((*name).into(), Attribute::Int(*value)));
+        self.0.push(Node {
+            name: output.into(),
+            op: op.into(),
+            domain: String::new(),
+            inputs: inputs.iter().map(|&input| input.into()).collect(),
+            outputs: vec![output.into()],
+            attributes: Attributes::new(output, attributes),
+        });
     }
 
     fn end(&mut self) {

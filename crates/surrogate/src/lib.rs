@@ -2,7 +2,7 @@
 //!
 //! [`train`] spends a budget of queries on an [`Oracle`], which gives labels or scores, and makes of the answers a
 //! [`Surrogate`]: an ONNX graph that the runtime loads as any model, and how often it agrees with the target on samples that
-//! it has not seen. Training runs on the CPU in f32; the same seed and answers give the same weights.
+//! it has not seen. [`train_on_texts`] does the same with texts. Training runs on the CPU in f32; the same seed and answers give the same weights.
 
 mod adam;
 mod graph;
@@ -11,10 +11,12 @@ mod oracle;
 mod random;
 mod recipe;
 mod tape;
+mod text;
 
 pub use graph::takes_samples;
 pub use oracle::Oracle;
-pub use recipe::{Recipe, Surrogate, Valid, train};
+pub use recipe::{Figures, Recipe, Surrogate, Valid, train};
+pub use text::{TextOracle, TextSurrogate, train_on_texts};
 
 /// A surrogate that could not be trained.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,10 @@ pub enum Error {
     Kernel(#[from] scoville_kernels::Error),
     #[error(transparent)]
     Runtime(#[from] scoville_runtime::Error),
+    #[error("the texts have no words to learn from")]
+    NoWords,
+    #[error(transparent)]
+    Tokenizer(#[from] scoville_text::TokenizerError),
     #[error(transparent)]
     Graph(#[from] scoville_onnx::Error),
 }

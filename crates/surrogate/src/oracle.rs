@@ -39,14 +39,6 @@ impl Oracle<'_> {
         }
     }
 
-    /// `labels` or `scores`.
-    pub fn gives(&self) -> &'static str {
-        match self {
-            Oracle::Labels(_) => "labels",
-            Oracle::Scores(_) => "scores",
-        }
-    }
-
     /// The answer to each sample of `x`, `None` where it is not finite.
     pub(crate) fn ask(&self, x: &[f32]) -> Result<Vec<Option<Answer>>, Error> {
         let sample: usize = self.sample_shape().iter().product();
@@ -85,7 +77,11 @@ impl Oracle<'_> {
     }
 }
 
-fn answer(label: u32, probability: impl Fn(usize) -> f32, classes: usize) -> Option<Answer> {
+pub(crate) fn answer(
+    label: u32,
+    probability: impl Fn(usize) -> f32,
+    classes: usize,
+) -> Option<Answer> {
     (label != INVALID).then(|| Answer {
         label: label as usize,
         probabilities: (0..classes).map(probability).collect(),

@@ -19,9 +19,9 @@ use crate::{Error, adam, graph};
 /// The fewest samples: four to learn from, one to measure on.
 pub(crate) const LEAST: usize = 5;
 /// Of so many samples one is held out.
-const HELD_OUT: usize = 5;
+pub(crate) const HELD_OUT: usize = 5;
 /// The most that are.
-const MOST_HELD_OUT: usize = 500;
+pub(crate) const MOST_HELD_OUT: usize = 500;
 /// Before new points are made it is trained for a shorter time than at the end.
 const SHORT: usize = 5;
 /// How far new points lie, and after how many rounds they lie on the other side (Papernot et al. 2016,
@@ -62,9 +62,15 @@ pub struct Surrogate {
     pub input: ModelSpec,
     /// Whether it is a convolutional network; otherwise all layers are dense.
     pub convolutional: bool,
+    pub figures: Figures,
+}
+
+/// What a training took, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
     /// Samples that the target was asked about.
     pub queries: usize,
-    /// Samples that it learnt from, and points made of them.
+    /// Samples that it learnt from, and what was made of them.
     pub samples: usize,
     pub synthetic: usize,
     /// Samples kept apart, and of those the ones that it classifies as the target does.
@@ -111,11 +117,13 @@ pub fn train(
         graph: graph::graph(&study.network)?,
         input: graph::input(&study.network),
         convolutional: study.network.is_convolutional(),
-        queries: recipe.queries - left,
-        samples,
-        synthetic: study.labels.len() - samples,
-        held_out,
-        agreed: agreed(&model, held, &answers)?,
+        figures: Figures {
+            queries: recipe.queries - left,
+            samples,
+            synthetic: study.labels.len() - samples,
+            held_out,
+            agreed: agreed(&model, held, &answers)?,
+        },
     })
 }
 
@@ -252,7 +260,7 @@ impl<'a> Study<'a> {
     }
 }
 
-fn heed(stop: &AtomicBool) -> Result<(), Error> {
+pub(crate) fn heed(stop: &AtomicBool) -> Result<(), Error> {
     match stop.load(Ordering::Relaxed) {
         true => Err(Error::Interrupted),
         false => Ok(()),

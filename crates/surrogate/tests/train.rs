@@ -53,24 +53,24 @@ fn the_budget_is_kept_and_the_surrogate_is_like_the_target() {
         let target = glyphs();
         let surrogate = of(Oracle::Labels(&target), &x[..rows * 784], queries, 0).unwrap();
         assert_eq!(
-            (surrogate.queries, target.spent().queries),
+            (surrogate.figures.queries, target.spent().queries),
             (queries, queries as u64)
         );
         assert_eq!(
-            (surrogate.held_out, surrogate.synthetic),
+            (surrogate.figures.held_out, surrogate.figures.synthetic),
             (rows.min(queries) / 5, synthetic)
         );
         assert_eq!(
-            surrogate.samples + surrogate.synthetic + surrogate.held_out,
+            surrogate.figures.samples + surrogate.figures.synthetic + surrogate.figures.held_out,
             queries
         );
         assert_eq!(target.spent().gradients, 0);
         // Chance is a tenth.
         assert!(
-            2 * surrogate.agreed >= surrogate.held_out,
+            2 * surrogate.figures.agreed >= surrogate.figures.held_out,
             "{} of {}",
-            surrogate.agreed,
-            surrogate.held_out
+            surrogate.figures.agreed,
+            surrogate.figures.held_out
         );
         let model = Model::load(surrogate.graph, &surrogate.input, &Device::Cpu).unwrap();
         assert_eq!(
@@ -134,8 +134,12 @@ fn features(n: usize, third: f32) -> Vec<f32> {
 fn features_are_learnt_by_a_dense_network() {
     let surrogate = of(Oracle::Labels(&Rule), &features(200, 0.5), 300, 0).unwrap();
     assert!(!surrogate.convolutional);
-    assert_eq!(surrogate.held_out, 40);
-    assert!(surrogate.agreed >= 36, "{}", surrogate.agreed);
+    assert_eq!(surrogate.figures.held_out, 40);
+    assert!(
+        surrogate.figures.agreed >= 36,
+        "{}",
+        surrogate.figures.agreed
+    );
 }
 
 #[test]

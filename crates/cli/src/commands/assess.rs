@@ -137,7 +137,16 @@ fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit
     plan.goal = plan::goal(args, &loaded.about.target.class_names)?;
     plan.check_goal(text::Labels::classes(target))
         .or_fail(Exit::Usage, "--target-class")?;
-    let surrogates = texts::surrogates(&args.surrogate, &args.target, &loaded)?;
+    let stop = stop_on_ctrl_c()?;
+    let wanted = texts::Wanted {
+        words: &args.surrogate,
+        data: args.surrogate_data.as_ref(),
+        save: args.save_surrogate.as_deref(),
+        args: &args.target,
+        seed: args.seed,
+    };
+    let surrogates = texts::surrogates(&wanted, &loaded, &stop)?;
+    plan.aside = surrogates.aside;
     let lexicon = texts::lexicon(
         target,
         surrogates.targets.first().map(Metered::inner),
@@ -147,7 +156,6 @@ fn on_texts(args: &AssessArgs, plan: &mut Plan, reports: Reports) -> Result<Exit
     )?;
     plan.batch = loaded.batch;
     let (targets, texts) = (loaded.targets, (&loaded.data, &lexicon));
-    let stop = stop_on_ctrl_c()?;
     let about = (loaded.about, surrogates.infos);
     conduct(args, about, reports, &mut |manifest, emit| {
         let models = (targets.as_slice(), surrogates.targets.as_slice());

@@ -9,7 +9,10 @@ use scoville_atlas::stats::{LEVEL, clopper_pearson};
 use scoville_data::{Dataset, Features};
 use scoville_kernels::Norm;
 use scoville_report::event::TrainingInfo;
-use scoville_surrogate::{Error, Oracle, Recipe, train};
+use scoville_surrogate::{
+    Error, Figures, Oracle, Recipe, TextOracle, TextSurrogate, train, train_on_texts,
+};
+use scoville_targets::{Metered, TextTarget};
 
 use super::{Member, Wanted};
 use crate::exit::{Exit, Failure, OrFail};
@@ -99,13 +102,7 @@ impl Training {
             true => Oracle::Scores(loaded.target()),
             false => Oracle::Labels(loaded.target()),
         };
-        // A courtesy to whoever waits.
-        let _ = writeln!(
-            std::io::stderr(),
-            "training a surrogate on {} {} of the target",
-            self.queries,
-            oracle.gives()
-        );
+        self.announce();
         let file = wanted.save.map(Output::create).transpose()?;
         let valid = |x0: &[f32], x: &mut [f32]| {
             let settled = wanted.constraints.map(|c| c.settle(Norm::Linf, 1.0, x0, x));
@@ -120,17 +117,7 @@ impl Training {
             file.write(&trained.file())?;
             file.finish()?;
         }
-        let training = TrainingInfo {
-            answers: oracle.gives().into(),
-            queries: trained.queries as u64,
-            samples: trained.samples,
-            synthetic: trained.synthetic,
-            held_out: trained.held_out,
-            agreed: trained.agreed,
-            fidelity: trained.agreed as f64 / trained.held_out.max(1) as f64,
-            interval: clopper_pearson(trained.agreed, trained.held_out, LEVEL),
-            seconds: started.elapsed().as_secs_f64(),
-        };
+        let training = self.info(&trained.figures, started);
         Ok(Member {
             name: match trained.convolutional {
                 true => "trained convolutional network".into(),
@@ -143,9 +130,61 @@ impl Training {
     }
 }
 
+impl Training {
+    /// The surrogate that comes of the answers to `texts`.
+    pub fn on_texts(
+        &self,
+        target: &Metered<TextTarget>,
+        texts: &[String],
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<(TextSurrogate, TrainingInfo), Failure> {
+        let oracle = match self.scores {
+            true => TextOracle::Scores(target),
+            false => TextOracle::Labels(target),
+        };
+        self.announce();
+        let started = Instant::now();
+        let recipe = Recipe::new(self.queries, seed);
+        let trained = train_on_texts(oracle, texts, recipe, stop).map_err(failure)?;
+        let info = self.info(&trained.figures, started);
+        Ok((trained, info))
+    }
+
+    fn gives(&self) -> &'static str {
+        if self.scores { "scores" } else { "labels" }
+    }
+
+    /// A courtesy to whoever waits.
+    fn announce(&self) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "training a surrogate on {} {} of the target",
+            self.queries,
+            self.gives()
+        );
+    }
+
+    fn info(&self, figures: &Figures, started: Instant) -> TrainingInfo {
+        TrainingInfo {
+            answers: self.gives().into(),
+            queries: figures.queries as u64,
+            samples: figures.samples,
+            synthetic: figures.synthetic,
+            held_out: figures.held_out,
+            agreed: figures.agreed,
+            fidelity: figures.agreed as f64 / figures.held_out.max(1) as f64,
+            interval: clopper_pearson(figures.agreed, figures.held_out, LEVEL),
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+}
+
 fn failure(error: Error) -> Failure {
     let exit = match error {
-        Error::TooFew(_) | Error::NotFinite(..) | Error::Shape(_) => Exit::BadInput,
+        Error::TooFew(_) | Error::NotFinite(..) | Error::Shape(_) | Error::NoWords => {
+            Exit::BadInput
+        }
         _ => Exit::Internal,
     };
     Failure::new(exit, format!("--surrogate trained: {error}"))

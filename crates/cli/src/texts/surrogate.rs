@@ -1,0 +1,206 @@
+//! The model of `--surrogate` where texts are attacked.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use scoville_data::Source;
+use scoville_report::event::SurrogateInfo;
+use scoville_surrogate::TextSurrogate;
+use scoville_targets::text::{Gradients, Labels};
+use scoville_targets::{Metered, OnDevice, TargetSpec, TextTarget};
+
+use super::{LoadedTexts, Loader, in_words, tokenizer};
+use crate::args::TargetArgs;
+use crate::exit::{Exit, Failure, OrFail};
+use crate::load;
+use crate::output::Output;
+use crate::surrogate::{Surrogate, Training, check_classes};
+
+/// What the command line says of it.
+pub struct Wanted<'a> {
+    pub words: &'a [Surrogate],
+    /// What to train on; otherwise texts of the target's own data are set aside.
+    pub data: Option<&'a Source>,
+    /// Where to write what is trained.
+    pub save: Option<&'a Path>,
+    /// How the target was named.
+    pub args: &'a TargetArgs,
+    pub seed: u64,
+}
+
+/// A surrogate on each device of the targets.
+#[derive(Default)]
+pub struct TextSurrogates {
+    pub targets: Vec<Metered<TextTarget>>,
+    pub infos: Vec<SurrogateInfo>,
+    /// Texts of the target's data that are not to be attacked.
+    pub aside: usize,
+}
+
+/// Puts the one model where the target is. Training asks the first device; setting `stop` ends it.
+pub fn surrogates(
+    wanted: &Wanted<'_>,
+    loaded: &LoadedTexts,
+    stop: &AtomicBool,
+) -> Result<TextSurrogates, Failure> {
+    let (targets, info, aside) = match wanted.words {
+        [] => return Ok(TextSurrogates::default()),
+        [Surrogate::File(path)] => {
+            let (targets, info) = from_file(path, wanted.args, loaded)?;
+            (targets, info, 0)
+        }
+        [Surrogate::Trained(training)] => trained(training, wanted, loaded, stop)?,
+        _ => return refuse("for texts name one model"),
+    };
+    let batched = |target: TextTarget| Metered::new(target.in_batches_of(loaded.batch));
+    Ok(TextSurrogates {
+        targets: targets.into_iter().map(batched).collect(),
+        infos: vec![info],
+        aside,
+    })
+}
+
+fn refuse<T>(message: &str) -> Result<T, Failure> {
+    Err(Failure::new(Exit::Usage, format!("--surrogate: {message}")))
+}
+
+/// A model file is fed as the target is; a target.toml says for itself.
+fn from_file(
+    path: &Path,
+    args: &TargetArgs,
+    loaded: &LoadedTexts,
+) -> Result<(Vec<TextTarget>, SurrogateInfo), Failure> {
+    let spec = match load::is_toml(path) {
+        true => load::read_toml(path)?,
+        false => TargetSpec {
+            path: Some(path.into()),
+            output: None,
+            ..load::spec(&args.model)?
+        },
+    };
+    let (graph, name) = load::graph(&spec)?;
+    let sha256 = graph.sha256.clone();
+    let tokenizer = tokenizer(&spec)?;
+    let loader = Loader {
+        spec: &spec,
+        name: &name,
+        tokenizer: tokenizer.as_ref(),
+        with_gradients: true,
+    };
+    let targets = loader.targets(args, graph)?;
+    let first = targets.first();
+    if let Some(Err(error)) = first.map(TextTarget::embedding) {
+        return refuse(&format!("{name}: {error}"));
+    }
+    let classes = |first: Option<usize>| first.unwrap_or_default();
+    let own = loaded.targets.first().map(Labels::classes);
+    check_classes(&name, classes(first.map(Labels::classes)), classes(own))?;
+    let info = SurrogateInfo {
+        input: in_words(&spec),
+        name,
+        sha256,
+        parameters: first.map_or(0, |first| first.model().parameters()),
+        training: None,
+    };
+    Ok((targets, info))
+}
+
+/// A model of what the target answers, and how many texts were set aside for it.
+fn trained(
+    training: &Training,
+    wanted: &Wanted<'_>,
+    loaded: &LoadedTexts,
+    stop: &AtomicBool,
+) -> Result<(Vec<TextTarget>, SurrogateInfo, usize), Failure> {
+    let Some(target) = loaded.targets.first() else {
+        return refuse("there is no target to learn from");
+    };
+    let (texts, aside) = texts(training, wanted, loaded)?;
+    let files = wanted.save.map(Files::create).transpose()?;
+    let (trained, training) = training.on_texts(target, &texts, wanted.seed, stop)?;
+    if let Some(files) = files {
+        files.write(&trained)?;
+    }
+    let name = "trained network of words";
+    let on = |target: &Metered<TextTarget>| {
+        let (graph, tokenizer) = (trained.graph.clone(), trained.tokenizer.clone());
+        let device = target.inner().model().device();
+        TextTarget::of_tokens(graph, tokenizer, None, true, device).or_fail(Exit::Internal, name)
+    };
+    let targets = loaded.targets.iter().map(on);
+    let targets = targets.collect::<Result<Vec<_>, _>>()?;
+    let info = SurrogateInfo {
+        name: name.into(),
+        sha256: trained.graph.sha256.clone(),
+        input: format!("{} token ids (vocab)", trained.tokenizer.length),
+        parameters: targets.first().map_or(0, |t| t.model().parameters()),
+        training: Some(training),
+    };
+    Ok((targets, info, aside))
+}
+
+/// Texts of `--surrogate-data`, or up to half of the target's, which are set aside; no more than the queries.
+fn texts(
+    training: &Training,
+    wanted: &Wanted<'_>,
+    loaded: &LoadedTexts,
+) -> Result<(Vec<String>, usize), Failure> {
+    let own = &loaded.data;
+    let pick = |from: &[String], k: usize| {
+        let rows = scoville_campaign::set_aside(from.len(), wanted.seed, k);
+        rows.into_iter()
+            .filter_map(|row| from.get(row).cloned())
+            .collect()
+    };
+    let Some(source) = wanted.data else {
+        let aside = training.queries.min(own.len() / 2);
+        return Ok((pick(&own.texts, aside), aside));
+    };
+    let data = source.load_texts(None);
+    let data = data.or_fail(Exit::BadInput, "--surrogate-data")?;
+    if data.name == own.name {
+        let message = "--surrogate-data is --data: a surrogate must not be trained on the texts that are attacked; leave it \
+                       out, and a half is set aside";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok((pick(&data.texts, training.queries), 0))
+}
+
+/// The files that a surrogate is kept in: a model, its vocabulary, and a target.toml that names both.
+struct Files {
+    model: Output,
+    vocabulary: Output,
+    toml: Output,
+}
+
+impl Files {
+    /// `model`, and beside it files of the same name that end in .txt and .toml.
+    fn create(model: &Path) -> Result<Self, Failure> {
+        if model.extension().is_none_or(|end| end != "onnx") {
+            let message = "--save-surrogate: for texts name a file that ends in .onnx; its vocabulary and a target.toml are \
+                           written beside it, as .txt and .toml";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        Ok(Self {
+            model: Output::create(model)?,
+            vocabulary: Output::create(&model.with_extension("txt"))?,
+            toml: Output::create(&model.with_extension("toml"))?,
+        })
+    }
+
+    fn write(self, trained: &TextSurrogate) -> Result<(), Failure> {
+        let name = |output: &Output| {
+            let name = output.path().file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let bytes = trained.files(&name(&self.model), &name(&self.vocabulary));
+        for (mut file, bytes) in [self.model, self.vocabulary, self.toml]
+            .into_iter()
+            .zip(bytes)
+        {
+            file.write(&bytes)?;
+            file.finish()?;
+        }
+        Ok(())
+    }
+}

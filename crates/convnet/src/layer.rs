@@ -1,6 +1,11 @@
 //! What a network is made of, as its caller says it.
 
 pub use crate::end::Activation;
+use crate::plan::depthwise;
+use crate::simd::BLOCK;
+
+/// Most weights of a convolution whose groups are taken together.
+const MOST_TOGETHER: usize = 1 << 24;
 
 /// A network's layer. Value 0 is the network's input, layer `i` makes value `i + 1`.
 #[derive(Debug, Clone)]
@@ -39,6 +44,43 @@ pub struct Convolution {
     pub filters: usize,
     pub groups: usize,
     pub window: Window,
+}
+
+impl Convolution {
+    /// The same over `channels`, where groups are no whole blocks of 16 with as few of them taken together as make some, or
+    /// all: what lies between them are zeros. A depthwise convolution stays as it is, and so does one of too many weights.
+    pub fn in_whole_blocks(self, channels: usize) -> Convolution {
+        let groups = self.groups;
+        if groups < 2 || depthwise(&self, channels) {
+            return self;
+        }
+        let [depth, filters] = [channels, self.filters].map(|all| all / groups);
+        let whole = |k: &usize| {
+            let blocks = [depth, filters].map(|each| (k * each).is_multiple_of(BLOCK));
+            groups.is_multiple_of(*k) && blocks == [true; 2]
+        };
+        let together = (1..groups).find(whole).unwrap_or(groups);
+        let len = self.weights.len().saturating_mul(together);
+        let taps: usize = self.window.kernel.iter().product();
+        let fits = self.weights.len() == self.filters * depth * taps;
+        if together == 1 || len > MOST_TOGETHER || !fits {
+            return self;
+        }
+        let mut weights = vec![0.0; len];
+        let rows = weights.chunks_exact_mut(together * depth * taps);
+        for (filter, (row, own)) in rows
+            .zip(self.weights.chunks_exact(depth * taps))
+            .enumerate()
+        {
+            let at = filter / filters % together;
+            row[at * own.len()..][..own.len()].copy_from_slice(own);
+        }
+        Convolution {
+            weights,
+            groups: groups / together,
+            ..self
+        }
+    }
 }
 
 /// A matrix of `outputs` rows, and a bias of as many or none.

@@ -264,6 +264,42 @@ fn uneven_padding_dilation_and_groups() {
 }
 
 #[test]
+fn groups_that_are_taken_together() {
+    // Channels, filters, groups, and how many are left.
+    for (channels, filters, groups, left) in [
+        (64, 64, 16, 4),
+        (48, 96, 6, 3),
+        (24, 40, 8, 1),
+        (12, 24, 12, 1),
+        (32, 64, 32, 2),
+        (32, 32, 2, 2),
+        (32, 32, 32, 32),
+    ] {
+        let kind = convolution(channels, filters, groups, window([3, 3], [2, 1], [1, 1]));
+        let Kind::Convolution(conv) = kind.clone() else {
+            panic!("a convolution");
+        };
+        let layers = vec![Layer {
+            kind,
+            inputs: vec![0],
+        }];
+        let mut together = Builder::new([channels, 7, 6]);
+        let conv = conv.in_whole_blocks(channels);
+        assert_eq!(conv.groups, left, "{channels} to {filters} in {groups}");
+        together.push(Kind::Convolution(conv), &[0]);
+        let net = net(&together);
+        let x = numbers(11, net.inputs());
+        let by = numbers(13, net.outputs());
+        let (y, tape) = net.forward(&x, true);
+        let gradient = net.backward(&tape.unwrap(), &by);
+        let shapes = &together.shapes[1..];
+        let (value, derivative) = reference(together.input(), shapes, &layers, &x, &by);
+        close("values", &y, &value);
+        close("gradient", &gradient, &derivative);
+    }
+}
+
+#[test]
 fn pools() {
     let windows = [
         window([2, 2], [2, 2], [0, 0]),

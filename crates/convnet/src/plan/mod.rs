@@ -19,7 +19,7 @@ pub use schedule::{Act, Schedule, Step, Work};
 
 pub(crate) use pack::Marks;
 pub(crate) use program::{Core, Id, Op, Program};
-pub(crate) use shape::one_tap;
+pub(crate) use shape::{depthwise, one_tap};
 
 /// A network's forward program, and what it leaves on the tape.
 #[derive(Debug)]

@@ -103,7 +103,7 @@ pub(super) fn check_phases(window: &Window, size: [usize; 2]) -> Result<(), &'st
     }
 }
 
-pub(super) fn depthwise(conv: &Convolution, channels: usize) -> bool {
+pub(crate) fn depthwise(conv: &Convolution, channels: usize) -> bool {
     conv.groups == channels && conv.filters == channels && channels > 1
 }
 

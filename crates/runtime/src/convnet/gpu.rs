@@ -27,9 +27,9 @@ pub(crate) fn make(
     device: &Device,
     input: [usize; 3],
     layers: &[Layer],
-) -> Option<Box<dyn Run<Gpu>>> {
-    let net = ConvNet::new(device, input, layers).ok()?;
-    Some(Box::new(Arc::new(net)))
+) -> Result<Box<dyn Run<Gpu>>, String> {
+    let net = ConvNet::new(device, input, layers).map_err(|error| error.to_string())?;
+    Ok(Box::new(Arc::new(net)))
 }
 
 impl Run<Gpu> for Arc<ConvNet> {

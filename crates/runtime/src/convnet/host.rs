@@ -19,9 +19,9 @@ use crate::step::Host;
 use crate::value::read;
 
 /// Packs `layers` for the CPU.
-pub(crate) fn make(input: [usize; 3], layers: Vec<Layer>) -> Option<Box<dyn Run<Host>>> {
-    let net = Net::new(input, layers).ok()?;
-    Some(Box::new(Arc::new(net)))
+pub(crate) fn make(input: [usize; 3], layers: Vec<Layer>) -> Result<Box<dyn Run<Host>>, String> {
+    let net = Net::new(input, layers).map_err(|error| error.to_string())?;
+    Ok(Box::new(Arc::new(net)))
 }
 
 impl Run<Host> for Arc<Net> {

@@ -27,5 +27,5 @@ pub(crate) trait Run<B: Backend>: Send + Sync {
     fn work_bytes(&self, samples: usize) -> usize;
 }
 
-/// Packs layers over samples of so many channels, rows and columns; `None` where the backend cannot.
-pub(crate) type Make<'a, B> = &'a dyn Fn([usize; 3], Vec<Layer>) -> Option<Box<dyn Run<B>>>;
+/// Packs layers over samples of so many channels, rows and columns, or says why the backend cannot.
+pub(crate) type Make<'a, B> = &'a dyn Fn([usize; 3], Vec<Layer>) -> Result<Box<dyn Run<B>>, String>;

@@ -1,5 +1,6 @@
 //! Kernels of our own in place of burn's.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use burn_backend::AutodiffBackend;
@@ -18,19 +19,22 @@ where
     B::InnerBackend: Bridge,
 {
     /// Lets kernels of our own run what they can, if the output of a sample of noise stays `expected` to 1e-4 of the largest
-    /// value. Gives the reason if there is something that they could run and do not.
+    /// value. Gives the reasons if there is something that they could run and do not.
     pub fn accelerate(
         &mut self,
         make: Make<B>,
         expected: impl FnOnce(&Self) -> Result<Vec<f32>, Error>,
-    ) -> Result<Option<String>, Error> {
-        let segments = self.find_segments(make)?;
+    ) -> Result<Vec<String>, Error> {
+        let (segments, refusals) = self.find_segments(make)?;
+        let slower =
+            |why| format!("a part of the network runs without the faster convolutions: {why}");
+        let notes: Vec<String> = refusals.into_iter().map(slower).collect();
         if segments.is_empty() {
-            return Ok(None);
+            return Ok(notes);
         }
         let refused = |why: String| {
             let note = format!("the faster convolutions are not taken: {why}");
-            Ok(Some(note))
+            Ok(vec![note])
         };
         let expected = match expected(self) {
             Ok(expected) => expected,
@@ -38,7 +42,7 @@ where
         };
         self.set_segments(segments);
         match self.probe() {
-            Ok(fast) if agree(&fast, &expected) => return Ok(None),
+            Ok(fast) if agree(&fast, &expected) => return Ok(notes),
             Ok(_) => {}
             Err(error) if self.device == Device::Cpu => return Err(error),
             Err(error) => {
@@ -50,7 +54,7 @@ where
         refused("they differ by more than 1e-4 on this model".into())
     }
 
-    fn find_segments(&self, make: Make<B>) -> Result<Vec<Segment<B>>, Error> {
+    fn find_segments(&self, make: Make<B>) -> Result<(Vec<Segment<B>>, BTreeSet<String>), Error> {
         let n = match self.batched {
             true => 2,
             false => self.recipe.baked.unwrap_or(1),
@@ -138,8 +142,19 @@ mod tests {
     fn networks_that_agree_are_taken() {
         let mut network = network();
         let refusal = network.accelerate(&host::make, Network::probe).unwrap();
-        assert_eq!(refusal, None);
+        assert!(refusal.is_empty());
         assert_eq!(network.inspect().unwrap().networks(), 1);
+    }
+
+    /// What is not packed is said.
+    #[test]
+    fn networks_that_are_not_packed_are_named() {
+        let mut network = network();
+        let make = |_: [usize; 3], _: Vec<_>| Err("too large".to_owned());
+        let notes = network.accelerate(&make, Network::probe).unwrap();
+        let expected = "a part of the network runs without the faster convolutions: too large";
+        assert_eq!(notes, [expected]);
+        assert_eq!(network.inspect().unwrap().networks(), 0);
     }
 
     /// What would be wrong is not taken.
@@ -148,7 +163,10 @@ mod tests {
         let mut network = network();
         let other = |_: &_| Ok(vec![0.5; 27]);
         let refusal = network.accelerate(&host::make, other).unwrap();
-        assert!(refusal.is_some_and(|note| note.contains("differ by more than 1e-4")));
+        assert!(
+            refusal[0].contains("differ by more than 1e-4"),
+            "{refusal:?}"
+        );
         assert_eq!(network.inspect().unwrap().networks(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! Parts of a graph that are convolutional networks: they run as one step each, by kernels of our own.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn_backend::Backend;
@@ -62,7 +62,7 @@ struct Candidate {
 }
 
 impl<B: Backend> Program<B> {
-    /// The parts of the plan that are convolutional networks, packed by `make`.
+    /// The parts of the plan that are convolutional networks, packed by `make`, and why it did not pack others.
     /// `kept` are names of values that later plans may aim at.
     pub fn find_segments(
         &self,
@@ -70,7 +70,7 @@ impl<B: Backend> Program<B> {
         plan: &Plan,
         kept: &[&str],
         make: Make<B>,
-    ) -> Vec<Segment<B>> {
+    ) -> (Vec<Segment<B>>, BTreeSet<String>) {
         let kept: BTreeSet<Slot> = (self.names.iter().enumerate())
             .filter(|(_, name)| kept.contains(&name.as_str()))
             .map(|(slot, _)| slot)
@@ -82,6 +82,7 @@ impl<B: Backend> Program<B> {
             plan,
             kept,
             looks: Cell::new(MAX_LOOKS),
+            refusals: RefCell::default(),
         };
         let mut taken = BTreeSet::new();
         let mut segments = Vec::new();
@@ -94,7 +95,7 @@ impl<B: Backend> Program<B> {
                 segments.push(segment);
             }
         }
-        segments
+        (segments, search.refusals.into_inner())
     }
 
     /// The network that is all that `plan` runs, from the graph's input to the target.
@@ -184,6 +185,7 @@ struct Search<'a> {
     kept: BTreeSet<Slot>,
     /// Left of [`MAX_LOOKS`].
     looks: Cell<usize>,
+    refusals: RefCell<BTreeSet<String>>,
 }
 
 impl Search<'_> {
@@ -314,8 +316,11 @@ impl Search<'_> {
         }
         let output = self.candidate(*steps.last()?)?.makes;
         // The network's output is what its last layer makes.
-        let net =
-            (values.get(&output) == Some(&layers.len())).then(|| make(sample(fact)?, layers))??;
+        if values.get(&output) != Some(&layers.len()) {
+            return None;
+        }
+        let refused = |why| self.refusals.borrow_mut().insert(why);
+        let net = make(sample(fact)?, layers).map_err(refused).ok()?;
         let shape = |slot: Slot| {
             let shape = self.plan.facts.get(slot)?.as_ref()?.shape();
             shape.get(1..).map(<[usize]>::to_vec)

@@ -26,13 +26,15 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     let conv = Conv::parse(inputs.node).ok()?;
     let (x, weights) = (inputs.facts.get(0)?, inputs.facts.get(1)?);
     let axes = conv.place(x.shape(), weights.shape()).ok()?;
-    Part::of_first(Kind::Convolution(Convolution {
+    let convolution = Convolution {
         window: layer_window(&axes)?,
         filters: *weights.shape().first()?,
         groups: conv.group,
         bias: inputs.optional(2)?,
         weights: (inputs.constant)(1)?,
-    }))
+    };
+    let channels = *x.shape().get(1)?;
+    Part::of_first(Kind::Convolution(convolution.in_whole_blocks(channels)))
 }
 
 /// The attribute `group`.

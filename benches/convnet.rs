@@ -95,10 +95,11 @@ fn backward(bencher: Bencher, Named(shape): Named) {
     bencher.bench_local(|| net.backward(&tape, &y));
 }
 
-/// Samples of a search: a thread's share of a few that stand.
+/// Samples of a search: a thread's share of a few that stand, fewer of large images.
 const FEW: usize = 16;
+const FEW_LARGE: usize = 4;
 /// Each network, with images of which all changes, and with squares.
-const SEARCHES: [(&str, usize); 9] = [
+const SEARCHES: [(&str, usize); 12] = [
     ("mnist", 28),
     ("mnist", 5),
     ("mnist", 2),
@@ -108,6 +109,9 @@ const SEARCHES: [(&str, usize); 9] = [
     ("resnet20", 32),
     ("resnet20", 5),
     ("resnet20", 2),
+    ("resnet18", 224),
+    ("resnet18", 50),
+    ("resnet18", 18),
 ];
 
 #[divan::bench(args = SEARCHES)]
@@ -115,11 +119,24 @@ fn search(bencher: Bencher, (name, side): (&str, usize)) {
     let b = match name {
         "mnist" => mnist(),
         "strided" => strided(),
-        _ => resnet20(),
+        "resnet20" => {
+            let mut b = Builder::new([3, 32, 32]);
+            let x = b.conv(0, 16, 1, THREE);
+            let x = b.relu(x);
+            residual(b, x, &[16, 32, 64], 3, 8)
+        }
+        _ => {
+            let mut b = Builder::new([3, 224, 224]);
+            let x = b.conv(0, 64, 1, window([7, 7], [2, 2], [3, 3]));
+            let x = b.relu(x);
+            let x = b.pool(x, window([3, 3], [2, 2], [1, 1]), Kind::MaxPool);
+            residual(b, x, &[64, 128, 256, 512], 2, 7)
+        }
     };
     let net = Net::new(b.input(), b.layers.clone()).expect("fits");
     let [channels, rows, cols] = b.input();
-    let best = numbers(FEW * net.inputs());
+    let few = if rows > 100 { FEW_LARGE } else { FEW };
+    let best = numbers(few * net.inputs());
     let mut call = 0;
     let mut next = || {
         let mut x = best.clone();
@@ -140,7 +157,7 @@ fn search(bencher: Bencher, (name, side): (&str, usize)) {
         net.forward(&next(), false);
     }
     bencher
-        .counter(ItemsCount::new(FEW))
+        .counter(ItemsCount::new(few))
         .with_inputs(next)
         .bench_local_refs(|x| net.forward(x, false));
 }
@@ -177,13 +194,11 @@ fn strided() -> Builder {
     b
 }
 
-fn resnet20() -> Builder {
-    let mut b = Builder::new([3, 32, 32]);
-    let x = b.conv(0, 16, 1, THREE);
-    let mut x = b.relu(x);
-    for filters in [16, 32, 64] {
-        for block in 0..3 {
-            let stride = if filters > 16 && block == 0 { 2 } else { 1 };
+/// Stages of so many blocks each, all but the first of half the size of the one before, and the mean of the last's pixels.
+fn residual(mut b: Builder, mut x: usize, stages: &[usize], blocks: usize, side: usize) -> Builder {
+    for (stage, &filters) in stages.iter().enumerate() {
+        for block in 0..blocks {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
             let y = b.conv(x, filters, 1, window([3, 3], [stride; 2], [1, 1]));
             let y = b.relu(y);
             let y = b.conv(y, filters, 1, THREE);
@@ -195,7 +210,7 @@ fn resnet20() -> Builder {
             x = b.relu(y);
         }
     }
-    let x = b.pool(x, window([8, 8], [8, 8], [0, 0]), mean);
+    let x = b.pool(x, window([side; 2], [side; 2], [0, 0]), mean);
     b.dense(x, 10);
     b
 }

@@ -149,9 +149,11 @@ impl Record {
         let scored = || self.techniques.iter().filter_map(|t| t.scored.as_ref());
         let attacking = scored().filter(|t| !t.budgets.is_empty()).count();
         let telling = scored().filter(|t| !t.budgets.is_empty() || attacking > 1);
+        // A transfer attack asks once a sample, and says no more by it.
+        let tells = |q: &&QueryCurve| !q.within.is_empty() || q.median != Some(1);
         let points = telling.flat_map(|t| t.curve.iter().map(|p| (t.technique.as_str(), p)));
         points
-            .filter_map(|(t, p)| Some((t, p, p.queries.as_ref()?)))
+            .filter_map(|(t, p)| Some((t, p, p.queries.as_ref().filter(tells)?)))
             .collect()
     }
 
@@ -391,5 +393,18 @@ mod tests {
         assert_eq!(record.query_curves().len(), 5);
         record.add(&Event::TechniqueScored(fixture::white_box()));
         assert_eq!(record.query_curves().len(), 10);
+    }
+
+    #[test]
+    fn one_query_a_sample_says_nothing() {
+        let mut transfer = fixture::black_box();
+        let queries = transfer.curve.iter_mut().filter_map(|p| p.queries.as_mut());
+        for queries in queries {
+            queries.within.clear();
+            queries.median = Some(1);
+        }
+        let mut record = Record::default();
+        record.add(&Event::TechniqueScored(transfer));
+        assert_eq!(record.query_curves(), []);
     }
 }

@@ -272,7 +272,7 @@ fn what_does_not_fit_is_said() {
         scratch.file("broken.tsv", "praise\ta good film\nblame\n")
     );
     let wide = scratch.file("wide.toml", TOML.replace("length", "padding = 6\nlength"));
-    let cases: [(&[&str], i32, &str); 19] = [
+    let cases: [(&[&str], i32, &str); 18] = [
         (
             &[&strings, "--data", &data, "--attacks", "pgd"],
             2,
@@ -315,20 +315,7 @@ fn what_does_not_fit_is_said() {
                 &data,
             ],
             2,
-            "--surrogate-data is --data",
-        ),
-        (
-            &[
-                &strings,
-                "--data",
-                &data,
-                "--surrogate",
-                "trained",
-                "--save-surrogate",
-                "kept",
-            ],
-            2,
-            "name a file that ends in .onnx",
+            "--surrogate-data has no texts but those of --data",
         ),
         (
             &[&target, "--data", &data, "--surrogate", &strings],
@@ -564,9 +551,11 @@ fn words_are_flipped_by_a_model_that_is_trained() {
         (&40.into(), &40.into())
     );
     assert!(curve[0]["successes"].as_u64() >= Some(20));
-    let (again, same) = run(&scratch.path("kept.toml"), &[]);
-    assert_eq!(again["sha256"], surrogate["sha256"]);
-    assert_eq!(same, curve);
+    for kept in [&kept, &scratch.path("kept.onnx.toml")] {
+        let (again, same) = run(kept, &[]);
+        assert_eq!(again["sha256"], surrogate["sha256"]);
+        assert_eq!(same, curve);
+    }
 }
 
 /// Without other texts, half of them are set aside.

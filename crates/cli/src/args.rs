@@ -296,8 +296,8 @@ pub struct AssessArgs {
     )]
     pub surrogate_data: Option<Source>,
 
-    /// Write the surrogate that is trained as an ONNX graph, which --surrogate takes again; of texts with a vocabulary and a .toml beside it, which is what
-    /// --surrogate takes then
+    /// Write the surrogate that is trained as an ONNX graph, which --surrogate takes again; of texts with FILE.onnx.vocabulary.txt and
+    /// FILE.onnx.toml beside it
     #[arg(long, help_heading = "Surrogate", env = "SCOVILLE_SAVE_SURROGATE", value_name = "FILE.onnx", value_parser = parse::output())]
     pub save_surrogate: Option<PathBuf>,
 

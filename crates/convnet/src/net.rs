@@ -142,9 +142,14 @@ impl Net {
     }
 
     /// A group of `samples`: not so large that threads have nothing to do.
-    pub(crate) fn group_of(&self, samples: usize) -> usize {
+    fn group_of(&self, samples: usize) -> usize {
         let share = samples.div_ceil(rayon::current_num_threads());
         self.group.min(share).max(1)
+    }
+
+    /// Samples of a group, where there are as many for each thread.
+    pub(crate) fn group(&self) -> usize {
+        self.group
     }
 
     /// The operations of the way forward.

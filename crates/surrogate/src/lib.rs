@@ -37,6 +37,8 @@ pub enum Error {
     Kernel(#[from] scoville_kernels::Error),
     #[error(transparent)]
     Runtime(#[from] scoville_runtime::Error),
+    #[error("{0} queries about texts: at most {1} are made for a surrogate of them")]
+    TooMany(usize, usize),
     #[error("the texts have no words to learn from")]
     NoWords,
     #[error(transparent)]

@@ -182,6 +182,7 @@ impl Training {
 
 fn failure(error: Error) -> Failure {
     let exit = match error {
+        Error::TooMany(..) => Exit::Usage,
         Error::TooFew(_) | Error::NotFinite(..) | Error::Shape(_) | Error::NoWords => {
             Exit::BadInput
         }

@@ -1,6 +1,7 @@
 //! The model of `--surrogate` where texts are attacked.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use scoville_data::Source;
@@ -70,8 +71,11 @@ fn from_file(
     args: &TargetArgs,
     loaded: &LoadedTexts,
 ) -> Result<(Vec<TextTarget>, SurrogateInfo), Failure> {
+    let beside = beside(path, TOML);
     let spec = match load::is_toml(path) {
         true => load::read_toml(path)?,
+        // One that was kept says for itself, too.
+        false if beside.is_file() => load::read_toml(&beside)?,
         false => TargetSpec {
             path: Some(path.into()),
             output: None,
@@ -158,12 +162,28 @@ fn texts(
     };
     let data = source.load_texts(None);
     let data = data.or_fail(Exit::BadInput, "--surrogate-data")?;
-    if data.name == own.name {
-        let message = "--surrogate-data is --data: a surrogate must not be trained on the texts that are attacked; leave it \
-                       out, and a half is set aside";
+    let attacked: HashSet<&String> = own.texts.iter().collect();
+    let others = data
+        .texts
+        .into_iter()
+        .filter(|text| !attacked.contains(text));
+    let others: Vec<String> = others.collect();
+    if others.is_empty() {
+        let message = "--surrogate-data has no texts but those of --data: a surrogate must not be trained on the texts that \
+                       are attacked; leave it out, and a half is set aside";
         return Err(Failure::new(Exit::Usage, message));
     }
-    Ok((pick(&data.texts, training.queries), 0))
+    Ok((pick(&others, training.queries), 0))
+}
+
+/// What the files beside a kept model are called, after its own name.
+const VOCABULARY: &str = ".vocabulary.txt";
+const TOML: &str = ".toml";
+
+fn beside(model: &Path, end: &str) -> PathBuf {
+    let mut path = model.as_os_str().to_owned();
+    path.push(end);
+    path.into()
 }
 
 /// The files that a surrogate is kept in: a model, its vocabulary, and a target.toml that names both.
@@ -174,17 +194,19 @@ struct Files {
 }
 
 impl Files {
-    /// `model`, and beside it files of the same name that end in .txt and .toml.
+    /// `model`, and beside it two files that are called after it.
     fn create(model: &Path) -> Result<Self, Failure> {
-        if model.extension().is_none_or(|end| end != "onnx") {
-            let message = "--save-surrogate: for texts name a file that ends in .onnx; its vocabulary and a target.toml are \
-                           written beside it, as .txt and .toml";
+        if model
+            .file_name()
+            .is_some_and(|name| name.to_str().is_none())
+        {
+            let message = "--save-surrogate: a name that is not UTF-8 cannot be written into the .toml beside the model";
             return Err(Failure::new(Exit::Usage, message));
         }
         Ok(Self {
             model: Output::create(model)?,
-            vocabulary: Output::create(&model.with_extension("txt"))?,
-            toml: Output::create(&model.with_extension("toml"))?,
+            vocabulary: Output::create(&beside(model, VOCABULARY))?,
+            toml: Output::create(&beside(model, TOML))?,
         })
     }
 
@@ -194,13 +216,10 @@ impl Files {
             name.to_string_lossy().into_owned()
         };
         let bytes = trained.files(&name(&self.model), &name(&self.vocabulary));
-        for (mut file, bytes) in [self.model, self.vocabulary, self.toml]
-            .into_iter()
-            .zip(bytes)
-        {
+        let mut files = [self.model, self.vocabulary, self.toml];
+        for (file, bytes) in files.iter_mut().zip(bytes) {
             file.write(&bytes)?;
-            file.finish()?;
         }
-        Ok(())
+        files.into_iter().try_for_each(Output::finish)
     }
 }

@@ -81,7 +81,7 @@ impl Kept {
             .par_iter()
             .zip(out.par_chunks_mut(self.share() * net.outputs()));
         groups.for_each(|(kept, out)| {
-            let group = net.group_of(kept.samples());
+            let group = net.group().min(kept.samples());
             for (i, out) in out.chunks_mut(group * net.outputs()).enumerate() {
                 let size = out.len() / net.outputs();
                 net.work(|work| {

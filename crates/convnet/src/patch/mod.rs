@@ -18,6 +18,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 
@@ -28,8 +29,10 @@ use group::difference;
 use kept::Kept;
 use spread::{Costs, Spread};
 
-/// Bytes that all threads together may keep of samples.
+/// Bytes that all threads together may keep between calls.
 const MOST_BYTES: usize = 256 << 20;
+/// Of these, what a batch may take as it is.
+const MOST_BATCH: usize = 32 << 20;
 /// The share of the whole cost below which it pays to start, and above which it no longer pays to go on.
 const START: f64 = 0.85;
 const STOP: f64 = 0.95;
@@ -46,6 +49,8 @@ pub(crate) struct Patches {
     costs: Costs,
     /// Threads that may call.
     threads: usize,
+    /// Calls that run now.
+    calls: AtomicUsize,
     /// The last to call is the last.
     recent: Mutex<Vec<(ThreadId, Recent)>>,
 }
@@ -67,37 +72,51 @@ impl Patches {
         Some(Patches {
             costs: Costs::new(program)?,
             threads: std::thread::available_parallelism().map_or(1, |threads| threads.get()),
+            calls: AtomicUsize::new(0),
             recent: Mutex::default(),
         })
     }
 
-    /// Bytes that `samples` take at most.
+    /// Bytes that are kept of `samples` at most.
     pub fn bytes(&self, samples: usize) -> usize {
-        let [before, kept] = [self.costs.input_bytes() * 2, self.costs.bytes(usize::MAX)];
-        samples * before + samples.saturating_mul(kept).min(MOST_BYTES)
+        let each = 2 * self.costs.input_bytes() + self.costs.bytes(usize::MAX);
+        samples.saturating_mul(each).min(MOST_BYTES)
     }
 
     /// Writes the outputs of `x`, if little enough of it is new.
     pub fn forward(&self, net: &Net, x: &[f32], out: &mut [f32]) -> bool {
         let thread = std::thread::current().id();
         let lock = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut recent = {
+        let (mut recent, others) = {
             let mut all = lock();
             let own = all.iter().position(|(of, _)| *of == thread);
-            own.map(|own| all.remove(own).1).unwrap_or_default()
+            let own = own.map(|own| all.remove(own).1);
+            (own.unwrap_or_default(), all.len())
         };
-        let done = recent.follow(self, net, x, out) || recent.start(self, net, x, out);
+        let callers = others + self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let deepest = self.deepest(x.len() / net.inputs(), callers);
+        let done =
+            recent.follow(self, net, deepest, x, out) || recent.start(self, net, deepest, x, out);
         recent.remember(x);
+        self.calls.fetch_sub(1, Ordering::Relaxed);
         let mut all = lock();
+        all.retain(|(of, _)| *of != thread);
         all.push((thread, recent));
-        let surplus = all.len().saturating_sub(self.threads);
-        all.drain(..surplus);
+        // Threads end without a word: those that have not called for longest go first.
+        let mut bytes: usize = all.iter().map(|(_, recent)| recent.bytes(self)).sum();
+        while all.len() > self.threads || bytes > MOST_BYTES {
+            let (_, oldest) = all.remove(0);
+            bytes -= oldest.bytes(self);
+        }
         done
     }
 
-    /// The most steps that there is memory for, of so many samples of a thread.
-    fn deepest(&self, samples: usize) -> usize {
-        self.costs.deepest(MOST_BYTES / self.threads / samples)
+    /// The most steps that there is memory for, of so many samples of one of so many callers.
+    fn deepest(&self, samples: usize, callers: usize) -> usize {
+        let share = MOST_BYTES / callers.clamp(1, self.threads);
+        let each = share / samples.max(1);
+        let before = 2 * self.costs.input_bytes();
+        self.costs.deepest(each.saturating_sub(before))
     }
 
     #[cfg(test)]
@@ -109,7 +128,14 @@ impl Patches {
 
 impl Recent {
     /// Goes on from what is kept.
-    fn follow(&mut self, patches: &Patches, net: &Net, x: &[f32], out: &mut [f32]) -> bool {
+    fn follow(
+        &mut self,
+        patches: &Patches,
+        net: &Net,
+        deepest: usize,
+        x: &[f32],
+        out: &mut [f32],
+    ) -> bool {
         let Some(mut kept) = self.kept.take() else {
             return false;
         };
@@ -118,7 +144,7 @@ impl Recent {
             let costs = patches
                 .costs
                 .of(net.program(), steps.iter().map(|(_, spread)| spread));
-            let (_, least) = costs.best(patches.deepest(kept.samples()));
+            let (_, least) = costs.best(deepest.max(kept.depth));
             let cost = costs.at(kept.depth);
             if cost <= STOP * costs.whole() && BETTER * cost <= least {
                 kept.advance(net, x, steps);
@@ -136,7 +162,14 @@ impl Recent {
     }
 
     /// Keeps what most of the last three calls agree on, and the way from there to `x`.
-    fn start(&mut self, patches: &Patches, net: &Net, x: &[f32], out: &mut [f32]) -> bool {
+    fn start(
+        &mut self,
+        patches: &Patches,
+        net: &Net,
+        deepest: usize,
+        x: &[f32],
+        out: &mut [f32],
+    ) -> bool {
         let [a, b] = &self.before;
         if x.is_empty() || a.len() != x.len() || b.len() != x.len() {
             return false;
@@ -150,7 +183,6 @@ impl Recent {
             return false;
         }
         let len = net.inputs();
-        let deepest = patches.deepest(x.len() / len);
         let anchor: Vec<f32> = a
             .iter()
             .zip(b)
@@ -182,7 +214,19 @@ impl Recent {
         true
     }
 
+    /// Bytes that it takes.
+    fn bytes(&self, patches: &Patches) -> usize {
+        let before: usize = self.before.iter().map(Vec::capacity).sum();
+        let kept = self.kept.as_ref();
+        before * size_of::<f32>()
+            + kept.map_or(0, |kept| kept.samples() * patches.costs.bytes(kept.depth))
+    }
+
     fn remember(&mut self, x: &[f32]) {
+        if 2 * size_of_val(x) > MOST_BATCH {
+            self.before = Default::default();
+            return;
+        }
         self.before.swap(0, 1);
         self.before[0].clear();
         self.before[0].extend_from_slice(x);

@@ -40,6 +40,9 @@ struct Part {
     corners: Vec<[isize; 2]>,
     /// Rows and columns of the grids' kernels.
     taps: usize,
+    /// The phase with all that its tiles meet: of a grid with fewer taps than another, inputs that no tap meets, which cancel
+    /// but for their rounding.
+    met: Phase,
     /// Point, output block, grid, source channel.
     weights: Vec<Block>,
 }
@@ -66,6 +69,7 @@ impl Winograd {
         let part = |phase: Phase| {
             let (grids, taps) = grids(&phase)?;
             Some(Part {
+                met: met(&phase, &grids, taps),
                 corners: grids.iter().map(|grid| grid.corner).collect(),
                 weights: pack(&grids, taps, [depth, outputs], &weight),
                 phase,
@@ -95,7 +99,7 @@ impl Winograd {
 
     /// The outputs that `source` reaches, on the way forward.
     pub fn reached(&self, source: Rect) -> Rect {
-        let rects = self.parts.iter().map(|part| part.phase.reached(source));
+        let rects = self.parts.iter().map(|part| part.met.reached(source));
         rects.fold(Rect::NONE, Rect::or)
     }
 
@@ -152,6 +156,20 @@ impl Winograd {
             scratch,
             tile: PhantomData,
         });
+    }
+}
+
+/// `phase` with the first and the last tap of full kernels on all grids.
+fn met(phase: &Phase, grids: &[Grid], taps: usize) -> Phase {
+    let tap = |at: [isize; 2]| Tap { kernel: [0, 0], at };
+    let far = |i: usize| ((taps - 1) * phase.stride[i]) as isize;
+    let ends = |grid: &Grid| {
+        let [y, x] = grid.corner;
+        [tap([y, x]), tap([y + far(0), x + far(1)])]
+    };
+    Phase {
+        taps: grids.iter().flat_map(ends).collect(),
+        ..phase.clone()
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) const PATTERN: &str = r"[\p{L}\p{N}']+";
 const MOST_WORDS: usize = 1 << 13;
 /// Most numbers of all texts, each with one for every word.
 const MOST_NUMBERS: usize = 1 << 25;
+/// Fewest words that are worth it.
+const LEAST_WORDS: usize = 64;
 /// Most words that are read of a text.
 const MOST_LENGTH: usize = 512;
 
@@ -23,6 +25,10 @@ pub(super) struct Bags {
 impl Bags {
     /// Of the words of `texts`, the more frequent ones, where there will be `rows` texts in all. Word `i` has the id `i + 1`.
     pub fn new(texts: &[String], rows: usize) -> Result<Self, Error> {
+        let most = MOST_NUMBERS / LEAST_WORDS;
+        if rows > most {
+            return Err(Error::TooMany(rows, most));
+        }
         let any = tokenizer(&[], MOST_LENGTH, Some(1))?;
         let (mut counts, mut length) = (HashMap::<String, usize>::new(), 1);
         for text in texts {
@@ -35,8 +41,11 @@ impl Bags {
         }
         let mut words: Vec<(String, usize)> = counts.into_iter().collect();
         words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        words.truncate((MOST_NUMBERS / rows.max(1)).clamp(64, MOST_WORDS));
+        words.truncate((MOST_NUMBERS / rows.max(1)).min(MOST_WORDS));
         let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
+        if words.is_empty() {
+            return Err(Error::NoWords);
+        }
         Ok(Self {
             tokenizer: tokenizer(&words, length, None)?,
         })

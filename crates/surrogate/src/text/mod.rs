@@ -15,7 +15,7 @@ use scoville_targets::text::{Labels, Scores, predicted};
 use scoville_text::Tokenizer;
 
 use crate::network::Network;
-use crate::oracle::{Answer, answer, softmax};
+use crate::oracle::{Answer, answers};
 use crate::random::Random;
 use crate::recipe::{Figures, HELD_OUT, LEAST, MOST_HELD_OUT, Recipe, heed};
 use crate::{Error, adam};
@@ -45,45 +45,19 @@ impl TextOracle<'_> {
 
     /// The answer to each text, `None` where it is not finite.
     fn ask(&self, texts: &[String], stop: &AtomicBool) -> Result<Vec<Option<Answer>>, Error> {
-        let mut answers = Vec::with_capacity(texts.len());
+        let (mut labels, mut scores) = (Vec::new(), Vec::new());
         for texts in texts.chunks(BATCH) {
             heed(stop)?;
-            answers.extend(self.ask_batch(texts)?);
+            match self {
+                TextOracle::Labels(target) => labels.extend(target.labels(texts)?),
+                TextOracle::Scores(target) => scores.extend(target.scores(texts)?),
+            }
         }
-        Ok(answers)
+        if let TextOracle::Scores(_) = self {
+            labels = predicted(&scores, self.classes());
+        }
+        Ok(answers(&labels, &scores, self.classes()))
     }
-
-    fn ask_batch(&self, texts: &[String]) -> Result<Vec<Option<Answer>>, Error> {
-        let classes = self.classes();
-        Ok(match self {
-            TextOracle::Labels(target) => {
-                let labels = target.labels(texts)?.into_iter();
-                let certain =
-                    |label| answer(label, |class| f32::from(class == label as usize), classes);
-                labels.map(certain).collect()
-            }
-            TextOracle::Scores(target) => {
-                let scores = target.scores(texts)?;
-                let labels = predicted(&scores, classes);
-                let are_shares = scores.chunks_exact(classes).all(are_shares);
-                let rows = scores.chunks_exact(classes).zip(labels);
-                let read = |(row, label): (&[f32], u32)| {
-                    let shares = if are_shares {
-                        row.to_vec()
-                    } else {
-                        softmax(row)
-                    };
-                    answer(label, |class| shares[class], classes)
-                };
-                rows.map(read).collect()
-            }
-        })
-    }
-}
-
-/// Whether scores are probabilities.
-fn are_shares(row: &[f32]) -> bool {
-    row.iter().all(|p| (0.0..=1.0).contains(p)) && (row.iter().sum::<f32>() - 1.0).abs() < 1e-3
 }
 
 /// A trained network of token ids.
@@ -139,18 +113,19 @@ pub fn train_on_texts(
     }
     let held_out = (rows / HELD_OUT).min(MOST_HELD_OUT);
     let (own, held) = texts[..rows].split_at(rows - held_out);
+    let bags = Bags::new(own, recipe.queries)?;
     let mut random = Random(recipe.seed);
     let mut texts = own.to_vec();
-    texts.extend((0..recipe.queries - rows).map(|i| mixed(own, i % own.len(), &mut random)));
+    let words: Vec<Vec<&str>> = own.iter().map(|t| t.split_whitespace().collect()).collect();
+    for i in 0..recipe.queries - rows {
+        heed(stop)?;
+        texts.push(mixed(&words, i % own.len(), &mut random));
+    }
     let answers = oracle.ask(&texts, stop)?;
     let finite = |(_, answer): &(&String, &Option<Answer>)| answer.is_some();
     let samples = own.iter().zip(&answers).filter(finite).count();
     if samples < LEAST - 1 {
         return Err(Error::NotFinite(own.len() - samples, own.len()));
-    }
-    let bags = Bags::new(own, recipe.queries)?;
-    if bags.words() == 0 {
-        return Err(Error::NoWords);
     }
     let (mut x, mut wanted) = (Vec::new(), Vec::new());
     for (text, answer) in texts.iter().zip(answers) {
@@ -188,15 +163,13 @@ pub fn train_on_texts(
     })
 }
 
-/// Text `i`, with some of its words drawn from the others.
-fn mixed(texts: &[String], i: usize, random: &mut Random) -> String {
-    let words = texts[i].split_whitespace().map(|word| {
+/// Text `i` of so many words, with some of them drawn from the others.
+fn mixed(texts: &[Vec<&str>], i: usize, random: &mut Random) -> String {
+    let words = texts[i].iter().map(|&word| {
         if random.below(DRAWN) > 0 {
             return word;
         }
-        let other: Vec<&str> = texts[random.below(texts.len())]
-            .split_whitespace()
-            .collect();
+        let other = &texts[random.below(texts.len())];
         match other.len() {
             0 => word,
             n => other[random.below(n)],
@@ -237,7 +210,7 @@ mod tests {
     const GOOD: [&str; 3] = ["good", "fine", "Great"];
     const BAD: [&str; 3] = ["bad", "dull", "awful"];
 
-    /// Counts words of praise and of blame; says probabilities or logits, or nothing finite of empty texts.
+    /// Counts words of praise and of blame; says probabilities or logits, or nothing finite of `nan`.
     #[derive(Default)]
     struct Critic {
         asked: AtomicUsize,
@@ -264,9 +237,12 @@ mod tests {
             let scores = |text: &String| {
                 let count = |of: [&str; 3]| text.split(' ').filter(|w| of.contains(w)).count();
                 let lead = count(GOOD) as f32 - count(BAD) as f32;
-                match (text.is_empty(), self.shares) {
+                match (text.contains("nan"), self.shares) {
                     (true, _) => [f32::NAN; 2],
-                    (false, true) => softmax(&[0.0, 3.0 * lead]).try_into().unwrap(),
+                    (false, true) => {
+                        let praise = 1.0 / (1.0 + (-3.0 * lead).exp());
+                        [1.0 - praise, praise]
+                    }
                     (false, false) => [0.0, 3.0 * lead],
                 }
             };
@@ -396,12 +372,13 @@ mod tests {
                 .unwrap_or_default()
         };
         assert!(error(&texts(4), 10).starts_with("4 samples are too few"));
-        let empty = vec![String::new(); 10];
+        let broken = vec!["nan".to_owned(); 10];
         assert!(
-            error(&empty, 10).starts_with("the target's answers to 8 of 8 samples are not finite")
+            error(&broken, 10).starts_with("the target's answers to 8 of 8 samples are not finite")
         );
         let signs = vec!["?!".to_owned(); 10];
         assert!(error(&signs, 10).contains("no words"));
+        assert!(error(&texts(9), 600_000).contains("at most 524288"));
         let stopped = train_on_texts(
             TextOracle::Labels(&Critic::default()),
             &texts(10),

@@ -494,7 +494,7 @@ fn what_cannot_be_is_refused() {
                 "glyphs:test:40",
             ],
             2,
-            "is --data",
+            "no samples but those of --data",
         ),
         (vec!["--surrogate", "nowhere.onnx"], 3, "nowhere.onnx"),
         (vec!["--surrogate", &linear], 2, "linear.onnx"),

@@ -1,5 +1,7 @@
 //! `--surrogate trained[:KEY=VALUE]..`.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
@@ -76,17 +78,18 @@ impl Training {
             let message = "--surrogate-data: its columns have other ranges or categories than those of --data; say them in [features]";
             return Err(Failure::new(Exit::BadInput, message));
         }
-        if data.name == own.name {
-            let message = "--surrogate-data is --data: a surrogate must not be trained on the samples that are attacked; leave \
-                           it out, and a half is set aside";
-            return Err(Failure::new(Exit::Usage, message));
-        }
         data.check(true)
             .or_fail(Exit::BadInput, "--surrogate-data")?;
         let rows = scoville_campaign::set_aside(data.len(), seed, self.queries);
         let x = data
             .read(&rows)
             .or_fail(Exit::BadInput, "--surrogate-data")?;
+        let x = not_in(own, x).or_fail(Exit::BadInput, "")?;
+        if x.is_empty() {
+            let message = "--surrogate-data has no samples but those of --data: a surrogate must not be trained on the samples \
+                           that are attacked; leave it out, and a half is set aside";
+            return Err(Failure::new(Exit::Usage, message));
+        }
         Ok(Samples { x, aside: 0 })
     }
 
@@ -180,6 +183,30 @@ impl Training {
     }
 }
 
+/// Samples that are read at once.
+const AT_ONCE: usize = 1024;
+
+/// Of the samples `x` those that `data` does not hold.
+fn not_in(data: &Dataset, x: Vec<f32>) -> Result<Vec<f32>, scoville_data::Error> {
+    let len = data.sample_len();
+    let digest = |sample: &[f32]| {
+        let mut hasher = DefaultHasher::new();
+        sample.iter().for_each(|v| v.to_bits().hash(&mut hasher));
+        hasher.finish()
+    };
+    let given: HashSet<u64> = x.chunks_exact(len).map(digest).collect();
+    let mut held = HashSet::new();
+    for first in (0..data.len()).step_by(AT_ONCE) {
+        let rows: Vec<usize> = (first..data.len().min(first + AT_ONCE)).collect();
+        let samples = data.read(&rows)?;
+        let digests = samples.chunks_exact(len).map(digest);
+        held.extend(digests.filter(|digest| given.contains(digest)));
+    }
+    let others = x.chunks_exact(len);
+    let others = others.filter(|sample| !held.contains(&digest(sample)));
+    Ok(others.flatten().copied().collect())
+}
+
 fn failure(error: Error) -> Failure {
     let exit = match error {
         Error::TooMany(..) => Exit::Usage,
@@ -194,6 +221,15 @@ fn failure(error: Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_that_are_attacked_are_left_out() {
+        let glyphs = |n| scoville_data::glyphs::generate(scoville_data::glyphs::Split::Test, n, 0);
+        let (own, all) = (glyphs(3), glyphs(5).read_all().unwrap());
+        let others = not_in(&own, all.clone()).unwrap();
+        assert_eq!(others, all[3 * own.sample_len()..]);
+        assert!(not_in(&own, own.read_all().unwrap()).unwrap().is_empty());
+    }
 
     #[test]
     fn words_after_trained() {

@@ -7,9 +7,10 @@ use pulp::Simd;
 
 use crate::end::{Beside, End};
 use crate::map::{Halo, Map, View, ViewMut};
+use crate::packed::{Packed, Phases};
 use crate::phase::{Phase, Tap};
 use crate::product::{pieces, product, sized};
-use crate::rect::{Area, Rect};
+use crate::rect::Area;
 use crate::simd::{BLOCK, Block, Kernel, LARGE, dispatch, store};
 
 /// Rows of a product that are taken together at least where the weights do not stay in the nearer caches.
@@ -18,19 +19,13 @@ const LEAST: usize = 64;
 /// A convolution ready to run, in either direction.
 #[derive(Debug)]
 pub(crate) struct Correlation {
-    phases: Vec<Packed>,
+    /// With weights by output block, tap, source channel of the group.
+    pub phases: Phases,
     /// Source channels of a group.
     depth: usize,
     /// Output blocks of a group.
     blocks: usize,
     end: End,
-}
-
-#[derive(Debug)]
-struct Packed {
-    phase: Phase,
-    /// Output block, tap, source channel of the group.
-    weights: Vec<Block>,
 }
 
 impl Correlation {
@@ -61,44 +56,23 @@ impl Correlation {
             Packed { phase, weights }
         };
         Correlation {
-            phases: phases.into_iter().map(pack).collect(),
+            phases: Phases(phases.into_iter().map(pack).collect()),
             depth,
             blocks: outputs.div_ceil(groups).div_ceil(BLOCK),
             end,
         }
     }
 
-    /// The halo that it needs around a source of `size` pixels.
-    pub fn halo(&self, size: [usize; 2]) -> Halo {
-        let halos = self.phases.iter().map(|packed| packed.phase.halo(size));
-        halos.fold(Halo::default(), Halo::or)
-    }
-
     /// Samples that are run together at least, for outputs of `out` pixels.
     pub fn least(&self, out: [usize; 2]) -> usize {
-        let weights: usize = self.phases.iter().map(|packed| packed.weights.len()).sum();
-        match weights > LARGE {
+        match self.phases.weights() > LARGE {
             true => LEAST.div_ceil(out[0] * out[1]),
             false => 1,
         }
     }
 
-    /// The outputs that `source` reaches, on the way forward.
-    pub fn reached(&self, source: Rect) -> Rect {
-        let rects = self
-            .phases
-            .iter()
-            .map(|packed| packed.phase.reached(source));
-        rects.fold(Rect::NONE, Rect::or)
-    }
-
-    /// Products of blocks for each pixel.
-    pub fn products(&self) -> usize {
-        self.phases.iter().map(|packed| packed.weights.len()).sum()
-    }
-
     pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside, area: Area) {
-        for packed in &self.phases {
+        for packed in &self.phases.0 {
             dispatch(Run {
                 op: self,
                 packed,

@@ -3,24 +3,19 @@
 use pulp::Simd;
 
 use crate::end::{Beside, End};
-use crate::map::{Halo, View, ViewMut};
+use crate::map::{View, ViewMut};
+use crate::packed::{Packed, Phases};
 use crate::phase::{Phase, Tap};
 use crate::product::{pieces, sized};
-use crate::rect::{Area, Rect};
+use crate::rect::Area;
 use crate::simd::{BLOCK, Block, Kernel, Vectors, dispatch, load, store};
 
 /// A depthwise convolution ready to run, in either direction.
 #[derive(Debug)]
 pub(crate) struct Depthwise {
-    phases: Vec<Packed>,
+    /// With weights by block of channels, tap.
+    pub phases: Phases,
     end: End,
-}
-
-#[derive(Debug)]
-struct Packed {
-    phase: Phase,
-    /// Block of channels, tap.
-    weights: Vec<Block>,
 }
 
 impl Depthwise {
@@ -44,33 +39,13 @@ impl Depthwise {
             Packed { phase, weights }
         };
         Depthwise {
-            phases: phases.into_iter().map(pack).collect(),
+            phases: Phases(phases.into_iter().map(pack).collect()),
             end,
         }
     }
 
-    /// The halo that it needs around a source of `size` pixels.
-    pub fn halo(&self, size: [usize; 2]) -> Halo {
-        let halos = self.phases.iter().map(|packed| packed.phase.halo(size));
-        halos.fold(Halo::default(), Halo::or)
-    }
-
-    /// The outputs that `source` reaches, on the way forward.
-    pub fn reached(&self, source: Rect) -> Rect {
-        let rects = self
-            .phases
-            .iter()
-            .map(|packed| packed.phase.reached(source));
-        rects.fold(Rect::NONE, Rect::or)
-    }
-
-    /// Products of blocks for each pixel.
-    pub fn products(&self) -> usize {
-        self.phases.iter().map(|packed| packed.weights.len()).sum()
-    }
-
     pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside, area: Area) {
-        for packed in &self.phases {
+        for packed in &self.phases.0 {
             dispatch(Run {
                 packed,
                 end: &self.end,

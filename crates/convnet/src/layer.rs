@@ -55,13 +55,17 @@ impl Convolution {
             return self;
         }
         let [depth, filters] = [channels, self.filters].map(|all| all / groups);
+        let taps: usize = self.window.kernel.iter().product();
+        let even = [channels, self.filters].map(|all| all.is_multiple_of(groups));
+        if even != [true; 2] || depth * filters * taps == 0 {
+            return self;
+        }
         let whole = |k: &usize| {
             let blocks = [depth, filters].map(|each| (k * each).is_multiple_of(BLOCK));
             groups.is_multiple_of(*k) && blocks == [true; 2]
         };
         let together = (1..groups).find(whole).unwrap_or(groups);
         let len = self.weights.len().saturating_mul(together);
-        let taps: usize = self.window.kernel.iter().product();
         let fits = self.weights.len() == self.filters * depth * taps;
         if together == 1 || len > MOST_TOGETHER || !fits {
             return self;

@@ -22,6 +22,7 @@ mod error;
 mod layer;
 mod map;
 mod net;
+mod packed;
 mod patch;
 mod phase;
 mod plan;

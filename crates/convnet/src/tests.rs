@@ -1,7 +1,7 @@
 //! Networks against a plain interpreter in double precision.
 
 use crate::testing::{Builder, convolution, mean, mean_inside, numbers, window};
-use crate::{Activation, Kind, Layer, Net, Window};
+use crate::{Activation, Convolution, Kind, Layer, Net, Window};
 
 type Shape = [usize; 3];
 /// Output element, which input, its element, factor.
@@ -296,6 +296,24 @@ fn groups_that_are_taken_together() {
         let (value, derivative) = reference(together.input(), shapes, &layers, &x, &by);
         close("values", &y, &value);
         close("gradient", &gradient, &derivative);
+    }
+}
+
+/// Nothing is made of what has no weights, or fewer channels or filters than groups.
+#[test]
+fn groups_that_do_not_fit_stay() {
+    for (channels, filters, kernel) in [(0, 4, 3), (1, 4, 3), (4, 1, 3), (4, 4, 0), (6, 6, 3)] {
+        let Kind::Convolution(conv) = convolution(4, 4, 2, window([kernel; 2], [1, 1], [0, 0]))
+        else {
+            panic!("a convolution");
+        };
+        let conv = Convolution {
+            weights: vec![0.0; filters * (channels / 4) * kernel * kernel],
+            filters,
+            groups: 4,
+            ..conv
+        };
+        assert_eq!(conv.in_whole_blocks(channels).groups, 4);
     }
 }
 

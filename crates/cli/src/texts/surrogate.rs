@@ -96,9 +96,10 @@ fn from_file(
     if let Some(Err(error)) = first.map(TextTarget::embedding) {
         return refuse(&format!("{name}: {error}"));
     }
-    let classes = |first: Option<usize>| first.unwrap_or_default();
-    let own = loaded.targets.first().map(Labels::classes);
-    check_classes(&name, classes(first.map(Labels::classes)), classes(own))?;
+    let pair = first.zip(loaded.targets.first());
+    if let Some((surrogate, target)) = pair {
+        check_classes(&name, surrogate.classes(), target.classes())?;
+    }
     let info = SurrogateInfo {
         input: in_words(&spec),
         name,

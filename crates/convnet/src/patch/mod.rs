@@ -55,6 +55,14 @@ pub(crate) struct Patches {
     recent: Mutex<Vec<(ThreadId, Recent)>>,
 }
 
+/// A call, and the most steps that there is memory for.
+struct Call<'a> {
+    costs: &'a Costs,
+    net: &'a Net,
+    deepest: usize,
+    x: &'a [f32],
+}
+
 /// What one thread's last calls leave.
 #[derive(Debug, Default)]
 struct Recent {
@@ -94,9 +102,13 @@ impl Patches {
             (own.unwrap_or_default(), all.len())
         };
         let callers = others + self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let deepest = self.deepest(x.len() / net.inputs(), callers);
-        let done =
-            recent.follow(self, net, deepest, x, out) || recent.start(self, net, deepest, x, out);
+        let call = Call {
+            costs: &self.costs,
+            deepest: self.deepest(x.len() / net.inputs(), callers),
+            net,
+            x,
+        };
+        let done = recent.follow(&call, out) || recent.start(&call, out);
         recent.remember(x);
         self.calls.fetch_sub(1, Ordering::Relaxed);
         let mut all = lock();
@@ -128,48 +140,33 @@ impl Patches {
 
 impl Recent {
     /// Goes on from what is kept.
-    fn follow(
-        &mut self,
-        patches: &Patches,
-        net: &Net,
-        deepest: usize,
-        x: &[f32],
-        out: &mut [f32],
-    ) -> bool {
+    fn follow(&mut self, call: &Call, out: &mut [f32]) -> bool {
+        let Call { costs, net, x, .. } = *call;
         let Some(mut kept) = self.kept.take() else {
             return false;
         };
         if x.len() == kept.samples() * net.inputs() {
-            let steps = kept.steps(net.program(), x, patches.costs.image());
-            let costs = patches
-                .costs
-                .of(net.program(), steps.iter().map(|(_, spread)| spread));
-            let (_, least) = costs.best(deepest.max(kept.depth));
-            let cost = costs.at(kept.depth);
-            if cost <= STOP * costs.whole() && BETTER * cost <= least {
+            let steps = kept.steps(net.program(), x, costs.image());
+            let sums = costs.of(net.program(), steps.iter().map(|(_, spread)| spread));
+            let (_, least) = sums.best(call.deepest.max(kept.depth));
+            let cost = sums.at(kept.depth);
+            if cost <= STOP * sums.whole() && BETTER * cost <= least {
                 kept.advance(net, x, steps);
                 kept.finish(net, out);
                 self.kept = Some(kept);
                 return true;
             }
         }
-        self.waited = match kept.calls < FEW {
-            true => (2 * self.waited + 1).min(MOST_WAIT),
-            false => 0,
-        };
-        self.wait = self.waited;
+        match kept.calls < FEW {
+            true => self.back_off(),
+            false => (self.wait, self.waited) = (0, 0),
+        }
         false
     }
 
     /// Keeps what most of the last three calls agree on, and the way from there to `x`.
-    fn start(
-        &mut self,
-        patches: &Patches,
-        net: &Net,
-        deepest: usize,
-        x: &[f32],
-        out: &mut [f32],
-    ) -> bool {
+    fn start(&mut self, call: &Call, out: &mut [f32]) -> bool {
+        let Call { costs, net, x, .. } = *call;
         let [a, b] = &self.before;
         if x.is_empty() || a.len() != x.len() || b.len() != x.len() {
             return false;
@@ -189,20 +186,20 @@ impl Recent {
             .zip(x)
             .map(|((a, b), x)| most_of(*a, *b, *x))
             .collect();
-        let image = patches.costs.image();
+        let image = costs.image();
         // The last call's samples must be near, too: three that are all different agree on nothing.
         let near = [a.as_slice(), x].map(|x| {
             let pairs = anchor.chunks_exact(len).zip(x.chunks_exact(len));
             let changed: Vec<Rect> = pairs.map(|(a, x)| difference(a, x, image)).collect();
             let spread = Spread::of(net.program(), &changed);
-            let costs = patches.costs.of(net.program(), [&spread]);
-            let (depth, cost) = costs.best(deepest);
-            (cost <= START * costs.whole()).then_some(depth)
+            let sums = costs.of(net.program(), [&spread]);
+            let (depth, cost) = sums.best(call.deepest);
+            (cost <= START * sums.whole()).then_some(depth)
         });
         let depth = match near {
             [Some(_), Some(depth)] => depth,
             _ => {
-                self.wait = FEW;
+                self.back_off();
                 return false;
             }
         };
@@ -212,6 +209,12 @@ impl Recent {
         kept.finish(net, out);
         self.kept = Some(kept);
         true
+    }
+
+    /// Lets some calls pass before the next start, more each time.
+    fn back_off(&mut self) {
+        self.waited = (2 * self.waited + 1).min(MOST_WAIT);
+        self.wait = self.waited;
     }
 
     /// Bytes that it takes.

@@ -174,8 +174,8 @@ impl Op {
     /// The pixels of its value that changes of what it reads reach.
     fn reached(&self, source: Rect, add: Rect, to: &Map) -> Rect {
         let rect = match &self.core {
-            Core::Correlation(op) => op.reached(source),
-            Core::Depthwise(op) => op.reached(source),
+            Core::Correlation(op) => op.phases.reached(source),
+            Core::Depthwise(op) => op.phases.reached(source),
             Core::Winograd(op) => op.reached(source),
             Core::MaxPool(pool, _) | Core::AveragePool(pool) => pool.reached(source),
             Core::Pointwise(_) => source,
@@ -193,8 +193,8 @@ impl Op {
         let pixels = to.pixels() as f64;
         let blocks = to.blocks() as f64;
         match &self.core {
-            Core::Correlation(op) => pixels * op.products() as f64,
-            Core::Depthwise(op) => pixels * op.products() as f64,
+            Core::Correlation(op) => pixels * op.phases.weights() as f64,
+            Core::Depthwise(op) => pixels * op.phases.weights() as f64,
             Core::Winograd(op) => {
                 let tile = op.cost_of_tile(source.blocks(), to.blocks());
                 pixels / TILE * tile as f64

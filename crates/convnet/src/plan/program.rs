@@ -56,8 +56,8 @@ impl Core {
     fn halo(&self, source: &Map) -> Halo {
         let size = [source.rows, source.cols];
         match self {
-            Core::Correlation(op) => op.halo(size),
-            Core::Depthwise(op) => op.halo(size),
+            Core::Correlation(op) => op.phases.halo(size),
+            Core::Depthwise(op) => op.phases.halo(size),
             Core::Winograd(op) => op.halo(size),
             _ => Halo::default(),
         }

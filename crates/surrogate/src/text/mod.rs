@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::atomic::AtomicBool;
 
-use scoville_kernels::{Device, INVALID};
+use scoville_kernels::Device;
 use scoville_onnx::Graph;
 use scoville_targets::TextTarget;
 use scoville_targets::text::{Labels, Scores, predicted};
@@ -189,13 +189,11 @@ fn agreed(
 ) -> Result<usize, Error> {
     let model = TextTarget::of_tokens(graph, tokenizer.clone(), None, false, &Device::Cpu)?;
     let labels = model.in_batches_of(BATCH).labels(texts)?;
-    let alike = |(label, answer): (u32, &Option<Answer>)| match answer {
-        Some(answer) => label != INVALID && answer.label == label as usize,
-        None => false,
-    };
-    Ok(labels
-        .into_iter()
-        .zip(answers)
-        .filter(|pair| alike((pair.0, pair.1)))
-        .count())
+    let pairs = labels.into_iter().zip(answers);
+    let alike = pairs.filter(|(label, answer)| {
+        answer
+            .as_ref()
+            .is_some_and(|answer| answer.label == *label as usize)
+    });
+    Ok(alike.count())
 }

@@ -280,6 +280,15 @@ impl Search<'_> {
         steps.iter().any(product).then_some((steps, inner))
     }
 
+    /// What a candidate reads, if that is one value that nothing else reads.
+    fn read_once(&self, candidate: &Candidate) -> Option<Slot> {
+        let [slot] = candidate.reads[..] else {
+            return None;
+        };
+        let readers = self.readers.get(&slot)?;
+        (readers.len() == 1).then_some(slot)
+    }
+
     /// Counts what is looked at; `None` when that is enough.
     fn look(&self, steps: usize) -> Option<()> {
         self.looks.set(self.looks.get().checked_sub(steps)?);
@@ -299,7 +308,7 @@ impl Search<'_> {
         make: Make<B>,
     ) -> Option<Segment<B>> {
         let mut values = BTreeMap::from([(input, 0)]);
-        let mut layers = Vec::new();
+        let mut layers: Vec<Layer> = Vec::new();
         for &i in &steps {
             let candidate = self.candidate(i)?;
             let reads = candidate.reads.iter().map(|slot| values.get(slot).copied());
@@ -307,9 +316,17 @@ impl Search<'_> {
             let value = match &candidate.part {
                 Part::Same => *inputs.first()?,
                 Part::Layer(kind, _) => {
-                    let kind = kind.clone();
-                    layers.push(Layer { kind, inputs });
-                    layers.len()
+                    let before = self.read_once(candidate);
+                    let before = before.and_then(|slot| values.get(&slot).copied());
+                    let absorbed = before.filter(|value| {
+                        let layer = value.checked_sub(1).and_then(|i| layers.get_mut(i));
+                        layer.is_some_and(|layer| layer.kind.absorb(kind))
+                    });
+                    absorbed.unwrap_or_else(|| {
+                        let kind = kind.clone();
+                        layers.push(Layer { kind, inputs });
+                        layers.len()
+                    })
                 }
             };
             values.insert(candidate.makes, value);

@@ -42,10 +42,9 @@ impl Net {
         let input = flattened(input, &layers);
         let plan = plan(input, &layers)?;
         let group = plan.forward.group();
-        let out = &plan.forward.maps[plan.forward.output];
         Ok(Net {
             inputs: input.iter().product(),
-            outputs: out.channels * out.pixels(),
+            outputs: plan.forward.outputs(),
             patches: Patches::new(&plan.forward),
             plan,
             back: OnceLock::new(),

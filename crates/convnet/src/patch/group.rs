@@ -1,6 +1,6 @@
 //! What is kept of a group of samples: two runs, of which the later one differs in a patch of each.
 
-use super::spread::Spread;
+use super::spread::{Spread, live};
 use crate::end::{Beside, Bits};
 use crate::map::{Map, View, ViewMut};
 use crate::plan::{Id, Program};
@@ -24,6 +24,7 @@ struct Run {
     x: Vec<f32>,
     /// Empty for those that are not kept.
     values: Vec<Vec<Block>>,
+    outputs: Vec<f32>,
 }
 
 /// Where a sample goes on from, and the pixels that change on the way.
@@ -34,11 +35,11 @@ pub(super) struct Step {
 }
 
 impl Group {
-    /// Runs the first `depth` steps on the images `x`.
+    /// Runs the images `x` in groups of `most`, and keeps what the first `depth` steps make of them.
     pub fn new(
         program: &Program,
         depth: usize,
-        samples: usize,
+        [samples, most]: [usize; 2],
         x: &[f32],
         work: &mut Workspace,
     ) -> Group {
@@ -49,8 +50,11 @@ impl Group {
         let mut run = Run {
             x: x.to_vec(),
             values,
+            outputs: vec![0.0; samples * program.outputs()],
         };
         run.steps(program, depth, samples, None, work);
+        let all: Vec<usize> = (0..samples).collect();
+        run.finish(program, depth, [samples, most], &all, work);
         Group {
             samples,
             anchor: run.clone(),
@@ -82,22 +86,24 @@ impl Group {
         ends.zip(x.chunks_exact(len)).map(step).collect()
     }
 
-    /// Goes to `x` by way of `steps`, which spread so far.
+    /// Goes to `x` by way of `steps`, which spread so far; what is run whole, in groups of `most`. Gives the outputs.
     pub fn advance(
         &mut self,
         program: &Program,
-        depth: usize,
+        [depth, most]: [usize; 2],
         x: &[f32],
         (steps, spread): (&[Step], Spread),
         work: &mut Workspace,
-    ) {
-        let len = x.len() / self.samples;
+    ) -> &[f32] {
+        let (len, outputs) = (x.len() / self.samples, program.outputs());
         for (s, step) in steps.iter().enumerate() {
             let (from, to) = match step.from_last {
                 true => (&self.last, &mut self.anchor),
                 false => (&self.anchor, &mut self.last),
             };
             to.x[s * len..][..len].copy_from_slice(&from.x[s * len..][..len]);
+            let own = s * outputs..(s + 1) * outputs;
+            to.outputs[own.clone()].copy_from_slice(&from.outputs[own]);
             for id in program.made(depth) {
                 let rect = self.changed.of_sample(id, s);
                 if !rect.is_empty() {
@@ -107,19 +113,14 @@ impl Group {
             }
         }
         self.last.x.copy_from_slice(x);
+        let samples = self.samples;
         self.last
-            .steps(program, depth, self.samples, Some(&spread), work);
+            .steps(program, depth, samples, Some(&spread), work);
+        let changed: Vec<usize> = spread.changed(program).collect();
+        self.last
+            .finish(program, depth, [samples, most], &changed, work);
         self.changed = spread;
-    }
-
-    /// Copies value `id` of the samples from `first` on to a group.
-    pub fn copy_out(&self, id: Id, first: usize, to: &mut ViewMut) {
-        let size = to.map.sample();
-        for block in 0..to.map.blocks() {
-            let from = &self.last.values[id][(block * self.samples + first) * size..];
-            let to = &mut to.data[block * to.group * size..][..to.group * size];
-            to.copy_from_slice(&from[..to.len()]);
-        }
+        &self.last.outputs
     }
 }
 
@@ -156,6 +157,34 @@ impl Run {
         }
     }
 
+    /// Runs what comes after the first `depth` steps, on some of its samples in groups of `most`.
+    fn finish(
+        &mut self,
+        program: &Program,
+        depth: usize,
+        [samples, most]: [usize; 2],
+        some: &[usize],
+        work: &mut Workspace,
+    ) {
+        let len = program.outputs();
+        let live = live(program, depth);
+        let mut made = vec![0.0; most.min(some.len()) * len];
+        for some in some.chunks(most) {
+            let made = &mut made[..some.len() * len];
+            for &id in &live {
+                work.write(program, some.len(), id, |to, _| {
+                    gather(&self.values[id], samples, some, to);
+                });
+            }
+            let rest = depth - 1..program.ops.len();
+            work.run_ops(program, rest, some.len(), &mut Pass::Forget);
+            work.give(program, some.len(), made);
+            for (s, made) in some.iter().zip(made.chunks_exact(len)) {
+                self.outputs[s * len..][..len].copy_from_slice(made);
+            }
+        }
+    }
+
     /// Lets `make` write the value `id`, or what of it changes.
     fn write(
         &mut self,
@@ -174,6 +203,16 @@ impl Run {
         let area = spread.map_or(Area::Whole, |spread| Area::Of(spread.rects(id)));
         make(self, &mut to, area);
         self.values[id] = data;
+    }
+}
+
+/// Copies some of so many samples.
+fn gather(from: &[Block], samples: usize, some: &[usize], to: &mut ViewMut) {
+    let size = to.map.sample();
+    let parts = to.data.chunks_exact_mut(size);
+    for (i, part) in parts.take(to.map.blocks() * some.len()).enumerate() {
+        let (block, s) = (i / some.len(), some[i % some.len()]);
+        part.copy_from_slice(&from[(block * samples + s) * size..][..size]);
     }
 }
 

@@ -3,12 +3,10 @@
 use rayon::prelude::*;
 
 use super::group::{Group, Step};
-use super::spread::{Spread, live};
-use crate::map::ViewMut;
+use super::spread::Spread;
 use crate::net::Net;
 use crate::plan::Program;
 use crate::rect::Rect;
-use crate::run::Pass;
 
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -26,8 +24,10 @@ impl Kept {
         let len = net.inputs();
         let share = (x.len() / len).div_ceil(rayon::current_num_threads());
         let groups = x.par_chunks(share * len);
-        let group =
-            |x: &[f32]| net.work(|work| Group::new(net.program(), depth, x.len() / len, x, work));
+        let group = |x: &[f32]| {
+            let samples = [x.len() / len, net.group()];
+            net.work(|work| Group::new(net.program(), depth, samples, x, work))
+        };
         Kept {
             depth,
             groups: groups.map(group).collect(),
@@ -56,43 +56,31 @@ impl Kept {
         steps.collect()
     }
 
-    /// Goes to `x` by those ways.
-    pub fn advance(&mut self, net: &Net, x: &[f32], steps: Vec<(Vec<Step>, Spread)>) {
+    /// Goes to `x` by those ways, and writes its outputs.
+    pub fn advance(
+        &mut self,
+        net: &Net,
+        x: &[f32],
+        steps: Vec<(Vec<Step>, Spread)>,
+        out: &mut [f32],
+    ) {
         self.calls += 1;
-        let (depth, share) = (self.depth, self.share() * net.inputs());
-        let groups = self.groups.par_iter_mut().zip(x.par_chunks(share));
-        groups.zip(steps).for_each(|((group, x), (steps, spread))| {
-            net.work(|work| group.advance(net.program(), depth, x, (&steps, spread), work));
-        });
+        let (share, sizes) = (self.share(), [self.depth, net.group()]);
+        let inputs = x.par_chunks(share * net.inputs());
+        let outputs = out.par_chunks_mut(share * net.outputs());
+        let groups = self.groups.par_iter_mut().zip(steps);
+        groups
+            .zip(inputs.zip(outputs))
+            .for_each(|((group, (steps, spread)), (x, out))| {
+                net.work(|work| {
+                    let way = (steps.as_slice(), spread);
+                    out.copy_from_slice(group.advance(net.program(), sizes, x, way, work));
+                });
+            });
     }
 
     /// Samples of each group but the last.
     fn share(&self) -> usize {
         self.groups.first().map_or(1, Group::samples)
-    }
-
-    /// Runs what comes after the values that are kept.
-    pub fn finish(&self, net: &Net, out: &mut [f32]) {
-        let (program, depth) = (net.program(), self.depth);
-        let live = live(program, depth);
-        let rest = depth - 1..program.ops.len();
-        let groups = self
-            .groups
-            .par_iter()
-            .zip(out.par_chunks_mut(self.share() * net.outputs()));
-        groups.for_each(|(kept, out)| {
-            let group = net.group().min(kept.samples());
-            for (i, out) in out.chunks_mut(group * net.outputs()).enumerate() {
-                let size = out.len() / net.outputs();
-                net.work(|work| {
-                    for &id in &live {
-                        let copy = |to: &mut ViewMut, _: &mut _| kept.copy_out(id, i * group, to);
-                        work.write(program, size, id, copy);
-                    }
-                    work.run_ops(program, rest.clone(), size, &mut Pass::Forget);
-                    work.give(program, size, out);
-                });
-            }
-        });
     }
 }

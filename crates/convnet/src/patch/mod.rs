@@ -151,8 +151,7 @@ impl Recent {
             let (_, least) = sums.best(call.deepest.max(kept.depth));
             let cost = sums.at(kept.depth);
             if cost <= STOP * sums.whole() && BETTER * cost <= least {
-                kept.advance(net, x, steps);
-                kept.finish(net, out);
+                kept.advance(net, x, steps, out);
                 self.kept = Some(kept);
                 return true;
             }
@@ -205,8 +204,7 @@ impl Recent {
         };
         let mut kept = Kept::new(net, depth, &anchor);
         let steps = kept.steps(net.program(), x, image);
-        kept.advance(net, x, steps);
-        kept.finish(net, out);
+        kept.advance(net, x, steps, out);
         self.kept = Some(kept);
         true
     }

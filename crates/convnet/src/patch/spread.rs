@@ -18,6 +18,8 @@ const STEP: f64 = 1000.0;
 #[derive(Debug)]
 pub(super) struct Costs {
     image: [usize; 3],
+    /// Elements of a sample's output.
+    outputs: usize,
     /// Products of blocks of each step, for a sample.
     whole: Vec<f64>,
     /// Blocks of the values of all steps before each.
@@ -41,6 +43,7 @@ impl Costs {
         });
         Some(Costs {
             image: first.image(),
+            outputs: program.outputs(),
             whole: whole.into_iter().chain(rest).collect(),
             blocks: [0].into_iter().chain(sums).collect(),
         })
@@ -63,7 +66,8 @@ impl Costs {
     /// Bytes of a sample of which the first `depth` steps are kept, or all that there are.
     pub fn bytes(&self, depth: usize) -> usize {
         let blocks = self.blocks[depth.min(self.whole.len())];
-        2 * (blocks * size_of::<Block>() + self.input_bytes())
+        let output_bytes = self.outputs * size_of::<f32>();
+        2 * (blocks * size_of::<Block>() + self.input_bytes() + output_bytes)
     }
 
     /// The most steps that a sample has room for in so many bytes.
@@ -75,9 +79,10 @@ impl Costs {
     /// What it costs to run samples to which changes spread so far.
     pub fn of<'a>(&self, program: &Program, spreads: impl IntoIterator<Item = &'a Spread>) -> Sums {
         let mut parts = vec![0.0; self.whole.len()];
-        let mut samples = 0;
+        let (mut samples, mut changed) = (0, 0);
         for spread in spreads {
             samples += spread.rects(program.input).len();
+            changed += spread.changed(program).count();
             for (step, id) in program.made(self.whole.len()).enumerate() {
                 let all = program.maps[id].pixels() as f64;
                 for rect in spread.rects(id).iter().filter(|rect| !rect.is_empty()) {
@@ -86,28 +91,33 @@ impl Costs {
                 }
             }
         }
-        let whole = self.whole.iter().map(|cost| cost * samples as f64);
+        let all = |samples: usize| self.whole.iter().map(move |cost| cost * samples as f64);
         Sums {
             parts,
-            whole: whole.collect(),
+            changed: all(changed).collect(),
+            whole: all(samples).sum(),
         }
     }
 }
 
-/// What the steps cost for some samples, in part and whole.
+/// What the steps cost for some samples.
 pub(super) struct Sums {
+    /// Each, in part.
     parts: Vec<f64>,
-    whole: Vec<f64>,
+    /// Each, whole, for the samples that change at all.
+    changed: Vec<f64>,
+    /// All, whole, for all samples.
+    whole: f64,
 }
 
 impl Sums {
     pub fn whole(&self) -> f64 {
-        self.whole.iter().sum()
+        self.whole
     }
 
     /// With the first `depth` steps in part.
     pub fn at(&self, depth: usize) -> f64 {
-        self.parts[..depth].iter().sum::<f64>() + self.whole[depth..].iter().sum::<f64>()
+        self.parts[..depth].iter().sum::<f64>() + self.changed[depth..].iter().sum::<f64>()
     }
 
     /// The best depth up to `deepest`, and what it costs.
@@ -144,6 +154,12 @@ impl Spread {
     /// Of a value, for each sample.
     pub fn rects(&self, id: Id) -> &[Rect] {
         self.0.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The samples that change.
+    pub fn changed(&self, program: &Program) -> impl Iterator<Item = usize> {
+        let rects = self.rects(program.input).iter().enumerate();
+        rects.filter(|(_, rect)| !rect.is_empty()).map(|(s, _)| s)
     }
 
     /// Of a value of sample `s`; of no change where there was none.

@@ -38,7 +38,10 @@ fn search(b: &Builder, n: usize, side: usize, keep: usize) -> usize {
     for call in 0..40 {
         let mut x = best.clone();
         for x in x.chunks_exact_mut(net.inputs()) {
-            change(x, b.input(), side, &mut random);
+            // Some stay as they are.
+            if random.below(5) > 0 {
+                change(x, b.input(), side, &mut random);
+            }
         }
         let (part, _) = net.forward(&x, false);
         let (whole, _) = net.forward(&x, true);

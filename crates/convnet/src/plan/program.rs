@@ -90,6 +90,12 @@ impl Program {
         sizes.iter().sum()
     }
 
+    /// Elements of the value `output` of a sample.
+    pub fn outputs(&self) -> usize {
+        let map = &self.maps[self.output];
+        map.channels * map.pixels()
+    }
+
     /// Numbers that the images take at work.
     pub fn planes(&self) -> usize {
         self.first.as_ref().map_or(0, FromPlanes::work)

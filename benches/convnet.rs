@@ -6,7 +6,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use scoville_convnet::testing::{Builder, THREE, mean, window};
+use scoville_convnet::testing::{self, Builder, THREE, mean, window};
 use scoville_convnet::{Activation, Convolution, Kind, Layer, Net, Window};
 
 const SAMPLES: usize = 64;
@@ -93,6 +93,33 @@ fn backward(bencher: Bencher, Named(shape): Named) {
     let tape = tape.expect("recorded");
     let bencher = bencher.counter(ItemsCount::new(operations));
     bencher.bench_local(|| net.backward(&tape, &y));
+}
+
+/// Inputs of a matrix with 256 outputs, and how many of a hundred are not zero.
+const MATRICES: [(usize, usize); 8] = [
+    (256, 100),
+    (256, 50),
+    (256, 33),
+    (256, 16),
+    (784, 100),
+    (784, 50),
+    (784, 33),
+    (784, 16),
+];
+
+#[divan::bench(args = MATRICES)]
+fn dense(bencher: Bencher, (inputs, percent): (usize, usize)) {
+    let mut b = Builder::new([inputs, 1, 1]);
+    b.dense(0, 256);
+    let net = Net::new(b.input(), b.layers).expect("fits");
+    let mut x = testing::numbers(1, SAMPLES * inputs);
+    for (x, draw) in x.iter_mut().zip(testing::numbers(2, SAMPLES * inputs)) {
+        if 50.0 * (draw + 1.0) >= percent as f32 {
+            *x = 0.0;
+        }
+    }
+    let bencher = bencher.counter(ItemsCount::new(SAMPLES * 2 * 256 * inputs));
+    bencher.bench_local(|| net.forward(&x, false));
 }
 
 /// Samples of a search: a thread's share of a few that stand, fewer of large images.

@@ -11,10 +11,13 @@ use crate::packed::{Packed, Phases};
 use crate::phase::{Phase, Tap};
 use crate::product::{pieces, product, sized};
 use crate::rect::Area;
-use crate::simd::{BLOCK, Block, Kernel, LARGE, dispatch, store};
+use crate::simd::{BLOCK, Block, Kernel, LARGE, Vectors, dispatch, load, store};
+use crate::sparse::Rows;
 
 /// Rows of a product that are taken together at least where the weights do not stay in the nearer caches.
 const LEAST: usize = 64;
+/// Blocks of outputs for which it pays to look for channels that are zero.
+const LEAST_BLOCKS: usize = 4;
 
 /// A convolution ready to run, in either direction.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Correlation {
     depth: usize,
     /// Output blocks of a group.
     blocks: usize,
+    /// Whether a weight times zero is zero.
+    finite: bool,
     end: End,
 }
 
@@ -55,8 +60,11 @@ impl Correlation {
             }
             Packed { phase, weights }
         };
+        let packed: Vec<Packed> = phases.into_iter().map(pack).collect();
+        let mut weights = packed.iter().flat_map(|packed| &packed.weights);
         Correlation {
-            phases: Phases(phases.into_iter().map(pack).collect()),
+            finite: weights.all(Block::is_finite),
+            phases: Phases(packed),
             depth,
             blocks: outputs.div_ceil(groups).div_ceil(BLOCK),
             end,
@@ -72,6 +80,7 @@ impl Correlation {
     }
 
     pub fn run(&self, source: View, to: &mut ViewMut, beside: &mut Beside, area: Area) {
+        let mut few = None;
         for packed in &self.phases.0 {
             dispatch(Run {
                 op: self,
@@ -80,6 +89,7 @@ impl Correlation {
                 to,
                 beside,
                 area,
+                few: &mut few,
             });
         }
     }
@@ -92,6 +102,13 @@ struct Run<'a, 'b, 'c, 'd> {
     to: &'b mut ViewMut<'c>,
     beside: &'b mut Beside<'d>,
     area: Area<'a>,
+    few: &'b mut Option<Few>,
+}
+
+/// What is not zero of the rows at these offsets, where that is little.
+struct Few {
+    offsets: Vec<isize>,
+    rows: Option<Rows>,
 }
 
 /// How the destination's pixels are walked, so that the sources of a line are evenly apart.
@@ -111,6 +128,19 @@ impl Kernel for Run<'_, '_, '_, '_> {
         let blocks = self.to.map.blocks();
         let offsets = self.packed.phase.offsets(self.source.map);
         let (lines, walk) = self.lines();
+        if self.may_be_few(walk) {
+            // Phases of one pixel read the same rows.
+            let known = self.few.take().filter(|few| few.offsets == offsets);
+            let mut few = known.unwrap_or_else(|| self.few::<S, V>(simd, &offsets, walk));
+            let done = few
+                .rows
+                .as_mut()
+                .map(|rows| self.run_few::<S, V>(simd, rows, walk));
+            *self.few = Some(few);
+            if done.is_some() {
+                return;
+            }
+        }
         for block in 0..blocks {
             for line in 0..lines {
                 let line_of = self.line(walk, line);
@@ -202,6 +232,93 @@ impl Run<'_, '_, '_, '_> {
     }
 }
 
+impl Run<'_, '_, '_, '_> {
+    /// Whether it may pay to look for channels that are not zero.
+    fn may_be_few(&self, walk: Lines) -> bool {
+        let blocks = self.to.map.blocks();
+        let rows = !matches!(walk, Lines::Rows);
+        rows && self.op.finite && self.op.blocks == blocks && blocks >= LEAST_BLOCKS
+    }
+
+    /// The channels that are not zero, where they are few.
+    #[inline(always)]
+    fn few<S: Simd, const V: usize>(&self, simd: S, offsets: &[isize], walk: Lines) -> Few {
+        let place = Place {
+            block: 0,
+            line: 0,
+            at: 0,
+            walk,
+        };
+        let (from, step) = self.source(place);
+        let depth = self.op.depth;
+        let next = self.source.group * self.source.map.sample();
+        let starts = offsets.iter().flat_map(|&offset| {
+            let tap = from.wrapping_add_signed(offset);
+            (0..depth.div_ceil(BLOCK)).map(move |b| tap + b * next)
+        });
+        let rows = self.line(walk, 0).len();
+        Few {
+            rows: Rows::few::<S, V>(simd, self.source.data, rows, step, starts, depth),
+            offsets: offsets.to_vec(),
+        }
+    }
+
+    #[inline(always)]
+    fn run_few<S: Simd, const V: usize>(&mut self, simd: S, rows: &mut Rows, walk: Lines) {
+        let blocks = self.to.map.blocks();
+        let mut block = 0;
+        while block < blocks {
+            block += match (V, blocks - block) {
+                (1 | 2, 4..) => self.some::<S, V, 4>(simd, rows, walk, block),
+                (1 | 2 | 4, 2..) => self.some::<S, V, 2>(simd, rows, walk, block),
+                _ => self.some::<S, V, 1>(simd, rows, walk, block),
+            };
+        }
+    }
+
+    /// Writes `T` blocks of outputs; gives how many.
+    #[inline(always)]
+    fn some<S: Simd, const V: usize, const T: usize>(
+        &mut self,
+        simd: S,
+        rows: &mut Rows,
+        walk: Lines,
+        block: usize,
+    ) -> usize {
+        let of_block = self.packed.phase.taps.len() * self.op.depth;
+        let weights = &self.packed.weights[block * of_block..][..T * of_block];
+        let sums = rows.sums::<S, V, T>(simd, weights);
+        for (row, sums) in sums.chunks_exact(T).enumerate() {
+            let place = Place {
+                block,
+                line: 0,
+                at: row,
+                walk,
+            };
+            let pixel = self.pixel(place, 0);
+            for (t, sum) in sums.iter().enumerate() {
+                self.put::<S, V>(simd, block + t, pixel, load::<S, V>(&sum.0, 0));
+            }
+        }
+        T
+    }
+
+    /// Ends and stores block `b` of a pixel.
+    #[inline(always)]
+    fn put<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        b: usize,
+        [s, y, x]: [usize; 3],
+        sum: Vectors<S, V>,
+    ) {
+        let (end, map) = (&self.op.end, self.to.map);
+        let value = end.apply::<S, V>(simd, sum, self.beside, map, [b, s, y, x]);
+        let at = self.to.at(b, s, y, x);
+        store::<S, V>(&mut self.to.data[at].0, 0, value);
+    }
+}
+
 #[inline(always)]
 fn piece<S: Simd, const V: usize, const M: usize>(
     simd: S,
@@ -233,13 +350,6 @@ fn piece<S: Simd, const V: usize, const M: usize>(
         step => product::<S, V, M>(simd, a, starts, step, depth, w),
     };
     for (m, sum) in sums.into_iter().enumerate() {
-        let [s, y, x] = run.pixel(place, m);
-        let pixel = [place.block, s, y, x];
-        let value = run
-            .op
-            .end
-            .apply::<S, V>(simd, sum, run.beside, run.to.map, pixel);
-        let at = run.to.at(place.block, s, y, x);
-        store::<S, V>(&mut run.to.data[at].0, 0, value);
+        run.put::<S, V>(simd, place.block, run.pixel(place, m), sum);
     }
 }

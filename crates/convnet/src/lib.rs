@@ -10,7 +10,8 @@
 //! | `plan` | layers to schedules, forward and backward, for any device ([`Schedule`]); these to the CPU's operations |
 //! | `map` | how activations lie in memory |
 //! | `correlate`, `winograd`, `depthwise`, `pool`, `pointwise` | the operations |
-//! | `phase`, `product`, `end` | what they share: geometry, the inner product, what is done before storing |
+//! | `phase`, `product`, `sparse`, `end` | what they share: geometry, the inner product, the same of what is mostly zero, what is done before storing |
+//! | `patch` | calls of which only a patch of each sample is new |
 //! | `simd` | 16 channels on vectors of any width |
 
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ mod product;
 mod rect;
 mod run;
 mod simd;
+mod sparse;
 #[doc(hidden)]
 pub mod testing;
 #[cfg(test)]

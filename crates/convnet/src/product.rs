@@ -24,16 +24,62 @@ pub(crate) fn product<S: Simd, const V: usize, const M: usize>(
     for (start, w) in starts.zip(parts) {
         let rows = &a[start..][..(M - 1) * step + 1];
         for (c, w) in w.iter().enumerate().take(BLOCK) {
-            let w = load::<S, V>(&w.0, 0);
-            for (m, sums) in sums.iter_mut().enumerate() {
-                let x = simd.splat_f32s(rows[m * step].0[c]);
-                for v in 0..V {
-                    sums[v] = simd.mul_add_e_f32s(x, w[v], sums[v]);
-                }
-            }
+            add::<S, V, M>(simd, rows, step, c, w, &mut sums);
         }
     }
     sums
+}
+
+/// As [`product`] by rows that follow each other; `live` has a bit for each channel of a start that is not zero in all of them.
+#[inline(always)]
+pub(crate) fn product_of_live<S: Simd, const V: usize, const M: usize>(
+    simd: S,
+    a: &[Block],
+    starts: impl Iterator<Item = usize>,
+    live: &[u16],
+    depth: usize,
+    w: &[Block],
+) -> [Vectors<S, V>; M] {
+    let mut sums = [[simd.splat_f32s(0.0); V]; M];
+    let parts = w.chunks(depth).flat_map(
+        #[inline(always)]
+        |tap| tap.chunks(BLOCK),
+    );
+    for ((start, w), &live) in starts.zip(parts).zip(live) {
+        let rows = &a[start..][..M];
+        if live == u16::MAX {
+            for (c, w) in w.iter().enumerate().take(BLOCK) {
+                add::<S, V, M>(simd, rows, 1, c, w, &mut sums);
+            }
+            continue;
+        }
+        let mut left = live;
+        while left != 0 {
+            let c = left.trailing_zeros() as usize % BLOCK;
+            add::<S, V, M>(simd, rows, 1, c, &w[c], &mut sums);
+            left &= left - 1;
+        }
+    }
+    sums
+}
+
+/// Adds channel `c` of `M` rows, times its weights.
+#[inline(always)]
+fn add<S: Simd, const V: usize, const M: usize>(
+    simd: S,
+    rows: &[Block],
+    step: usize,
+    c: usize,
+    w: &Block,
+    sums: &mut [Vectors<S, V>; M],
+) {
+    let w = load::<S, V>(&w.0, 0);
+    for (m, sums) in sums.iter_mut().enumerate() {
+        let x = simd.splat_f32s(rows[m * step].0[c]);
+        for v in 0..V {
+            sums[v] = simd.mul_add_e_f32s(x, w[v], sums[v]);
+        }
+    }
 }
 
 /// Cuts a line of `len` pixels into few pieces of about the same size, for which there is a kernel on vectors of which `V`

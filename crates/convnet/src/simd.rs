@@ -15,6 +15,10 @@ pub(crate) struct Block(pub [f32; BLOCK]);
 
 impl Block {
     pub const ZERO: Block = Block([0.0; BLOCK]);
+
+    pub fn is_finite(&self) -> bool {
+        self.0.iter().all(|value| value.is_finite())
+    }
 }
 
 /// Code that runs on the widest vectors that the machine has; `V` of them make a block.
@@ -104,6 +108,17 @@ pub(crate) fn to_bits<S: Simd, const V: usize>(simd: S, mask: [S::m32s; V]) -> u
         .into_iter()
         .fold(zero, |sum, ones| simd.add_f32s(sum, ones));
     simd.reduce_sum_f32s(sum) as u16
+}
+
+/// A bit for each channel that is not zero.
+#[inline(always)]
+pub(crate) fn nonzero<S: Simd, const V: usize>(simd: S, block: &Block) -> u16 {
+    let zero = simd.splat_f32s(0.0);
+    let equal = load::<S, V>(&block.0, 0).map(
+        #[inline(always)]
+        |x| simd.equal_f32s(x, zero),
+    );
+    !to_bits::<S, V>(simd, equal)
 }
 
 /// The mask whose bits are `bits`.

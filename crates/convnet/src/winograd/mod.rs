@@ -45,6 +45,8 @@ struct Part {
     met: Phase,
     /// Point, output block, grid, source channel.
     weights: Vec<Block>,
+    /// Whether a weight times zero is zero.
+    finite: bool,
 }
 
 /// Whether it pays for `channels` to `filters`.
@@ -68,10 +70,12 @@ impl Winograd {
     ) -> Winograd {
         let part = |phase: Phase| {
             let (grids, taps) = grids(&phase)?;
+            let weights = pack(&grids, taps, [depth, outputs], &weight);
             Some(Part {
                 met: met(&phase, &grids, taps),
                 corners: grids.iter().map(|grid| grid.corner).collect(),
-                weights: pack(&grids, taps, [depth, outputs], &weight),
+                finite: weights.iter().all(Block::is_finite),
+                weights,
                 phase,
                 taps,
             })

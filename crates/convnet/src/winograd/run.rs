@@ -13,8 +13,8 @@ use super::{LEAST, Part, Place, Tiles};
 use crate::end::{Beside, End};
 use crate::map::{Map, View, ViewMut};
 use crate::phase::Phase;
-use crate::product::{pieces, product, sized};
-use crate::simd::{Block, Kernel, Vectors, store};
+use crate::product::{pieces, product_of_live, sized};
+use crate::simd::{BLOCK, Block, Kernel, Vectors, nonzero, store};
 
 /// The rows of a product: tiles are taken by as many.
 const TILES: usize = 16;
@@ -56,16 +56,19 @@ impl<T: Tile<IN>, const IN: usize> Kernel for Run<'_, '_, '_, '_, T, IN> {
             scratch.resize(size, Block::ZERO);
         }
         let (inputs, outputs) = scratch.split_at_mut(IN * IN * most * blocks[0]);
+        let mut live = vec![0; blocks[0]];
         for first in (0..all).step_by(most) {
             let tiles = most.min(all - first);
+            self.start(&mut live);
             for tile in 0..tiles {
                 let place = self.tiles.places[first + tile];
-                self.take::<S, V>(simd, inputs, [tile, tiles], place);
+                self.take::<S, V>(simd, inputs, &mut live, [tile, tiles], place);
             }
+            self.end(&mut live);
             // How many of the tiles are of each kind or one before it.
             let ends = self.tiles.ends;
             let ends = ends.map(|end| end.clamp(first, first + tiles) - first);
-            self.multiply::<S, V>(simd, inputs, outputs, ends);
+            self.multiply::<S, V>(simd, inputs, &live, outputs, ends);
             for tile in 0..tiles {
                 let place = self.tiles.places[first + tile];
                 self.give::<S, V>(simd, outputs, [tile, tiles], place);
@@ -81,12 +84,13 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
         self.part.corners.len() * self.source.map.blocks()
     }
 
-    /// Takes one tile of each of the source's grids to its points.
+    /// Takes one tile of each of the source's grids to its points, and marks the channels that are not zero in all of it.
     #[inline(always)]
     fn take<S: Simd, const V: usize>(
         &self,
         simd: S,
         inputs: &mut [Block],
+        live: &mut [u16],
         [tile, tiles]: [usize; 2],
         place: Place,
     ) {
@@ -102,6 +106,12 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
             let sample = self.source.at(b % map.blocks(), place.sample, 0, 0);
             let pixel = sample + place.y * down + place.x * right;
             let data = &self.source.data[pixel.wrapping_add_signed(offset)..];
+            for i in 0..height * width {
+                if live[b] == u16::MAX {
+                    break;
+                }
+                live[b] |= nonzero::<S, V>(simd, &data[i / width * down + i % width * right]);
+            }
             for v in 0..V {
                 let mut points = [[simd.splat_f32s(0.0); IN]; IN];
                 for x in 0..width {
@@ -128,6 +138,33 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
         }
     }
 
+    /// A bit for each channel of a block of the source's that there is.
+    fn channels(&self, block: usize) -> u16 {
+        match self.depth - block % self.source.map.blocks() * BLOCK {
+            left if left < BLOCK => (1 << left) - 1,
+            _ => u16::MAX,
+        }
+    }
+
+    /// Marks what need not be looked at: channels that there are none of, and all where a weight is not finite.
+    fn start(&self, live: &mut [u16]) {
+        for (block, live) in live.iter_mut().enumerate() {
+            *live = match self.part.finite {
+                true => !self.channels(block),
+                false => u16::MAX,
+            };
+        }
+    }
+
+    /// Forgets the channels that there are none of, where not all are marked.
+    fn end(&self, live: &mut [u16]) {
+        for (block, live) in live.iter_mut().enumerate() {
+            if *live != u16::MAX {
+                *live &= self.channels(block);
+            }
+        }
+    }
+
     /// The tiles that a point counts for, where there are so many of each kind or one before it.
     #[inline(always)]
     fn at_point(point: usize, ends: [usize; 4]) -> Range<usize> {
@@ -146,6 +183,7 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
         &self,
         simd: S,
         inputs: &[Block],
+        live: &[u16],
         outputs: &mut [Block],
         ends: [usize; 4],
     ) {
@@ -163,7 +201,8 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
                     let first = some.start + first;
                     let out = &mut outputs[first..];
                     let (place, depth) = ([first, tiles], self.depth);
-                    sized!(size, V, rows::<S>(simd, inputs, place, depth, weights, out));
+                    let terms = (live, depth, weights);
+                    sized!(size, V, rows::<S>(simd, inputs, place, terms, out));
                 }
             }
         }
@@ -228,12 +267,12 @@ fn rows<S: Simd, const V: usize, const M: usize>(
     simd: S,
     inputs: &[Block],
     [first, tiles]: [usize; 2],
-    depth: usize,
-    weights: &[Block],
+    (live, depth, weights): (&[u16], usize, &[Block]),
     out: &mut [Block],
 ) {
     let starts = (first..inputs.len()).step_by(tiles);
-    let sums: [Vectors<S, V>; M] = product::<S, V, M>(simd, inputs, starts, 1, depth, weights);
+    let sums: [Vectors<S, V>; M] =
+        product_of_live::<S, V, M>(simd, inputs, starts, live, depth, weights);
     for (out, sum) in out.iter_mut().zip(sums) {
         store::<S, V>(&mut out.0, 0, sum);
     }

@@ -230,9 +230,7 @@ impl Run<'_, '_, '_, '_> {
             Lines::Samples => (source.at(0, place.at, 0, 0), source.map.sample()),
         }
     }
-}
 
-impl Run<'_, '_, '_, '_> {
     /// Whether it may pay to look for channels that are not zero.
     fn may_be_few(&self, walk: Lines) -> bool {
         let blocks = self.to.map.blocks();
@@ -269,16 +267,16 @@ impl Run<'_, '_, '_, '_> {
         let mut block = 0;
         while block < blocks {
             block += match (V, blocks - block) {
-                (1 | 2, 4..) => self.some::<S, V, 4>(simd, rows, walk, block),
-                (1 | 2 | 4, 2..) => self.some::<S, V, 2>(simd, rows, walk, block),
-                _ => self.some::<S, V, 1>(simd, rows, walk, block),
+                (1 | 2, 4..) => self.write_blocks::<S, V, 4>(simd, rows, walk, block),
+                (1 | 2 | 4, 2..) => self.write_blocks::<S, V, 2>(simd, rows, walk, block),
+                _ => self.write_blocks::<S, V, 1>(simd, rows, walk, block),
             };
         }
     }
 
     /// Writes `T` blocks of outputs; gives how many.
     #[inline(always)]
-    fn some<S: Simd, const V: usize, const T: usize>(
+    fn write_blocks<S: Simd, const V: usize, const T: usize>(
         &mut self,
         simd: S,
         rows: &mut Rows,

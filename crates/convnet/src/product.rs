@@ -30,7 +30,7 @@ pub(crate) fn product<S: Simd, const V: usize, const M: usize>(
     sums
 }
 
-/// As [`product`] by rows that follow each other; `live` has a bit for each channel of a start that is not zero in all of them.
+/// As [`product`], but for the sign of a zero, by rows that follow each other; `live` has a bit for each channel of a start that is not zero in all of them.
 #[inline(always)]
 pub(crate) fn product_of_live<S: Simd, const V: usize, const M: usize>(
     simd: S,

@@ -1,7 +1,7 @@
 //! The product of rows most of whose channels are zero, as behind a rectifier: by the weights of the others alone.
 //!
 //! They are added in the order of [`product`](crate::product::product), and what is left out would have added zeros: the
-//! sums are the same. Weights are taken by chunks that stay in the first cache while all rows pass.
+//! sums are the same, but for the sign of a zero. Weights are taken by chunks that stay in the first cache while all rows pass.
 
 use pulp::Simd;
 
@@ -67,7 +67,8 @@ impl Rows {
                 }
             }
         }
-        if 5 * some > 2 * rows * parts.len() * BLOCK {
+        let channels: u32 = parts.iter().map(|part| part.channels.count_ones()).sum();
+        if 5 * some > 2 * rows * channels as usize {
             return None;
         }
         let mut terms = Vec::with_capacity(some);

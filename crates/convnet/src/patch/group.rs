@@ -18,7 +18,7 @@ pub(super) struct Group {
     changed: Spread,
 }
 
-/// Images, and the values that the first steps made of them.
+/// Images, the values that the first steps made of them, and their outputs.
 #[derive(Debug, Clone)]
 struct Run {
     x: Vec<f32>,
@@ -209,8 +209,7 @@ impl Run {
 /// Copies some of so many samples.
 fn gather(from: &[Block], samples: usize, some: &[usize], to: &mut ViewMut) {
     let size = to.map.sample();
-    let parts = to.data.chunks_exact_mut(size);
-    for (i, part) in parts.take(to.map.blocks() * some.len()).enumerate() {
+    for (i, part) in to.data.chunks_exact_mut(size).enumerate() {
         let (block, s) = (i / some.len(), some[i % some.len()]);
         part.copy_from_slice(&from[(block * samples + s) * size..][..size]);
     }

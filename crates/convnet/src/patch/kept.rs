@@ -19,7 +19,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The first `depth` steps on the images `x`.
+    /// Runs the images `x`, and keeps what the first `depth` steps make of them.
     pub fn new(net: &Net, depth: usize, x: &[f32]) -> Kept {
         let len = net.inputs();
         let share = (x.len() / len).div_ceil(rayon::current_num_threads());

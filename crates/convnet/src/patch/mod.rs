@@ -3,7 +3,7 @@
 //!
 //! What the first layers made of each sample is kept, and only those of its pixels are made anew that the change reaches,
 //! by the same operations in the same order, so that the result is the same to the last bit. From the layer on where that
-//! no longer pays, all is run. A search goes back to its best point again and again, so of each sample two runs are kept:
+//! no longer pays, all of the samples that changed is run; the others keep their outputs. A search goes back to its best point again and again, so of each sample two runs are kept:
 //! the last one, and the point that it and those before it started from.
 //!
 //! | module | what |

@@ -59,12 +59,12 @@ impl<T: Tile<IN>, const IN: usize> Kernel for Run<'_, '_, '_, '_, T, IN> {
         let mut live = vec![0; blocks[0]];
         for first in (0..all).step_by(most) {
             let tiles = most.min(all - first);
-            self.start(&mut live);
+            self.mark_others(&mut live);
             for tile in 0..tiles {
                 let place = self.tiles.places[first + tile];
                 self.take::<S, V>(simd, inputs, &mut live, [tile, tiles], place);
             }
-            self.end(&mut live);
+            self.forget_others(&mut live);
             // How many of the tiles are of each kind or one before it.
             let ends = self.tiles.ends;
             let ends = ends.map(|end| end.clamp(first, first + tiles) - first);
@@ -147,7 +147,7 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
     }
 
     /// Marks what need not be looked at: channels that there are none of, and all where a weight is not finite.
-    fn start(&self, live: &mut [u16]) {
+    fn mark_others(&self, live: &mut [u16]) {
         for (block, live) in live.iter_mut().enumerate() {
             *live = match self.part.finite {
                 true => !self.channels(block),
@@ -157,7 +157,7 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
     }
 
     /// Forgets the channels that there are none of, where not all are marked.
-    fn end(&self, live: &mut [u16]) {
+    fn forget_others(&self, live: &mut [u16]) {
         for (block, live) in live.iter_mut().enumerate() {
             if *live != u16::MAX {
                 *live &= self.channels(block);

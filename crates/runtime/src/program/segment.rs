@@ -280,13 +280,10 @@ impl Search<'_> {
         steps.iter().any(product).then_some((steps, inner))
     }
 
-    /// What a candidate reads, if that is one value that nothing else reads.
-    fn read_once(&self, candidate: &Candidate) -> Option<Slot> {
-        let [slot] = candidate.reads[..] else {
-            return None;
-        };
-        let readers = self.readers.get(&slot)?;
-        (readers.len() == 1).then_some(slot)
+    /// Whether a value is read by one step alone, under each name that it goes by.
+    fn read_once(&self, value: usize, values: &BTreeMap<Slot, usize>) -> bool {
+        let mut names = values.iter().filter(|(_, of)| **of == value);
+        names.all(|(slot, _)| self.readers.get(slot).is_some_and(|all| all.len() == 1))
     }
 
     /// Counts what is looked at; `None` when that is enough.
@@ -316,12 +313,15 @@ impl Search<'_> {
             let value = match &candidate.part {
                 Part::Same => *inputs.first()?,
                 Part::Layer(kind, _) => {
-                    let before = self.read_once(candidate);
-                    let before = before.and_then(|slot| values.get(&slot).copied());
-                    let absorbed = before.filter(|value| {
-                        let layer = value.checked_sub(1).and_then(|i| layers.get_mut(i));
+                    let before = match inputs[..] {
+                        [value] if self.read_once(value, &values) => value.checked_sub(1),
+                        _ => None,
+                    };
+                    let absorbed = before.filter(|&i| {
+                        let layer = layers.get_mut(i);
                         layer.is_some_and(|layer| layer.kind.absorb(kind))
                     });
+                    let absorbed = absorbed.map(|i| i + 1);
                     absorbed.unwrap_or_else(|| {
                         let kind = kind.clone();
                         layers.push(Layer { kind, inputs });

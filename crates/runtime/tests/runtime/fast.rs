@@ -200,6 +200,38 @@ fn constants_for_each_channel_belong_to_the_network() {
     agrees(b.build(), 1);
 }
 
+/// The shift behind a product is its own only where nobody else reads the product, by whatever name, and where nothing is
+/// lost by adding them first.
+#[test]
+fn a_shift_is_taken_into_the_product_before_it_where_it_may() {
+    let product = |b: Builder| {
+        b.weights("w", &[6, 2, 3, 3])
+            .node_with("Conv", &["x", "w"], "c", &[("pads", ints(&[1; 4]))])
+            .weights("v", &[6, 1, 1])
+    };
+    for shifted in ["c", "same"] {
+        let b = product(Builder::fixed(&[1, 2, 6, 6]))
+            .node("Identity", &["c"], "same")
+            .node("Add", &[shifted, "v"], "e")
+            .node("Relu", &["c"], "r")
+            .node("Add", &["r", "e"], "sum")
+            .node("Flatten", &["sum"], "logits");
+        agrees(b.build(), 1);
+    }
+    // Adding this and taking it away rounds to whole numbers.
+    let large = [12_582_912.0; 6];
+    let b = product(Builder::fixed(&[1, 2, 6, 6]))
+        .floats("large", &[6, 1, 1], &large)
+        .node("Add", &["c", "v"], "e")
+        .node("Add", &["e", "large"], "up")
+        .node("Sub", &["up", "large"], "whole")
+        .node("Flatten", &["whole"], "logits");
+    let answers = answers(b.build(), false, &Device::Cpu, 3);
+    assert_eq!(answers.networks, 1);
+    assert!(answers.output.iter().all(|value| value.fract() == 0.0));
+    assert!(answers.output.iter().any(|value| *value != 0.0));
+}
+
 #[test]
 fn what_is_read_elsewhere_ends_a_network() {
     let b = block(Builder::fixed(&[1, 2, 6, 6]), "x", "a", [2, 8]);

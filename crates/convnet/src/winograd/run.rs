@@ -146,10 +146,11 @@ impl<T: Tile<IN>, const IN: usize> Run<'_, '_, '_, '_, T, IN> {
         }
     }
 
-    /// Marks what need not be looked at: channels that there are none of, and all where a weight is not finite.
+    /// Marks what need not be looked at: channels that there are none of, and all where a weight is not finite, or where there
+    /// are so few outputs that it does not pay.
     fn mark_others(&self, live: &mut [u16]) {
         for (block, live) in live.iter_mut().enumerate() {
-            *live = match self.part.finite {
+            *live = match self.part.finite && self.to.map.blocks() > 1 {
                 true => !self.channels(block),
                 false => u16::MAX,
             };

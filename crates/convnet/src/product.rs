@@ -17,11 +17,7 @@ pub(crate) fn product<S: Simd, const V: usize, const M: usize>(
     w: &[Block],
 ) -> [Vectors<S, V>; M] {
     let mut sums = [[simd.splat_f32s(0.0); V]; M];
-    let parts = w.chunks(depth).flat_map(
-        #[inline(always)]
-        |tap| tap.chunks(BLOCK),
-    );
-    for (start, w) in starts.zip(parts) {
+    for (start, w) in starts.zip(parts(w, depth)) {
         let rows = &a[start..][..(M - 1) * step + 1];
         for (c, w) in w.iter().enumerate().take(BLOCK) {
             add::<S, V, M>(simd, rows, step, c, w, &mut sums);
@@ -41,11 +37,7 @@ pub(crate) fn product_of_live<S: Simd, const V: usize, const M: usize>(
     w: &[Block],
 ) -> [Vectors<S, V>; M] {
     let mut sums = [[simd.splat_f32s(0.0); V]; M];
-    let parts = w.chunks(depth).flat_map(
-        #[inline(always)]
-        |tap| tap.chunks(BLOCK),
-    );
-    for ((start, w), &live) in starts.zip(parts).zip(live) {
+    for ((start, w), &live) in starts.zip(parts(w, depth)).zip(live) {
         let rows = &a[start..][..M];
         if live == u16::MAX {
             for (c, w) in w.iter().enumerate().take(BLOCK) {
@@ -61,6 +53,15 @@ pub(crate) fn product_of_live<S: Simd, const V: usize, const M: usize>(
         }
     }
     sums
+}
+
+/// The weights of each start: those of a block of channels, or of the last of a tap's.
+#[inline(always)]
+fn parts(w: &[Block], depth: usize) -> impl Iterator<Item = &[Block]> {
+    w.chunks(depth).flat_map(
+        #[inline(always)]
+        |tap| tap.chunks(BLOCK),
+    )
 }
 
 /// Adds channel `c` of `M` rows, times its weights.

@@ -280,10 +280,8 @@ impl Search<'_> {
         steps.iter().any(product).then_some((steps, inner))
     }
 
-    /// Whether a value is read by one step alone, under each name that it goes by.
-    fn read_once(&self, value: usize, values: &BTreeMap<Slot, usize>) -> bool {
-        let mut names = values.iter().filter(|(_, of)| **of == value);
-        names.all(|(slot, _)| self.readers.get(slot).is_some_and(|all| all.len() == 1))
+    fn read_once(&self, slot: Slot) -> bool {
+        self.readers.get(&slot).is_some_and(|all| all.len() == 1)
     }
 
     /// Counts what is looked at; `None` when that is enough.
@@ -306,6 +304,8 @@ impl Search<'_> {
     ) -> Option<Segment<B>> {
         let mut values = BTreeMap::from([(input, 0)]);
         let mut layers: Vec<Layer> = Vec::new();
+        // Whether a value is read once, under each of its names.
+        let mut alone = BTreeMap::new();
         for &i in &steps {
             let candidate = self.candidate(i)?;
             let reads = candidate.reads.iter().map(|slot| values.get(slot).copied());
@@ -314,7 +314,7 @@ impl Search<'_> {
                 Part::Same => *inputs.first()?,
                 Part::Layer(kind, _) => {
                     let before = match inputs[..] {
-                        [value] if self.read_once(value, &values) => value.checked_sub(1),
+                        [value] if alone.get(&value) == Some(&true) => value.checked_sub(1),
                         _ => None,
                     };
                     let absorbed = before.filter(|&i| {
@@ -330,6 +330,7 @@ impl Search<'_> {
                 }
             };
             values.insert(candidate.makes, value);
+            *alone.entry(value).or_insert(true) &= self.read_once(candidate.makes);
         }
         let output = self.candidate(*steps.last()?)?.makes;
         // The network's output is what its last layer makes.

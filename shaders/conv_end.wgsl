@@ -11,6 +11,7 @@ const RELU = 1u;
 const LEAKY = 2u;
 const CLIP = 3u;
 const BACKWARD = 4u;
+const TIMES = 5u;
 
 struct Params {
     batch: u32,
@@ -57,6 +58,8 @@ struct Params {
     end_y: u32,
     end_x: u32,
     mode: u32,
+    // Where the numbers lie that a function or a product keeps.
+    numbers: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -164,6 +167,12 @@ fn finish(c: u32, sum: vec4<f32>) {
             let inside = (words >> vec4<u32>(c % 8u)) & vec4<u32>(1u);
             v = select(v * params.low, v, inside == vec4<u32>(1u));
         }
+        case TIMES: {
+            if live.x { v.x *= bitcast<f32>(marks[params.marks + place.x]); }
+            if live.y { v.y *= bitcast<f32>(marks[params.marks + place.y]); }
+            if live.z { v.z *= bitcast<f32>(marks[params.marks + place.z]); }
+            if live.w { v.w *= bitcast<f32>(marks[params.marks + place.w]); }
+        }
         default: {}
     }
     if live.x { to[place.x] = v.x; }
@@ -175,7 +184,7 @@ fn finish(c: u32, sum: vec4<f32>) {
 // Writes the marks of the thread's channels, of which `c` is the first. Only layers that make every pixel leave any, so that
 // a thread's strip is a word's.
 fn leave_marks(c: u32) {
-    if params.act == LINEAR || params.act == BACKWARD || !live.x || c >= params.filters {
+    if params.act == LINEAR || params.act >= BACKWARD || !live.x || c >= params.filters {
         return;
     }
     marks[params.marks + (c / 8u) * mark_block() + word.x] = made;

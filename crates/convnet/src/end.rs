@@ -78,14 +78,17 @@ pub(crate) enum Act {
     Forward { activation: Activation, bits: usize },
     /// Backward: where the bit is not set, times `slope`.
     Backward { slope: f32, bits: usize },
+    /// Backward: times the tape's numbers from `at` on, a sample.
+    Times { at: usize },
 }
 
-/// The tape's bits.
+/// The tape, as ends see it.
 pub(crate) enum Bits<'a> {
     /// Nothing is recorded.
     Off,
     Write(&'a mut [u16]),
-    Read(&'a [u16]),
+    /// Beside the bits, the numbers.
+    Read(&'a [u16], &'a [Block]),
 }
 
 /// What an operation's end reads and writes beside its result.
@@ -95,7 +98,22 @@ pub(crate) struct Beside<'a> {
     pub group: usize,
 }
 
+impl<'a> Beside<'a> {
+    /// The tape's numbers, on the way back.
+    pub fn numbers(&self) -> Option<&'a [Block]> {
+        match self.bits {
+            Bits::Read(_, numbers) => Some(numbers),
+            _ => None,
+        }
+    }
+}
+
 impl End {
+    /// Whether it changes nothing by itself.
+    pub fn is_bare(&self) -> bool {
+        self.bias.is_empty() && self.act == Act::Linear
+    }
+
     /// The values to store for pixel (y, x) of block `b` of sample `s`.
     #[inline(always)]
     pub fn apply<S: Simd, const V: usize>(
@@ -128,7 +146,7 @@ impl End {
             }
             Act::Backward { slope, bits } => {
                 let at = bit(bits);
-                let Bits::Read(bits) = &beside.bits else {
+                let Bits::Read(bits, _) = &beside.bits else {
                     return value;
                 };
                 let mask = from_bits::<S, V>(simd, bits[at]);
@@ -137,6 +155,14 @@ impl End {
                     let scaled = simd.mul_f32s(value[v], slope);
                     simd.select_f32s(mask[v], value[v], scaled)
                 })
+            }
+            Act::Times { at } => {
+                let at = bit(at);
+                let Some(numbers) = beside.numbers() else {
+                    return value;
+                };
+                let slopes = load::<S, V>(&numbers[at].0, 0);
+                zip::<S, V>(value, slopes, |a, b| simd.mul_f32s(a, b))
             }
         }
     }

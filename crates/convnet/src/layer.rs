@@ -1,8 +1,10 @@
 //! What a network is made of, as its caller says it.
 
+pub use crate::channels::Place;
 pub use crate::end::Activation;
 use crate::plan::depthwise;
 use crate::simd::BLOCK;
+pub use crate::smooth::{Function, Smooth};
 
 /// Most weights of a convolution whose groups are taken together.
 const MOST_TOGETHER: usize = 1 << 24;
@@ -24,6 +26,11 @@ pub enum Kind {
     /// The sum of two values of one shape.
     Add,
     Activation(Activation),
+    Smooth(Smooth),
+    /// The product of two values of one shape; or the second has one pixel, a factor for each channel.
+    Multiply,
+    /// Channel `i` is that of place `i`; none is there twice.
+    Channels(Vec<Place>),
     /// The largest of each window; the gradient goes to the first.
     MaxPool(Window),
     /// The mean of each window.
@@ -34,12 +41,35 @@ pub enum Kind {
     },
 }
 
+impl Layer {
+    /// Takes the layer of kind `next` in, which reads `inputs` and is the only reader of the value `own` that this one
+    /// makes: a shift of each output as its bias, where it has none; or what makes `x f(x)` of `f(x)`.
+    pub fn absorb(&mut self, own: usize, next: &Kind, inputs: &[usize]) -> bool {
+        match (next, inputs) {
+            (Kind::Convolution(next), &[value]) if value == own => self.kind.shift(next),
+            (Kind::Multiply, &[a, b]) => {
+                let other = if a == own { b } else { a };
+                self.gate(other)
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes `x f(x)` of `f(x)`, where `x` is the value `other`.
+    fn gate(&mut self, other: usize) -> bool {
+        match &mut self.kind {
+            Kind::Smooth(smooth) if !smooth.gated && self.inputs == [other] => {
+                smooth.gated = true;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Kind {
-    /// Takes `next`, its only reader, as its bias, where it has none and that is a shift of each of its outputs.
-    pub fn absorb(&mut self, next: &Kind) -> bool {
-        let Kind::Convolution(next) = next else {
-            return false;
-        };
+    /// Takes `next` as its bias, where it has none and that is a shift of each of its outputs.
+    fn shift(&mut self, next: &Convolution) -> bool {
         let (bias, outputs) = match self {
             Kind::Convolution(conv) => (&mut conv.bias, conv.filters),
             Kind::Dense(dense) => (&mut dense.bias, dense.outputs),
@@ -138,6 +168,12 @@ impl Window {
             begin: [0, 0],
             end: [0, 0],
         }
+    }
+
+    /// Whether it is all of an input of `size` pixels, in one place.
+    pub fn is_whole(&self, size: [usize; 2]) -> bool {
+        let bare = self.begin == [0, 0] && self.end == [0, 0] && self.dilation == [1, 1];
+        bare && self.kernel == size
     }
 
     /// Where the window lies over `rows` x `cols`; `None` where it does not fit.

@@ -9,19 +9,21 @@
 //! | `layer` | what a network is made of |
 //! | `plan` | layers to schedules, forward and backward, for any device ([`Schedule`]); these to the CPU's operations |
 //! | `map` | how activations lie in memory |
-//! | `correlate`, `winograd`, `depthwise`, `pool`, `pointwise` | the operations |
+//! | `correlate`, `winograd`, `depthwise`, `pool`, `pointwise`, `smooth`, `multiply`, `channels` | the operations |
 //! | `phase`, `product`, `sparse`, `end` | what they share: geometry, the inner product, the same of what is mostly zero, what is done before storing |
 //! | `patch` | calls of which only a patch of each sample is new |
 //! | `simd` | 16 channels on vectors of any width |
 
 #![forbid(unsafe_code)]
 
+mod channels;
 mod correlate;
 mod depthwise;
 mod end;
 mod error;
 mod layer;
 mod map;
+mod multiply;
 mod net;
 mod packed;
 mod patch;
@@ -34,6 +36,7 @@ mod product;
 mod rect;
 mod run;
 mod simd;
+mod smooth;
 mod sparse;
 #[doc(hidden)]
 pub mod testing;
@@ -42,7 +45,7 @@ mod tests;
 mod winograd;
 
 pub use error::Error;
-pub use layer::{Activation, Convolution, Dense, Kind, Layer, Window};
+pub use layer::{Activation, Convolution, Dense, Function, Kind, Layer, Place, Smooth, Window};
 pub use net::{Net, Tape};
 pub use phase::{Phase, Tap};
 pub use plan::{Act, Schedule, Step, Work};

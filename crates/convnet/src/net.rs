@@ -1,6 +1,6 @@
 //! A network that is ready to run.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
@@ -26,14 +26,25 @@ pub struct Net {
     group: usize,
     patches: Option<Patches>,
     idle: Mutex<Vec<Workspace>>,
+    /// Of tapes that are no longer needed: new memory costs more than what is written there.
+    blank: Arc<Mutex<Vec<Marks>>>,
 }
 
 /// What a gradient needs of the forward pass.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Tape {
     groups: Vec<Marks>,
     /// Samples of each group but the last.
     group: usize,
+    /// Where its memory goes.
+    blank: Arc<Mutex<Vec<Marks>>>,
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        let mut blank = self.blank.lock().unwrap_or_else(PoisonError::into_inner);
+        blank.append(&mut self.groups);
+    }
 }
 
 impl Net {
@@ -51,6 +62,7 @@ impl Net {
             source: Mutex::new((input, layers)),
             group,
             idle: Mutex::default(),
+            blank: Arc::default(),
         })
     }
 
@@ -75,7 +87,10 @@ impl Net {
 
     /// Bytes that the tape takes for a sample.
     pub fn tape_bytes(&self) -> usize {
-        self.plan.marks.all_bits * size_of::<u16>() + self.plan.marks.all_picks * size_of::<Pick>()
+        let marks = &self.plan.marks;
+        marks.all_bits * size_of::<u16>()
+            + marks.all_picks * size_of::<Pick>()
+            + marks.all_numbers * size_of::<Block>()
     }
 
     /// Bytes that running `samples` takes on all threads, beside inputs, outputs and tape.
@@ -106,20 +121,37 @@ impl Net {
         let outputs = out.par_chunks_mut(group * self.outputs());
         let marks = inputs.zip(outputs).map(|(x, out)| {
             let size = out.len() / self.outputs();
-            let mut marks = Marks::default();
-            if record {
-                marks.bits = vec![0; size * self.plan.marks.all_bits];
-                marks.picks = vec![[0; BLOCK]; size * self.plan.marks.all_picks];
-            }
-            let tape = match record {
-                true => Pass::Record(&mut marks),
-                false => Pass::Forget,
+            let mut marks = record.then(|| self.marks(size));
+            let tape = match &mut marks {
+                Some(marks) => Pass::Record(marks),
+                None => Pass::Forget,
             };
             self.work(|work| work.run(&self.plan.forward, size, x, out, tape));
             marks
         });
-        let groups = marks.collect();
-        (out, record.then_some(Tape { groups, group }))
+        let all: Vec<Option<Marks>> = marks.collect();
+        let groups: Option<Vec<Marks>> = all.into_iter().collect();
+        let tape = |groups| Tape {
+            groups,
+            group,
+            blank: self.blank.clone(),
+        };
+        (out, groups.filter(|_| record).map(tape))
+    }
+
+    /// A tape for `size` samples, of which every part will be written.
+    fn marks(&self, size: usize) -> Marks {
+        let blank = self
+            .blank
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let mut marks = blank.unwrap_or_default();
+        let all = &self.plan.marks;
+        marks.bits.resize(size * all.all_bits, 0);
+        marks.picks.resize(size * all.all_picks, [0; BLOCK]);
+        marks.numbers.resize(size * all.all_numbers, Block::ZERO);
+        marks
     }
 
     /// From the derivative by the outputs to the one by the inputs, of the samples that left `tape`.

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::end::{Beside, Bits};
 use crate::map::{View, ViewMut};
-use crate::plan::{Core, Op, Program};
+use crate::plan::{Core, Id, Op, Program};
 use crate::pool::Pick;
 use crate::rect::Area;
 use crate::simd::Block;
@@ -14,6 +14,7 @@ use crate::simd::Block;
 pub(crate) struct Marks {
     pub bits: Vec<u16>,
     pub picks: Vec<Pick>,
+    pub numbers: Vec<Block>,
 }
 
 /// What a pass does with the tape.
@@ -28,7 +29,7 @@ impl Pass<'_> {
         let bits = match self {
             Pass::Forget => Bits::Off,
             Pass::Record(marks) => Bits::Write(&mut marks.bits),
-            Pass::Follow(marks) => Bits::Read(&marks.bits),
+            Pass::Follow(marks) => Bits::Read(&marks.bits, &marks.numbers),
         };
         Beside { add, bits, group }
     }
@@ -74,8 +75,8 @@ impl Workspace {
                     data: &work.buffers[program.buffers[id]],
                     group,
                 };
-                let (source, add) = (view(op.source), op.add.map(view));
-                op.run(source, add, out, pass, &mut work.scratch, Area::Whole);
+                let reads = op.views(view);
+                op.run(&reads, out, pass, &mut work.scratch, Area::Whole);
             });
         }
     }
@@ -114,18 +115,34 @@ impl Workspace {
     }
 }
 
+/// What an operation reads.
+pub(crate) struct Reads<'a> {
+    sources: Vec<View<'a>>,
+    add: Option<View<'a>>,
+}
+
 impl Op {
+    /// What it reads, each by its `view`.
+    pub fn views<'a>(&self, view: impl Fn(Id) -> View<'a>) -> Reads<'a> {
+        Reads {
+            sources: self.sources.iter().map(|&id| view(id)).collect(),
+            add: self.add.map(view),
+        }
+    }
+
     /// Writes all of its value, or a part.
     pub fn run(
         &self,
-        source: View,
-        add: Option<View>,
+        reads: &Reads,
         to: &mut ViewMut,
         pass: &mut Pass,
         scratch: &mut Vec<Block>,
         area: Area,
     ) {
-        let group = to.group;
+        let (group, add) = (to.group, reads.add);
+        let [source, ..] = reads.sources[..] else {
+            return;
+        };
         if let Core::MaxPoolBack(..) | Core::AveragePoolBack(_) = self.core {
             start_from(add, to);
         }
@@ -139,6 +156,13 @@ impl Op {
             }
             (Core::AveragePool(pool), _) => return pool.mean(source, to, area),
             (Core::AveragePoolBack(pool), _) => return pool.mean_back(source, to),
+            (Core::Smooth(smooth, at), pass) => {
+                return crate::smooth::run(*smooth, *at, source, to, pass, area);
+            }
+            (Core::Multiply(places), pass) => {
+                let other = reads.sources.get(1).copied().unwrap_or(source);
+                return crate::multiply::run(*places, [source, other], to, pass, area);
+            }
             _ => {}
         }
         let mut beside = pass.beside(add, group);
@@ -147,6 +171,9 @@ impl Op {
             Core::Depthwise(op) => op.run(source, to, &mut beside, area),
             Core::Winograd(op) => op.run(source, to, &mut beside, scratch, area),
             Core::Pointwise(end) => crate::pointwise::run(end, source, to, &mut beside, area),
+            Core::Channels(op) => op.run(&reads.sources, to, &mut beside, area),
+            Core::WholePoolBack(pool, end) => pool.whole_back(end, source, to, &mut beside),
+            Core::MultiplyBack(op) => op.run(source, to, &mut beside),
             _ => {}
         }
     }

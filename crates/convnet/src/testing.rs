@@ -1,6 +1,6 @@
 //! Small networks with weights that look random, for the tests of every device's networks.
 
-use crate::{Activation, Convolution, Dense, Kind, Layer, Window};
+use crate::{Activation, Convolution, Dense, Function, Kind, Layer, Smooth, Window};
 
 /// A kernel of 3 x 3 that keeps the size.
 pub const THREE: Window = window([3, 3], [1, 1], [1, 1]);
@@ -101,6 +101,14 @@ impl Builder {
         self.act(from, Activation::Relu)
     }
 
+    pub fn smooth(&mut self, from: usize, function: Function, gated: bool) -> usize {
+        self.push(Kind::Smooth(Smooth { function, gated }), &[from])
+    }
+
+    pub fn multiply(&mut self, a: usize, b: usize) -> usize {
+        self.push(Kind::Multiply, &[a, b])
+    }
+
     pub fn add(&mut self, a: usize, b: usize) -> usize {
         self.push(Kind::Add, &[a, b])
     }
@@ -124,4 +132,83 @@ pub fn mean_inside(window: Window) -> Kind {
         window,
         count_padding: false,
     }
+}
+
+/// All functions that bend.
+pub const FUNCTIONS: [Function; 5] = [
+    Function::Sigmoid,
+    Function::Tanh,
+    Function::HardSigmoid {
+        slope: 0.3,
+        shift: 0.41,
+    },
+    Function::Normal,
+    Function::Erf,
+];
+
+/// A function behind a convolution, read twice, and behind a sum.
+pub fn bent(function: Function, gated: bool) -> Builder {
+    let mut b = Builder::new([4, 6, 5]);
+    let x = b.conv(0, 20, 1, THREE);
+    let bent = b.smooth(x, function, gated);
+    let y = b.conv(bent, 20, 1, THREE);
+    let sum = b.add(y, bent);
+    let x = b.smooth(sum, function, gated);
+    b.dense(x, 3);
+    b
+}
+
+/// Products of values of one shape.
+pub fn multiplied() -> Builder {
+    let mut b = Builder::new([20, 5, 6]);
+    let left = b.conv(0, 20, 1, THREE);
+    let right = b.relu(0);
+    let product = b.multiply(left, right);
+    let square = b.multiply(product, product);
+    b.conv(square, 5, 1, THREE);
+    b
+}
+
+/// Squeeze and excitation, as between the convolutions of EfficientNet and MobileNetV3.
+pub fn excited() -> Builder {
+    let one = window([1, 1], [1, 1], [0, 0]);
+    let mut b = Builder::new([3, 9, 8]);
+    let x = b.conv(0, 20, 1, THREE);
+    let x = b.relu(x);
+    let squeezed = b.pool(x, window([9, 8], [9, 8], [0, 0]), mean);
+    let few = b.conv(squeezed, 5, 1, one);
+    let few = b.relu(few);
+    let many = b.conv(few, 20, 1, one);
+    let gate = b.smooth(many, Function::Sigmoid, false);
+    let x = b.multiply(x, gate);
+    b.conv(x, 18, 1, THREE);
+    b
+}
+
+/// Values of so many channels put together, one of them behind a rectifier.
+pub fn together(counts: [usize; 3]) -> Builder {
+    let mut b = Builder::new([6, 5, 4]);
+    let mut parts = counts.map(|count| b.conv(0, count, 1, THREE));
+    parts[1] = b.relu(parts[1]);
+    let all = counts.iter().enumerate();
+    let places = all.flat_map(|(input, &count)| (0..count).map(move |channel| (input, channel)));
+    let whole = b.push(Kind::Channels(places.collect()), &parts);
+    b.conv(whole, 9, 1, THREE);
+    b
+}
+
+/// Channels cut in two and shuffled, as in ShuffleNet; then one value twice, and channels that nobody takes.
+pub fn shuffled() -> Builder {
+    let mut b = Builder::new([40, 4, 5]);
+    let x = b.relu(0);
+    let parts = [0..17, 17..40].map(|part| {
+        let part = b.push(Kind::Channels(part.map(|c| (0, c)).collect()), &[x]);
+        b.conv(part, 20, 1, THREE)
+    });
+    let shuffled = (0..40).map(|c| (c % 2, c / 2)).collect();
+    let x = b.push(Kind::Channels(shuffled), &parts);
+    let x = b.conv(x, 4, 1, THREE);
+    let x = b.push(Kind::Channels(vec![(1, 3), (0, 1), (0, 3)]), &[x, x]);
+    b.conv(x, 2, 1, THREE);
+    b
 }

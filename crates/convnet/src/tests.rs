@@ -1,6 +1,9 @@
 //! Networks against a plain interpreter in double precision.
 
+mod bent;
+mod channels;
 mod merged;
+mod multiplied;
 mod zeros;
 
 use crate::testing::{Builder, convolution, mean, mean_inside, numbers, window};
@@ -97,6 +100,27 @@ fn linear(kind: &Kind, x: &[&Value], out: Shape) -> (Vec<Term>, Vec<f64>) {
                 };
                 terms.push((i, 0, i, slope));
                 bias[i] = value - slope * v;
+            }
+        }
+        Kind::Smooth(smooth) => {
+            for (i, &v) in x[0].data.iter().enumerate() {
+                let (value, slope) = bent::truth(*smooth, v);
+                terms.push((i, 0, i, slope));
+                bias[i] = value - slope * v;
+            }
+        }
+        Kind::Multiply => {
+            let pixels = x[0].data.len() / x[1].data.len();
+            for (i, &a) in x[0].data.iter().enumerate() {
+                let b = x[1].data[i / pixels];
+                terms.extend([(i, 0, i, b), (i, 1, i / pixels, a)]);
+                bias[i] = -a * b;
+            }
+        }
+        Kind::Channels(places) => {
+            for (c, &(input, channel)) in places.iter().enumerate() {
+                let each = rows * cols;
+                terms.extend((0..each).map(|i| (c * each + i, input, channel * each + i, 1.0)));
             }
         }
         Kind::MaxPool(window) => {

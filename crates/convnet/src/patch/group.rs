@@ -151,8 +151,8 @@ impl Run {
                     data: &run.values[id],
                     group,
                 };
-                let (source, add) = (view(op.source), op.add.map(view));
-                op.run(source, add, to, &mut Pass::Forget, &mut work.scratch, area);
+                let reads = op.views(view);
+                op.run(&reads, to, &mut Pass::Forget, &mut work.scratch, area);
             });
         }
     }

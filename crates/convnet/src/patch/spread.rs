@@ -31,7 +31,7 @@ impl Costs {
         let first = program.first.as_ref()?;
         let map = |id: Id| &program.maps[id];
         let ops = program.ops.iter();
-        let rest = ops.clone().map(|op| op.cost(map(op.source), map(op.to)));
+        let rest = ops.clone().map(|op| op.cost(map(op.source()), map(op.to)));
         let to = map(program.input);
         let whole = [(to.pixels() * first.products()) as f64];
         let sizes = [to.size()]
@@ -143,8 +143,13 @@ impl Spread {
         for op in &program.ops {
             let to = &program.maps[op.to];
             let reached = |s: usize| {
-                let add = op.add.map_or(Rect::NONE, |add| rects[add][s]);
-                op.reached(rects[op.source][s], add, to)
+                let source = |&id: &Id| op.reached(rects[id][s], &program.maps[id], to);
+                let sources = op.sources.iter().map(source).fold(Rect::NONE, Rect::or);
+                let rect = sources.or(op.add.map_or(Rect::NONE, |add| rects[add][s]));
+                match &op.core {
+                    Core::Winograd(op) => op.tiles(rect),
+                    _ => rect,
+                }
             };
             rects[op.to] = (0..changed.len()).map(reached).collect();
         }
@@ -173,7 +178,7 @@ pub(super) fn live(program: &Program, depth: usize) -> Vec<Id> {
     let after = &program.ops[depth - 1..];
     let read = |id: &Id| {
         let mut ops = after.iter();
-        *id == program.output || ops.any(|op| op.source == *id || op.add == Some(*id))
+        *id == program.output || ops.any(|op| op.reads().any(|read| read == *id))
     };
     program.made(depth).filter(read).collect()
 }
@@ -187,20 +192,22 @@ impl Program {
 }
 
 impl Op {
-    /// The pixels of its value that changes of what it reads reach.
-    fn reached(&self, source: Rect, add: Rect, to: &Map) -> Rect {
-        let rect = match &self.core {
+    /// The pixels of its value that changes of `rect` of a source reach.
+    fn reached(&self, source: Rect, of: &Map, to: &Map) -> Rect {
+        match &self.core {
             Core::Correlation(op) => op.phases.reached(source),
             Core::Depthwise(op) => op.phases.reached(source),
             Core::Winograd(op) => op.reached(source),
             Core::MaxPool(pool, _) | Core::AveragePool(pool) => pool.reached(source),
-            Core::Pointwise(_) => source,
-            Core::MaxPoolBack(..) | Core::AveragePoolBack(_) => Rect::whole([to.rows, to.cols]),
-        };
-        let rect = rect.or(add);
-        match &self.core {
-            Core::Winograd(op) => op.tiles(rect),
-            _ => rect,
+            // A factor for each channel reaches all.
+            Core::Multiply(_) if of.pixels() != to.pixels() && !source.is_empty() => {
+                Rect::whole([to.rows, to.cols])
+            }
+            Core::Pointwise(_) | Core::Smooth(..) | Core::Multiply(_) | Core::Channels(_) => source,
+            Core::MaxPoolBack(..)
+            | Core::AveragePoolBack(_)
+            | Core::WholePoolBack(..)
+            | Core::MultiplyBack(_) => Rect::whole([to.rows, to.cols]),
         }
     }
 
@@ -222,7 +229,12 @@ impl Op {
                 let window: usize = pool.window.kernel.iter().product();
                 2.0 * pixels * blocks * window as f64
             }
-            Core::Pointwise(_) => 2.0 * pixels * blocks,
+            Core::Smooth(..) => 8.0 * pixels * blocks,
+            Core::Pointwise(_)
+            | Core::WholePoolBack(..)
+            | Core::Multiply(_)
+            | Core::MultiplyBack(_)
+            | Core::Channels(_) => 2.0 * pixels * blocks,
         }
     }
 }

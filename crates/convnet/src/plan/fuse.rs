@@ -6,7 +6,7 @@ use crate::layer::{Kind, Layer};
 /// Layers that run as one operation.
 pub(super) struct Fused<'a> {
     pub kind: &'a Kind,
-    pub source: usize,
+    pub sources: &'a [usize],
     pub add: Option<usize>,
     pub activation: Option<Activation>,
     pub out: usize,
@@ -36,14 +36,14 @@ pub(super) fn fuse(layers: &[Layer], values: usize) -> Vec<Fused<'_>> {
         }
         let mut op = Fused {
             kind: &layer.kind,
-            source: layer.inputs[0],
+            sources: &layer.inputs,
             add: None,
             activation: None,
             out: i + 1,
         };
         let product = matches!(layer.kind, Kind::Convolution(_) | Kind::Dense(_));
         match &layer.kind {
-            Kind::Add => op.add = Some(layer.inputs[1]),
+            Kind::Add => (op.sources, op.add) = (&layer.inputs[..1], Some(layer.inputs[1])),
             Kind::Activation(activation) => op.activation = Some(*activation),
             _ => {}
         }

@@ -3,11 +3,13 @@
 use super::program::{Core, Op, Program, program};
 use super::schedule::{Act, Id, Schedule, Step, Work};
 use super::shape::{depthwise, one_tap};
+use crate::channels::{Channels, Place};
 use crate::correlate::Correlation;
 use crate::depthwise::Depthwise;
 use crate::end::{self, End};
 use crate::layer::{Convolution, Kind, Window};
 use crate::map::Map;
+use crate::multiply::MultiplyBack;
 use crate::phase::{Phase, Tap};
 use crate::planes::{FromPlanes, ToPlanes, is_image};
 use crate::pool::Pool;
@@ -19,9 +21,12 @@ use crate::winograd::{self, Winograd};
 pub(crate) struct Marks {
     bits: Vec<usize>,
     picks: Vec<usize>,
+    /// Of the second factor of a product, the place after the first.
+    numbers: Vec<[usize; 2]>,
     /// How much there is in all.
     pub all_bits: usize,
     pub all_picks: usize,
+    pub all_numbers: usize,
 }
 
 impl Marks {
@@ -29,22 +34,36 @@ impl Marks {
         let mut marks = Marks {
             bits: vec![0; forward.shapes.len()],
             picks: vec![0; forward.shapes.len()],
+            numbers: vec![[0; 2]; forward.shapes.len()],
             ..Marks::default()
         };
         for step in &forward.steps {
-            let [channels, rows, cols] = forward.shapes[step.to];
-            let blocks = channels.div_ceil(BLOCK) * rows * cols;
+            let blocks = |value: Id| {
+                let [channels, rows, cols] = forward.shapes[value];
+                channels.div_ceil(BLOCK) * rows * cols
+            };
             if let Act::Forward { of, .. } = step.act {
                 marks.bits[of] = marks.all_bits;
-                marks.all_bits += blocks;
+                marks.all_bits += blocks(step.to);
             }
-            if let Work::Forward {
-                kind: Kind::MaxPool(_),
-                of,
-            } = step.work
-            {
-                marks.picks[of] = marks.all_picks;
-                marks.all_picks += blocks;
+            let Work::Forward { kind, of } = step.work else {
+                continue;
+            };
+            match kind {
+                Kind::MaxPool(_) => {
+                    marks.picks[of] = marks.all_picks;
+                    marks.all_picks += blocks(of);
+                }
+                Kind::Smooth(_) => {
+                    marks.numbers[of] = [marks.all_numbers; 2];
+                    marks.all_numbers += blocks(of);
+                }
+                Kind::Multiply => {
+                    let second = marks.all_numbers + blocks(step.sources[0]);
+                    marks.numbers[of] = [marks.all_numbers, second];
+                    marks.all_numbers = second + blocks(step.sources[1]);
+                }
+                _ => {}
             }
         }
         marks
@@ -62,6 +81,9 @@ impl Marks {
                 slope,
                 bits: bits(of),
             },
+            Act::Times { of } => end::Act::Times {
+                at: self.numbers[of][0],
+            },
         }
     }
 }
@@ -76,20 +98,28 @@ pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
     });
     let last = steps.split_last().and_then(|(step, rest)| {
         let last = to_planes(step, schedule)?;
-        (output, steps) = (step.source, rest);
+        (output, steps) = (step.sources[0], rest);
         Some(last)
     });
     let op = |step: &Step| {
-        let (from, to) = (schedule.shapes[step.source], schedule.shapes[step.to]);
+        let (from, to) = (schedule.shapes[step.sources[0]], schedule.shapes[step.to]);
         let end = |bias: &[f32]| end(step, marks, bias);
         let core = match step.work {
             Work::Pass => Core::Pointwise(end(&[])),
-            Work::Forward { kind, of } => forward(kind, marks.picks[of], [from, to], end),
+            Work::Forward { kind, of } => forward((kind, of), marks, [from, to], end),
             Work::Backward { kind, of } => backward(kind, marks.picks[of], [to, from], end(&[])),
+            Work::Weigh { of, factor, other } => Core::MultiplyBack(MultiplyBack {
+                other: Map::new(other),
+                at: marks.numbers[of][1 - factor],
+                end: end(&[]),
+            }),
+            Work::Return { places, input } => {
+                Core::Channels(Channels::new(&returned(places, input, to[0]), end(&[])))
+            }
         };
         Op {
             core,
-            source: step.source,
+            sources: step.sources.clone(),
             add: step.add,
             to: step.to,
         }
@@ -116,17 +146,15 @@ fn end(step: &Step, marks: &Marks, bias: &[f32]) -> End {
 
 /// The convolution that alone reads the input, if its channels are few.
 fn from_planes(step: &Step, schedule: &Schedule, marks: &Marks) -> Option<FromPlanes> {
-    let readers = schedule
-        .steps
-        .iter()
-        .flat_map(|step| [Some(step.source), step.add]);
-    let alone = readers.flatten().filter(|&id| id == schedule.input).count() == 1;
-    let ([channels, rows, cols], to) = (schedule.shapes[step.source], schedule.shapes[step.to]);
+    let readers = schedule.steps.iter().flat_map(Step::reads);
+    let alone = readers.filter(|&id| id == schedule.input).count() == 1;
+    let source = *step.sources.first()?;
+    let ([channels, rows, cols], to) = (schedule.shapes[source], schedule.shapes[step.to]);
     match step.work {
         Work::Forward {
             kind: Kind::Convolution(conv),
             ..
-        } if alone && step.source == schedule.input && is_image(conv, channels) => {
+        } if alone && source == schedule.input && is_image(conv, channels) => {
             let end = end(step, marks, &conv.bias);
             Some(FromPlanes::new(
                 conv,
@@ -141,7 +169,8 @@ fn from_planes(step: &Step, schedule: &Schedule, marks: &Marks) -> Option<FromPl
 
 /// The way back through a convolution that alone makes the output, if its channels are few.
 fn to_planes(step: &Step, schedule: &Schedule) -> Option<ToPlanes> {
-    let ([channels, rows, cols], from) = (schedule.shapes[step.to], schedule.shapes[step.source]);
+    let source = *step.sources.first()?;
+    let ([channels, rows, cols], from) = (schedule.shapes[step.to], schedule.shapes[source]);
     let alone = step.add.is_none() && step.act == Act::Linear;
     let (size, out) = ([rows, cols], [from[1], from[2]]);
     match step.work {
@@ -157,8 +186,8 @@ fn to_planes(step: &Step, schedule: &Schedule) -> Option<ToPlanes> {
 }
 
 fn forward(
-    kind: &Kind,
-    picks: usize,
+    (kind, of): (&Kind, Id),
+    marks: &Marks,
     [from, to]: [[usize; 3]; 2],
     end: impl Fn(&[f32]) -> End,
 ) -> Core {
@@ -176,7 +205,13 @@ fn forward(
             end(&dense.bias),
         )),
         Kind::Add | Kind::Activation(_) => Core::Pointwise(end(&[])),
-        Kind::MaxPool(window) => Core::MaxPool(pool(window, size, out, false), picks),
+        Kind::Smooth(smooth) => Core::Smooth(*smooth, marks.numbers[of][0]),
+        Kind::Multiply => Core::Multiply(marks.numbers[of]),
+        Kind::Channels(places) => {
+            let places: Vec<_> = places.iter().copied().map(Some).collect();
+            Core::Channels(Channels::new(&places, end(&[])))
+        }
+        Kind::MaxPool(window) => Core::MaxPool(pool(window, size, out, false), marks.picks[of]),
         Kind::AveragePool {
             window,
             count_padding,
@@ -199,12 +234,21 @@ fn backward(kind: &Kind, picks: usize, [input, output]: [[usize; 3]; 2], end: En
             |o, i, tap| dense.weights[element(channels, size, i, o, tap)],
             end,
         )),
-        Kind::Add | Kind::Activation(_) => Core::Pointwise(end),
+        // The others have a way back of their own.
+        Kind::Add | Kind::Activation(_) | Kind::Smooth(_) | Kind::Multiply | Kind::Channels(_) => {
+            Core::Pointwise(end)
+        }
         Kind::MaxPool(window) => Core::MaxPoolBack(pool(window, size, out, false), picks),
         Kind::AveragePool {
             window,
             count_padding,
-        } => Core::AveragePoolBack(pool(window, size, out, *count_padding)),
+        } => {
+            let pool = pool(window, size, out, *count_padding);
+            match window.is_whole(size) {
+                true => Core::WholePoolBack(pool, end),
+                false => Core::AveragePoolBack(pool),
+            }
+        }
     }
 }
 
@@ -237,6 +281,17 @@ fn product(
     Core::Correlation(Correlation::new(
         phases, groups, depth, outputs, weight, end,
     ))
+}
+
+/// Where each of `channels` channels of input `input` went.
+fn returned(places: &[Place], input: usize, channels: usize) -> Vec<Option<Place>> {
+    let mut back = vec![None; channels];
+    for (i, &(from, channel)) in places.iter().enumerate() {
+        if from == input {
+            back[channel] = Some((0, i));
+        }
+    }
+    back
 }
 
 fn bias_blocks(bias: &[f32]) -> Vec<Block> {

@@ -1,12 +1,17 @@
 //! Operations in order, their values, and the memory that values share.
 
+use std::collections::BTreeSet;
+
+use crate::channels::Channels;
 use crate::correlate::Correlation;
 use crate::depthwise::Depthwise;
 use crate::end::End;
 use crate::map::{Halo, Map};
+use crate::multiply::MultiplyBack;
 use crate::planes::{FromPlanes, ToPlanes};
 use crate::pool::Pool;
 use crate::simd::Block;
+use crate::smooth::Smooth;
 use crate::winograd::Winograd;
 
 /// Bytes of activations that a group of samples may take between two operations: they are to stay in the second cache.
@@ -23,10 +28,23 @@ pub(crate) type Id = usize;
 #[derive(Debug)]
 pub(crate) struct Op {
     pub core: Core,
-    pub source: Id,
+    /// One, but for what multiplies values or takes channels of several.
+    pub sources: Vec<Id>,
     /// A value that is added: what pools start from, and what others add at their end.
     pub add: Option<Id>,
     pub to: Id,
+}
+
+impl Op {
+    /// The first of what it reads.
+    pub fn source(&self) -> Id {
+        self.sources.first().copied().unwrap_or_default()
+    }
+
+    /// All values that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = Id> {
+        self.sources.iter().copied().chain(self.add)
+    }
 }
 
 /// What an operation computes.
@@ -36,11 +54,19 @@ pub(crate) enum Core {
     Depthwise(Depthwise),
     Winograd(Winograd),
     Pointwise(End),
+    /// The derivative goes to the tape from the given place on, a sample.
+    Smooth(Smooth, usize),
+    /// The factors go there.
+    Multiply([usize; 2]),
+    MultiplyBack(MultiplyBack),
+    Channels(Channels),
     /// The picks go to the tape from the given place on, a sample.
     MaxPool(Pool, usize),
     MaxPoolBack(Pool, usize),
     AveragePool(Pool),
     AveragePoolBack(Pool),
+    /// Of one window that is all of the input.
+    WholePoolBack(Pool, End),
 }
 
 impl Core {
@@ -105,7 +131,8 @@ impl Program {
     /// that spares weights from being read again and again.
     pub fn group(&self) -> usize {
         let size = |id: Id| self.maps[id].size() * size_of::<Block>();
-        let pairs = self.ops.iter().map(|op| size(op.source) + size(op.to));
+        let bytes = |op: &Op| op.sources.iter().map(|&id| size(id)).sum::<usize>() + size(op.to);
+        let pairs = self.ops.iter().map(bytes);
         let bytes = pairs.chain([size(self.input), 1]).max().unwrap_or(1);
         let least = self.ops.iter().map(|op| op.core.least(&self.maps[op.to]));
         let least = least.max().unwrap_or(1).min(MAX_GROUP_BYTES / bytes);
@@ -116,13 +143,14 @@ impl Program {
 /// Gives each value the halo that its readers need, and a buffer.
 pub(super) fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -> Program {
     for op in &ops {
-        let halo = op.core.halo(&maps[op.source]);
-        maps[op.source].halo = maps[op.source].halo.or(halo);
+        for &source in &op.sources {
+            let halo = op.core.halo(&maps[source]);
+            maps[source].halo = maps[source].halo.or(halo);
+        }
     }
     let mut last_use = vec![0; maps.len()];
     for (i, op) in ops.iter().enumerate() {
-        last_use[op.source] = i;
-        op.add.iter().for_each(|&add| last_use[add] = i);
+        op.reads().for_each(|id| last_use[id] = i);
     }
     last_use[output] = usize::MAX;
     let (mut buffers, mut free, mut count) = (vec![0; maps.len()], Vec::new(), 0);
@@ -135,12 +163,8 @@ pub(super) fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -
     buffers[input] = take(&mut free, &mut count);
     for (i, op) in ops.iter().enumerate() {
         buffers[op.to] = take(&mut free, &mut count);
-        let mut read = [Some(op.source), op.add];
-        if op.add == Some(op.source) {
-            read[1] = None;
-        }
-        let done = read.into_iter().flatten().filter(|&id| last_use[id] == i);
-        free.extend(done.map(|id| buffers[id]));
+        let read: BTreeSet<Id> = op.reads().filter(|&id| last_use[id] == i).collect();
+        free.extend(read.into_iter().map(|id| buffers[id]));
     }
     Program {
         ops,

@@ -32,7 +32,8 @@ impl<'a> Reverse<'a, '_> {
         };
         let add = self.of[value];
         let mut to = self.value(value);
-        if ends(work) || act == Act::Linear {
+        let [_, rows, cols] = self.forward[value];
+        if ends(work, [rows, cols]) || act == Act::Linear {
             self.push(work, source, add, act, to);
         } else {
             self.push(work, source, add, Act::Linear, to);
@@ -57,7 +58,7 @@ impl<'a> Reverse<'a, '_> {
     fn push(&mut self, work: Work<'a>, source: Id, add: Option<Id>, act: Act, to: Id) {
         self.steps.push(Step {
             work,
-            source,
+            sources: vec![source],
             add,
             act,
             to,
@@ -65,15 +66,16 @@ impl<'a> Reverse<'a, '_> {
     }
 }
 
-/// Pools have no activation of their own.
-fn ends(work: Work) -> bool {
-    !matches!(
-        work,
-        Work::Backward {
-            kind: Kind::MaxPool(_) | Kind::AveragePool { .. },
-            ..
-        }
-    )
+/// Pools have no activation of their own, but for a mean of all pixels.
+fn ends(work: Work, size: [usize; 2]) -> bool {
+    match work {
+        Work::Backward { kind, .. } => match kind {
+            Kind::MaxPool(_) => false,
+            Kind::AveragePool { window, .. } => window.is_whole(size),
+            _ => true,
+        },
+        _ => true,
+    }
 }
 
 pub(super) fn reverse<'a>(
@@ -84,8 +86,11 @@ pub(super) fn reverse<'a>(
     let mut left = vec![0; shapes.len()];
     let mut acts = vec![Act::Linear; shapes.len()];
     for f in fused {
-        left[f.source] += 1;
+        f.sources.iter().for_each(|&source| left[source] += 1);
         f.add.iter().for_each(|&add| left[add] += 1);
+        if let Kind::Smooth(_) = f.kind {
+            acts[f.out] = Act::Times { of: f.out };
+        }
         if let Some(activation) = f.activation {
             let slope = activation.slope();
             acts[f.out] = Act::Backward { slope, of: f.out };
@@ -109,8 +114,23 @@ pub(super) fn reverse<'a>(
             r.pass(add, source);
         }
         match f.kind {
-            Kind::Add | Kind::Activation(_) => r.pass(f.source, source),
-            kind => r.give(f.source, source, Work::Backward { kind, of: f.out }),
+            Kind::Add | Kind::Activation(_) | Kind::Smooth(_) => r.pass(f.sources[0], source),
+            Kind::Multiply => {
+                for (factor, &to) in f.sources.iter().enumerate() {
+                    let other = shapes[f.sources[1 - factor]];
+                    let of = f.out;
+                    r.give(to, source, Work::Weigh { of, factor, other });
+                }
+            }
+            Kind::Channels(places) => {
+                for (input, &to) in f.sources.iter().enumerate() {
+                    r.give(to, source, Work::Return { places, input });
+                }
+            }
+            kind => {
+                let of = f.out;
+                r.give(f.sources[0], source, Work::Backward { kind, of });
+            }
         }
     }
     let output = r.of[0]?;

@@ -3,6 +3,7 @@
 use super::fuse::{Fused, fuse};
 use super::reverse::reverse;
 use super::shape::{affordable, shapes};
+use crate::channels::Place;
 use crate::end::Activation;
 use crate::error::Error;
 use crate::layer::{Kind, Layer};
@@ -20,25 +21,35 @@ pub struct Schedule<'a> {
     pub output: Id,
 }
 
-/// One operation: `act(work(source) + add)`.
+/// One operation: `act(work(sources) + add)`.
 #[derive(Debug)]
 pub struct Step<'a> {
     pub work: Work<'a>,
-    pub source: Id,
+    /// One, but for what multiplies values or takes channels of several.
+    pub sources: Vec<Id>,
     pub add: Option<Id>,
     pub act: Act,
     pub to: Id,
 }
 
-/// What a step computes of its source.
+/// What a step computes of its sources.
 #[derive(Debug, Clone, Copy)]
 pub enum Work<'a> {
-    /// The source itself.
+    /// The first source itself.
     Pass,
     /// A layer that is neither an addition nor an activation; it makes the network's value `of`.
     Forward { kind: &'a Kind, of: Id },
     /// From the derivative by such a layer's output to the one by its input.
     Backward { kind: &'a Kind, of: Id },
+    /// From the derivative by the product `of` to the one by factor `factor`: times the other, which has the shape `other`,
+    /// and summed over all pixels where the factor has one.
+    Weigh {
+        of: Id,
+        factor: usize,
+        other: [usize; 3],
+    },
+    /// From the derivative by channels of several values to the one by value `input`.
+    Return { places: &'a [Place], input: usize },
 }
 
 /// The last part of a step.
@@ -50,6 +61,15 @@ pub enum Act {
     Forward { activation: Activation, of: Id },
     /// Where the tape does not say so, times `slope`.
     Backward { slope: f32, of: Id },
+    /// Times the derivative that a smooth function left there, under the network's value `of`.
+    Times { of: Id },
+}
+
+impl Step<'_> {
+    /// All values that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = Id> {
+        self.sources.iter().copied().chain(self.add)
+    }
 }
 
 impl<'a> Schedule<'a> {
@@ -91,7 +111,7 @@ fn step<'a>(fused: &Fused<'a>) -> Step<'a> {
     };
     Step {
         work,
-        source: fused.source,
+        sources: fused.sources.to_vec(),
         add: fused.add,
         act,
         to: fused.out,

@@ -1,5 +1,8 @@
 //! What layers make of their inputs, and which are refused.
 
+use std::collections::BTreeSet;
+
+use crate::channels::Place;
 use crate::error::Error;
 use crate::layer::{Convolution, Kind, Layer, Window};
 use crate::map::{Halo, Map};
@@ -33,8 +36,12 @@ pub(super) fn shapes(input: [usize; 3], layers: &[Layer]) -> Result<Vec<[usize; 
 impl Kind {
     /// The shape that it makes of `inputs`, each of channels, rows and columns; or why it cannot.
     pub fn shape(&self, inputs: &[[usize; 3]]) -> Result<[usize; 3], &'static str> {
-        let wanted = if matches!(self, Kind::Add) { 2 } else { 1 };
-        if inputs.len() != wanted {
+        let right = match self {
+            Kind::Add | Kind::Multiply => inputs.len() == 2,
+            Kind::Channels(_) => !inputs.is_empty(),
+            _ => inputs.len() == 1,
+        };
+        if !right {
             return Err("it has too few inputs, or too many");
         }
         let [channels, rows, cols] = inputs[0];
@@ -55,7 +62,14 @@ impl Kind {
                 [dense.outputs, 1, 1]
             }
             Kind::Add if inputs[1] != inputs[0] => return Err("it adds two different shapes"),
-            Kind::Add | Kind::Activation(_) => inputs[0],
+            Kind::Multiply if inputs[1] != inputs[0] && inputs[1] != [channels, 1, 1] => {
+                return Err("its second factor fits neither the first nor its channels");
+            }
+            Kind::Channels(places) => {
+                check_places(places, inputs)?;
+                [places.len(), rows, cols]
+            }
+            Kind::Add | Kind::Activation(_) | Kind::Smooth(_) | Kind::Multiply => inputs[0],
             Kind::MaxPool(window) | Kind::AveragePool { window, .. } => {
                 let elements = window.kernel.iter().product::<usize>();
                 let places = window.places([rows, cols]);
@@ -93,6 +107,24 @@ pub(super) fn check(conv: &Convolution, channels: usize) -> Result<(), &'static 
         return Err("its groups are no whole blocks of 16 channels");
     }
     Ok(())
+}
+
+fn check_places(places: &[Place], inputs: &[[usize; 3]]) -> Result<(), &'static str> {
+    if inputs.iter().any(|input| input[1..] != inputs[0][1..]) {
+        return Err("it takes channels of different sizes");
+    }
+    let channels = |input: usize| inputs.get(input).map_or(0, |shape| shape[0]);
+    if places
+        .iter()
+        .any(|&(input, channel)| channel >= channels(input))
+    {
+        return Err("it takes a channel that there is not");
+    }
+    let different: BTreeSet<&Place> = places.iter().collect();
+    match different.len() == places.len() {
+        true => Ok(()),
+        false => Err("it takes a channel twice"),
+    }
 }
 
 pub(super) fn check_phases(window: &Window, size: [usize; 2]) -> Result<(), &'static str> {

@@ -1,6 +1,7 @@
 //! Layers and groups that are taken together.
 
 use super::*;
+use crate::Function;
 
 #[test]
 fn groups_that_are_taken_together() {
@@ -84,17 +85,16 @@ fn a_product_takes_a_shift_as_its_bias() {
         b
     };
     for mut b in [bare(dense(6)), bare(conv())] {
-        let mut kind = b.layers[0].kind.clone();
-        assert!(kind.absorb(&shift(1.0)));
-        let inputs = vec![0];
-        let one = Net::new(b.input(), vec![Layer { kind, inputs }]).unwrap();
+        let mut layer = b.layers[0].clone();
+        assert!(layer.absorb(1, &shift(1.0), &[1]));
+        let one = Net::new(b.input(), vec![layer]).unwrap();
         b.push(shift(1.0), &[1]);
         let x = numbers(3, one.inputs());
         assert_eq!(one.forward(&x, false).0, net(&b).forward(&x, false).0);
     }
     let refuses = |b: Builder, next: &Kind| {
-        let mut kind = b.layers[0].kind.clone();
-        !kind.absorb(next) && format!("{kind:?}") == format!("{:?}", b.layers[0].kind)
+        let mut layer = b.layers[0].clone();
+        !layer.absorb(1, next, &[1]) && format!("{layer:?}") == format!("{:?}", b.layers[0])
     };
     // A bias of its own may be too small to be added to the shift.
     assert!(refuses(dense(6), &shift(1.0)));
@@ -103,4 +103,29 @@ fn a_product_takes_a_shift_as_its_bias() {
     let wide = convolution(6, 6, 6, window([3, 3], [1, 1], [1, 1]));
     assert!(refuses(bare(conv()), &wide));
     assert!(refuses(bare(conv()), &Kind::Activation(Activation::Relu)));
+}
+
+#[test]
+fn a_function_becomes_a_factor_of_its_argument() {
+    for gate_first in [false, true] {
+        let mut b = Builder::new([5, 4, 3]);
+        let gate = b.smooth(0, Function::Normal, false);
+        let inputs = if gate_first { [gate, 0] } else { [0, gate] };
+        let mut layer = b.layers[0].clone();
+        assert!(layer.absorb(gate, &Kind::Multiply, &inputs));
+        let one = Net::new(b.input(), vec![layer.clone()]).unwrap();
+        b.push(Kind::Multiply, &inputs);
+        let x = numbers(3, one.inputs());
+        assert_eq!(one.forward(&x, false).0, net(&b).forward(&x, false).0);
+        assert!(
+            !layer.absorb(gate, &Kind::Multiply, &inputs),
+            "it is one already"
+        );
+        let mut layer = b.layers[0].clone();
+        assert!(
+            !layer.absorb(gate, &Kind::Multiply, &[gate, gate]),
+            "of another value"
+        );
+        assert!(!layer.absorb(gate, &Kind::Add, &inputs));
+    }
 }

@@ -11,6 +11,11 @@ const DEPTHWISE: Shader = shader!("conv_depthwise", needs "conv_end");
 const PRODUCT: Shader = shader!("conv_dense", needs "conv_end");
 const PASS: Shader = shader!("conv_pass", needs "conv_end");
 const POOL: Shader = shader!("conv_pool", needs "conv_end", needs "conv_window");
+const SMOOTH: Shader = shader!("conv_smooth", needs "conv_end");
+const MULTIPLY: Shader = shader!("conv_multiply", needs "conv_end");
+const WEIGH: Shader = shader!("conv_weigh", needs "conv_end");
+const SPREAD: Shader = shader!("conv_spread", needs "conv_end");
+const CHANNELS: Shader = shader!("conv_channels", needs "conv_end");
 const POOL_BACK: Shader = shader!("conv_pool_back", needs "conv_end", needs "conv_window");
 
 /// Outputs and samples of a workgroup of `conv_dense.wgsl`.
@@ -27,6 +32,11 @@ pub(super) enum Kernel {
     Pass,
     Pool,
     PoolBack,
+    Smooth,
+    Multiply,
+    Weigh,
+    Spread,
+    Channels,
 }
 
 /// One dispatch, for any batch.
@@ -34,12 +44,15 @@ pub(super) enum Kernel {
 pub(super) struct Dispatch {
     pub kernel: Kernel,
     pub source: usize,
+    /// What the end adds, or the second factor of a product.
     pub add: Option<usize>,
     pub to: usize,
     /// Of a batch of none.
     pub params: Params,
     /// The network's value whose marks it reads or writes.
     pub marks: Option<usize>,
+    /// The network's value whose numbers it reads or writes, behind so many of each sample.
+    pub numbers: Option<(usize, usize)>,
 }
 
 impl Dispatch {
@@ -51,6 +64,11 @@ impl Dispatch {
             Kernel::Pass => &PASS,
             Kernel::Pool => &POOL,
             Kernel::PoolBack => &POOL_BACK,
+            Kernel::Smooth => &SMOOTH,
+            Kernel::Multiply => &MULTIPLY,
+            Kernel::Weigh => &WEIGH,
+            Kernel::Spread => &SPREAD,
+            Kernel::Channels => &CHANNELS,
         }
     }
 
@@ -74,7 +92,11 @@ impl Dispatch {
         let params = &self.params;
         match &self.kernel {
             Kernel::Correlate(tile) => Grid::Workgroups(tile.workgroups(params, batch)),
-            Kernel::Depthwise | Kernel::Pass => {
+            Kernel::Depthwise
+            | Kernel::Pass
+            | Kernel::Weigh
+            | Kernel::Spread
+            | Kernel::Channels => {
                 let blocks = params.filters.div_ceil(BLOCK) as usize;
                 Grid::Threads(blocks * params.strips(batch))
             }
@@ -83,7 +105,7 @@ impl Dispatch {
                 let tiles = (params.filters as usize).div_ceil(outputs);
                 Grid::Workgroups(tiles * batch.div_ceil(samples))
             }
-            Kernel::Pool | Kernel::PoolBack => {
+            Kernel::Pool | Kernel::PoolBack | Kernel::Smooth | Kernel::Multiply => {
                 let [rows, cols] = params.to;
                 Grid::Threads(batch * (params.filters * rows * cols) as usize)
             }
@@ -92,9 +114,11 @@ impl Dispatch {
 
     /// The parameters for `batch` samples; `marks` says where the marks of a value lie.
     pub fn params(&self, batch: usize, marks: impl Fn(usize) -> u32) -> Params {
+        let number = |(of, behind): (usize, usize)| marks(of) + word(behind * batch);
         Params {
             batch: word(batch),
-            marks: self.marks.map_or(0, marks),
+            marks: self.marks.map_or(0, &marks),
+            numbers: self.numbers.map_or(0, number),
             ..self.params
         }
     }
@@ -104,6 +128,6 @@ impl Dispatch {
 pub(super) fn marked(act: Act) -> Option<usize> {
     match act {
         Act::Linear => None,
-        Act::Forward { of, .. } | Act::Backward { of, .. } => Some(of),
+        Act::Forward { of, .. } | Act::Backward { of, .. } | Act::Times { of } => Some(of),
     }
 }

@@ -1,4 +1,5 @@
-//! Where on the tape each value's marks lie: a bit an element, 8 channels of a strip of four rows in a word, or a word an element.
+//! Where on the tape each value's marks lie: a bit an element, 8 channels of a strip of four rows in a word, or a word an element;
+//! of a product both factors, one after the other.
 
 use scoville_convnet::{Act, Kind, Schedule, Work};
 
@@ -21,6 +22,9 @@ struct Mark {
 enum Marked {
     Rectified,
     Pooled,
+    Bent,
+    /// Elements of a sample of both factors.
+    Multiplied(usize),
 }
 
 impl Marks {
@@ -35,6 +39,26 @@ impl Marks {
                         of,
                     },
                 ) => (of, Marked::Pooled),
+                (
+                    _,
+                    Work::Forward {
+                        kind: Kind::Smooth(_),
+                        of,
+                    },
+                ) => (of, Marked::Bent),
+                (
+                    _,
+                    Work::Forward {
+                        kind: Kind::Multiply,
+                        of,
+                    },
+                ) => {
+                    let factor = |value: &usize| forward.shapes[*value].iter().product::<usize>();
+                    (
+                        of,
+                        Marked::Multiplied(step.sources.iter().map(factor).sum()),
+                    )
+                }
                 _ => return None,
             };
             let [channels, rows, cols] = forward.shapes[of];
@@ -65,7 +89,8 @@ impl Mark {
     fn words(&self, samples: usize) -> usize {
         let words = match self.kind {
             Marked::Rectified => self.channels.div_ceil(8) * self.rows.div_ceil(4),
-            Marked::Pooled => self.channels * self.rows,
+            Marked::Pooled | Marked::Bent => self.channels * self.rows,
+            Marked::Multiplied(elements) => return samples * elements,
         };
         samples * words * self.cols
     }

@@ -1,6 +1,8 @@
 //! From a schedule to dispatches, with weights in the order that the shaders read them in.
 
-use scoville_convnet::{Act, Convolution, Kind, Phase, Schedule, Step, Tap, Work};
+use scoville_convnet::{
+    Act, Convolution, Function, Kind, Phase, Place, Schedule, Smooth, Step, Tap, Work,
+};
 
 use super::dispatch::{Dispatch, Kernel, marked};
 use super::params::{NONE, Params, word};
@@ -10,6 +12,8 @@ use super::tile::Tile;
 const LARGEST: u32 = 0;
 const MEAN: u32 = 1;
 const MEAN_INSIDE: u32 = 2;
+/// What is added to the mode of a function that is a factor of its argument.
+const GATED: u32 = 8;
 
 /// The constants of a network's passes, in fours.
 #[derive(Default)]
@@ -40,7 +44,7 @@ impl Constants {
 pub(super) fn pack(schedule: &Schedule, constants: &mut Constants) -> Option<Vec<Dispatch>> {
     let mut dispatches = Vec::new();
     for step in &schedule.steps {
-        let [from, to] = [step.source, step.to].map(|value| schedule.shapes[value]);
+        let [from, to] = [step.sources[0], step.to].map(|value| schedule.shapes[value]);
         let mut layer = Layer {
             step,
             from,
@@ -49,9 +53,23 @@ pub(super) fn pack(schedule: &Schedule, constants: &mut Constants) -> Option<Vec
             dispatches: &mut dispatches,
         };
         match step.work {
-            Work::Pass => layer.pass(step.source),
+            Work::Pass => layer.pass(step.sources[0]),
+            Work::Forward {
+                kind: Kind::Multiply,
+                of,
+            } => layer.multiply(of, schedule.shapes[step.sources[1]]),
+            Work::Forward {
+                kind: Kind::Channels(places),
+                ..
+            } => {
+                for (input, &source) in step.sources.iter().enumerate() {
+                    layer.channels(places, input, source, schedule.shapes[source]);
+                }
+            }
             Work::Forward { kind, of } => layer.forward(kind, of)?,
             Work::Backward { kind, of } => layer.backward(kind, of)?,
+            Work::Weigh { of, factor, other } => layer.weigh(of, factor, other),
+            Work::Return { places, input } => layer.returned(places, input),
         }
     }
     Some(dispatches)
@@ -87,7 +105,10 @@ impl Layer<'_, '_> {
                 let row = |o: usize| dense.weights[o * inputs..][..inputs].to_vec();
                 self.dense(inputs, dense.outputs, row, bias, true);
             }
-            Kind::Add | Kind::Activation(_) => self.pass(self.step.source),
+            Kind::Smooth(smooth) => self.smooth(smooth, of),
+            Kind::Add | Kind::Activation(_) | Kind::Multiply | Kind::Channels(_) => {
+                self.pass(self.step.sources[0]);
+            }
             Kind::MaxPool(window) => {
                 let params = Params::new(self.from, self.to).window(window, LARGEST);
                 self.push(Kernel::Pool, params, Some(of));
@@ -130,10 +151,24 @@ impl Layer<'_, '_> {
                     self.pass(self.step.to);
                 }
             }
-            Kind::Add | Kind::Activation(_) => self.pass(self.step.source),
+            Kind::Add
+            | Kind::Activation(_)
+            | Kind::Smooth(_)
+            | Kind::Multiply
+            | Kind::Channels(_) => {
+                self.pass(self.step.sources[0]);
+            }
             Kind::MaxPool(window) => {
                 let params = Params::new(self.from, self.to).window(window, LARGEST);
                 self.push(Kernel::PoolBack, params, Some(of));
+            }
+            Kind::AveragePool { window, .. } if window.is_whole([self.to[1], self.to[2]]) => {
+                let share = 1.0 / (self.to[1] * self.to[2]) as f32;
+                let params = Params {
+                    taps: share.to_bits(),
+                    ..Params::new(self.from, self.to)
+                };
+                self.push(Kernel::Spread, params, marked(self.step.act));
             }
             Kind::AveragePool {
                 window,
@@ -149,10 +184,84 @@ impl Layer<'_, '_> {
     /// The end alone, over `source`.
     fn pass(&mut self, source: usize) {
         let params = Params::new(self.to, self.to);
-        self.push(Kernel::Pass, params, marked(self.step.act));
-        if let Some(dispatch) = self.dispatches.last_mut() {
-            dispatch.source = source;
+        self.push(Kernel::Pass, params, marked(self.step.act))
+            .source = source;
+    }
+
+    fn smooth(&mut self, smooth: &Smooth, of: usize) {
+        let (mode, low, high) = match smooth.function {
+            Function::Sigmoid => (0, 0.0, 0.0),
+            Function::Tanh => (1, 0.0, 0.0),
+            Function::HardSigmoid { slope, shift } => (2, slope, shift),
+            Function::Normal => (3, 0.0, 0.0),
+            Function::Erf => (4, 0.0, 0.0),
+        };
+        let params = Params {
+            mode: mode + if smooth.gated { GATED } else { 0 },
+            ..Params::new(self.from, self.to)
+        };
+        let dispatch = self.push(Kernel::Smooth, params, None);
+        (dispatch.params.low, dispatch.params.high) = (low, high);
+        dispatch.numbers = Some((of, 0));
+    }
+
+    /// The product `of` of both sources, of which the second has the shape `second`.
+    fn multiply(&mut self, of: usize, second: [usize; 3]) {
+        let params = Params {
+            mode: u32::from(second != self.to),
+            ..Params::new(self.from, self.to)
+        };
+        let other = self.step.sources.get(1).copied();
+        let dispatch = self.push(Kernel::Multiply, params, None);
+        (dispatch.add, dispatch.numbers) = (other, Some((of, 0)));
+    }
+
+    /// Back to a factor of the product `of`; the other has the shape `other`.
+    fn weigh(&mut self, of: usize, factor: usize, other: [usize; 3]) {
+        let params = Params {
+            mode: match (self.to == self.from, other == self.from) {
+                (true, true) => 0,
+                (true, false) => 1,
+                (false, _) => 2,
+            },
+            ..Params::new(self.from, self.to)
+        };
+        // The first factor lies before the second.
+        let behind = match factor {
+            0 => self.to.iter().product(),
+            _ => 0,
+        };
+        let dispatch = self.push(Kernel::Weigh, params, marked(self.step.act));
+        dispatch.numbers = Some((of, behind));
+    }
+
+    /// The channels that input `input` has, from `source` of the shape `from`.
+    fn channels(&mut self, places: &[Place], input: usize, source: usize, from: [usize; 3]) {
+        let table = places.iter().map(|&(of, channel)| match of == input {
+            true => word(channel),
+            false => NONE,
+        });
+        let params = Params {
+            weights: self.constants.put(table),
+            mode: 1,
+            ..Params::new(from, self.to)
+        };
+        self.push(Kernel::Channels, params, None).source = source;
+    }
+
+    /// Back to the channels of input `input`.
+    fn returned(&mut self, places: &[Place], input: usize) {
+        let mut table = vec![NONE; self.to[0]];
+        for (i, &(of, channel)) in places.iter().enumerate() {
+            if let Some(place) = table.get_mut(channel).filter(|_| of == input) {
+                *place = word(i);
+            }
         }
+        let params = Params {
+            weights: self.constants.put(table),
+            ..Params::new(self.from, self.to)
+        };
+        self.push(Kernel::Channels, params, marked(self.step.act));
     }
 
     /// A matrix of `outputs` rows of `inputs`, with the step's end or alone.
@@ -176,8 +285,9 @@ impl Layer<'_, '_> {
             bias,
             ..Params::new([inputs, 1, 1], [outputs, 1, 1])
         };
-        self.push(Kernel::Dense, params, marked(self.step.act));
-        if let Some(dispatch) = self.dispatches.last_mut().filter(|_| !ends) {
+        let marks = marked(self.step.act);
+        let dispatch = self.push(Kernel::Dense, params, marks);
+        if !ends {
             dispatch.params = params;
             (dispatch.add, dispatch.marks) = (None, None);
         }
@@ -275,22 +385,20 @@ impl Layer<'_, '_> {
         }
     }
 
-    fn push(&mut self, kernel: Kernel, params: Params, marks: Option<usize>) {
-        let Step {
-            source,
-            add,
-            act,
-            to,
-            ..
-        } = *self.step;
-        self.dispatches.push(Dispatch {
+    fn push(&mut self, kernel: Kernel, params: Params, marks: Option<usize>) -> &mut Dispatch {
+        let Step { add, act, to, .. } = *self.step;
+        let dispatch = Dispatch {
             kernel,
-            source,
+            source: self.step.sources[0],
             add,
             to,
             params: params.end(act, add.is_some()),
             marks,
-        });
+            numbers: None,
+        };
+        self.dispatches.push(dispatch);
+        let last = self.dispatches.len() - 1;
+        &mut self.dispatches[last]
     }
 }
 

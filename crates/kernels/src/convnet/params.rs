@@ -35,6 +35,7 @@ pub(super) struct Params {
     pub begin: [u32; 2],
     pub end: [u32; 2],
     pub mode: u32,
+    pub numbers: u32,
 }
 
 impl Params {
@@ -88,6 +89,7 @@ impl Params {
                 Activation::Clip(low, high) => (3, low, high),
             },
             Act::Backward { slope, .. } => (4, slope, 0.0),
+            Act::Times { .. } => (5, 0.0, 0.0),
         };
         Params {
             act,

@@ -1,5 +1,7 @@
 //! A pass through a network: its dispatches in order, and the buffer of every value.
 
+use std::collections::BTreeSet;
+
 use scoville_convnet::Schedule;
 
 use super::dispatch::Dispatch;
@@ -35,8 +37,7 @@ impl Route {
     ) -> Option<Route> {
         let mut last_use = vec![0; schedule.shapes.len()];
         for (i, step) in schedule.steps.iter().enumerate() {
-            last_use[step.source] = i;
-            step.add.iter().for_each(|&add| last_use[add] = i);
+            step.reads().for_each(|value| last_use[value] = i);
         }
         let mut places = vec![Place::Input; schedule.shapes.len()];
         let (mut free, mut count) = (Vec::new(), 0);
@@ -54,8 +55,7 @@ impl Route {
                     Place::Buffer(buffer)
                 }
             };
-            let mut read: Vec<usize> = step.add.into_iter().chain([step.source]).collect();
-            read.dedup();
+            let read: BTreeSet<usize> = step.reads().collect();
             free.extend(read.into_iter().filter_map(|value| match places[value] {
                 Place::Buffer(buffer) if last_use[value] == i => Some(buffer),
                 _ => None,

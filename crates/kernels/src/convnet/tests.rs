@@ -1,6 +1,9 @@
 //! Networks on the GPU against the CPU's, which are held against double precision in their own crate.
 
-use scoville_convnet::testing::{Builder, THREE, mean, mean_inside, numbers, window};
+use scoville_convnet::testing::{
+    Builder, FUNCTIONS, THREE, bent, excited, mean, mean_inside, multiplied, numbers, shuffled,
+    together, window,
+};
 use scoville_convnet::{Activation, Kind, Net, Window};
 
 use super::ConvNet;
@@ -123,6 +126,28 @@ fn pools() {
             agrees(&b);
         }
     }
+}
+
+#[test]
+fn functions_that_bend() {
+    for function in FUNCTIONS {
+        for gated in [false, true] {
+            agrees(&bent(function, gated));
+        }
+    }
+}
+
+#[test]
+fn products_of_values() {
+    agrees(&multiplied());
+    agrees(&excited());
+}
+
+#[test]
+fn channels_in_another_order() {
+    agrees(&together([16, 32, 16]));
+    agrees(&together([5, 20, 16]));
+    agrees(&shuffled());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Operators as layers of the convolutional networks that the CPU runs by kernels of its own.
 
-use scoville_convnet::{Activation, Convolution, Dense, Kind, Window};
+use scoville_convnet::{Activation, Convolution, Dense, Function, Kind, Smooth, Window};
 use scoville_onnx::Node;
 
 use crate::value::{Fact, Facts};
@@ -13,6 +13,8 @@ const MAX_DENSE: usize = 4 << 20;
 pub(crate) enum Part {
     /// A layer that reads these inputs, the others being constants.
     Layer(Kind, Vec<usize>),
+    /// A layer for each output, all of the first input.
+    Several(Vec<Kind>),
     /// The elements of the first input, in the same order.
     Same,
 }
@@ -22,7 +24,9 @@ pub(crate) struct Inputs<'a> {
     pub node: &'a Node,
     pub opset: i64,
     pub facts: &'a Facts,
+    /// The first output.
     pub output: &'a Fact,
+    pub outputs: &'a [Fact],
     /// The elements of a constant input.
     pub constant: &'a dyn Fn(usize) -> Option<Vec<f32>>,
 }
@@ -53,6 +57,10 @@ impl Part {
 
     pub fn activation(activation: Activation) -> Option<Part> {
         Part::of_first(Kind::Activation(activation))
+    }
+
+    pub fn smooth(function: Function, gated: bool) -> Option<Part> {
+        Part::of_first(Kind::Smooth(Smooth { function, gated }))
     }
 
     /// The input itself, where it keeps its batch.

@@ -53,12 +53,43 @@ impl<B: Backend> Segment<B> {
 
 /// A step that is a part of a convolutional network.
 struct Candidate {
-    part: Part,
     /// What it reads, without constants.
     reads: Vec<Slot>,
-    makes: Slot,
-    /// A sample of its output, as channels, rows and columns.
+    makes: Vec<Made>,
+}
+
+/// What one output of a step is to the network.
+struct Made {
+    slot: Slot,
+    /// `None`: the elements that are read, in the same order.
+    kind: Option<Kind>,
+    /// A sample of it, as channels, rows and columns, and its elements.
     shape: Option<[usize; 3]>,
+    elements: usize,
+}
+
+impl Made {
+    fn new(slot: Slot, kind: Option<Kind>, fact: &Fact) -> Made {
+        Made {
+            slot,
+            kind,
+            shape: sample(fact),
+            elements: fact.shape().iter().skip(1).product(),
+        }
+    }
+
+    /// The shape that the network makes of values of the shapes `reads`, if that is what it should be.
+    fn of(&self, reads: &[[usize; 3]]) -> Option<[usize; 3]> {
+        let Some(kind) = &self.kind else {
+            return reads.first().copied();
+        };
+        let shape = kind.shape(reads).ok()?;
+        // What was flattened has no channels any more.
+        let fits = self.shape == Some(shape)
+            || elementwise(kind)
+            || (shuffles(kind, reads) && shape.iter().product::<usize>() == self.elements);
+        fits.then_some(shape)
+    }
 }
 
 impl<B: Backend> Program<B> {
@@ -135,21 +166,24 @@ impl<B: Backend> Program<B> {
                 opset: context.opset,
                 facts: &facts,
                 output,
+                outputs,
                 constant: &constant,
             })?;
-            let reads = match &part {
-                Part::Layer(_, reads) => reads.as_slice(),
-                Part::Same => &[0],
+            let (kinds, reads) = match part {
+                Part::Layer(kind, reads) => (vec![Some(kind)], reads),
+                Part::Several(kinds) => (kinds.into_iter().map(Some).collect(), vec![0]),
+                Part::Same => (vec![None], vec![0]),
             };
+            let made = kinds.into_iter().zip(&step.outputs).zip(outputs);
+            let made =
+                made.filter_map(|((kind, slot), fact)| Some(Made::new((*slot)?, kind, fact)));
             let slot = |&input: &usize| {
                 let slot = (*step.inputs.get(input)?)?;
                 matches!(self.constants.get(slot), Some(None)).then_some(slot)
             };
             Some(Candidate {
                 reads: reads.iter().map(slot).collect::<Option<_>>()?,
-                makes: step.outputs.first().copied()??,
-                shape: sample(output),
-                part,
+                makes: made.collect(),
             })
         };
         (0..self.steps.len()).map(candidate).collect()
@@ -227,16 +261,10 @@ impl Search<'_> {
             let Some(reads) = reads.collect::<Option<Vec<_>>>() else {
                 continue;
             };
-            let shape = match (&candidate.part, reads.as_slice()) {
-                (Part::Same, &[shape, ..]) => Some(shape),
-                (Part::Layer(kind, _), reads) => kind.shape(reads).ok().filter(|&shape| {
-                    // What was flattened has no channels any more.
-                    candidate.shape == Some(shape) || elementwise(kind)
-                }),
-                _ => None,
-            };
-            if let Some(shape) = shape {
-                made.insert(candidate.makes, shape);
+            let shapes = candidate.makes.iter().map(|made| made.of(&reads));
+            if let Some(shapes) = shapes.collect::<Option<Vec<_>>>() {
+                let slots = candidate.makes.iter().map(|made| made.slot);
+                made.extend(slots.zip(shapes));
                 steps.push(i);
             }
         }
@@ -248,11 +276,15 @@ impl Search<'_> {
     fn closed(&self, end: usize, input: Slot, steps: &[usize]) -> Option<(Vec<usize>, Vec<Slot>)> {
         self.look(steps.len() + self.plan.facts.len())?;
         let mut wanted = vec![false; self.plan.facts.len()];
-        *wanted.get_mut(self.candidate(end)?.makes)? = true;
+        let [last] = self.candidate(end)?.makes.as_slice() else {
+            return None;
+        };
+        *wanted.get_mut(last.slot)? = true;
         let mut needed = BTreeSet::new();
         for &i in steps.iter().rev() {
             let candidate = self.candidate(i)?;
-            if wanted.get(candidate.makes) == Some(&true) {
+            let mut made = candidate.makes.iter();
+            if made.any(|made| wanted.get(made.slot) == Some(&true)) {
                 needed.insert(i);
                 for &slot in &candidate.reads {
                     *wanted.get_mut(slot)? = true;
@@ -261,20 +293,21 @@ impl Search<'_> {
         }
         let mut inner = Vec::new();
         for &i in needed.iter().filter(|&&i| i != end) {
-            let made = self.candidate(i)?.makes;
-            let readers = self.readers.get(&made).map(Vec::as_slice);
-            let within = readers
-                .unwrap_or_default()
-                .iter()
-                .all(|i| needed.contains(i));
-            if made == input || !within || self.kept.contains(&made) {
-                return None;
+            for made in self.candidate(i)?.makes.iter().map(|made| made.slot) {
+                let readers = self.readers.get(&made).map(Vec::as_slice);
+                let within = readers
+                    .unwrap_or_default()
+                    .iter()
+                    .all(|i| needed.contains(i));
+                if made == input || !within || self.kept.contains(&made) {
+                    return None;
+                }
+                inner.push(made);
             }
-            inner.push(made);
         }
-        let product = |&i: &usize| match self.candidate(i).map(|candidate| &candidate.part) {
-            Some(Part::Layer(kind, _)) => multiplies(kind),
-            _ => false,
+        let product = |&i: &usize| {
+            let made = self.candidate(i).into_iter().flat_map(|all| &all.makes);
+            made.filter_map(|made| made.kind.as_ref()).any(multiplies)
         };
         let steps: Vec<usize> = needed.into_iter().collect();
         steps.iter().any(product).then_some((steps, inner))
@@ -310,29 +343,27 @@ impl Search<'_> {
             let candidate = self.candidate(i)?;
             let reads = candidate.reads.iter().map(|slot| values.get(slot).copied());
             let inputs: Vec<usize> = reads.collect::<Option<_>>()?;
-            let value = match &candidate.part {
-                Part::Same => *inputs.first()?,
-                Part::Layer(kind, _) => {
-                    let before = match inputs[..] {
-                        [value] if alone.get(&value) == Some(&true) => value.checked_sub(1),
-                        _ => None,
-                    };
-                    let absorbed = before.filter(|&i| {
-                        let layer = layers.get_mut(i);
-                        layer.is_some_and(|layer| layer.kind.absorb(kind))
-                    });
-                    let absorbed = absorbed.map(|i| i + 1);
-                    absorbed.unwrap_or_else(|| {
-                        let kind = kind.clone();
-                        layers.push(Layer { kind, inputs });
-                        layers.len()
-                    })
-                }
-            };
-            values.insert(candidate.makes, value);
-            *alone.entry(value).or_insert(true) &= self.read_once(candidate.makes);
+            for made in &candidate.makes {
+                let value = match &made.kind {
+                    None => *inputs.first()?,
+                    Some(kind) => {
+                        let taken = inputs.iter().copied().find(|value| {
+                            let layer = value.checked_sub(1).and_then(|i| layers.get_mut(i));
+                            alone.get(value) == Some(&true)
+                                && layer.is_some_and(|layer| layer.absorb(*value, kind, &inputs))
+                        });
+                        taken.unwrap_or_else(|| {
+                            let (kind, inputs) = (kind.clone(), inputs.clone());
+                            layers.push(Layer { kind, inputs });
+                            layers.len()
+                        })
+                    }
+                };
+                values.insert(made.slot, value);
+                *alone.entry(value).or_insert(true) &= self.read_once(made.slot);
+            }
         }
-        let output = self.candidate(*steps.last()?)?.makes;
+        let output = self.candidate(*steps.last()?)?.makes.last()?.slot;
         // The network's output is what its last layer makes.
         if values.get(&output) != Some(&layers.len()) {
             return None;
@@ -365,5 +396,13 @@ fn multiplies(kind: &Kind) -> bool {
 
 /// Whether a layer treats all elements alike, so that they may have been flattened.
 fn elementwise(kind: &Kind) -> bool {
-    matches!(kind, Kind::Add | Kind::Activation(_))
+    matches!(kind, Kind::Add | Kind::Activation(_) | Kind::Smooth(_))
+}
+
+/// Whether a layer puts all channels of one value in another order, however its axes are cut.
+fn shuffles(kind: &Kind, reads: &[[usize; 3]]) -> bool {
+    match (kind, reads) {
+        (Kind::Channels(places), &[[channels, ..]]) => places.len() == channels,
+        _ => false,
+    }
 }

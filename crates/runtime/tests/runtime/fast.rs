@@ -235,7 +235,7 @@ fn a_shift_is_taken_into_the_product_before_it_where_it_may() {
 #[test]
 fn what_is_read_elsewhere_ends_a_network() {
     let b = block(Builder::fixed(&[1, 2, 6, 6]), "x", "a", [2, 8]);
-    let b = block(b, "a", "b", [8, 8]).node("Tanh", &["a"], "t");
+    let b = block(b, "a", "b", [8, 8]).node("Softplus", &["a"], "t");
     let b = block(b, "t", "c", [8, 8])
         .node("Add", &["b", "c"], "sum")
         .node("Flatten", &["sum"], "logits");
@@ -254,4 +254,98 @@ fn without_a_product_there_is_no_network() {
         .node("Relu", &["x"], "r")
         .node("Sigmoid", &["r"], "logits");
     agrees(b.build(), 0);
+}
+
+/// SiLU as exporters write it, squeeze and excitation, and functions that bend.
+#[test]
+fn gates_belong_to_the_network() {
+    for gate_first in [false, true] {
+        let product = |b: Builder, x: &str, gate: &str, name: &str| {
+            let inputs = if gate_first { [gate, x] } else { [x, gate] };
+            b.node("Mul", &inputs, name)
+        };
+        let b = Builder::fixed(&[1, 2, 6, 6])
+            .weights("w", &[18, 2, 3, 3])
+            .node_with("Conv", &["x", "w"], "c", &[("pads", ints(&[1; 4]))])
+            .node("Sigmoid", &["c"], "s");
+        let b = product(b, "c", "s", "silu")
+            .node("GlobalAveragePool", &["silu"], "mean")
+            .weights("down", &[4, 18, 1, 1])
+            .node("Conv", &["mean", "down"], "few")
+            .node("HardSwish", &["few"], "bent")
+            .weights("up", &[18, 4, 1, 1])
+            .node("Conv", &["bent", "up"], "many")
+            .node("HardSigmoid", &["many"], "gate");
+        let b = product(b, "silu", "gate", "excited")
+            .node("Tanh", &["excited"], "t")
+            .node("Erf", &["t"], "e")
+            .node("Flatten", &["e"], "logits");
+        agrees(b.build(), 1);
+    }
+    // A mask of pixels is no factor for each channel, even where there are as many of them.
+    let b = Builder::fixed(&[1, 2, 2, 2])
+        .weights("w", &[4, 2, 1, 1])
+        .node("Conv", &["x", "w"], "c")
+        .node("GlobalAveragePool", &["c"], "mean")
+        .ints("as", &[1, 1, 2, 2])
+        .node("Reshape", &["mean", "as"], "mask")
+        .node("Mul", &["c", "mask"], "masked")
+        .node("Flatten", &["masked"], "logits");
+    agrees(b.build(), 1);
+}
+
+#[test]
+fn channels_that_are_moved_belong_to_the_network() {
+    let axis = [("axis", Attribute::Int(1))];
+    let b = block(Builder::fixed(&[1, 2, 5, 5]), "x", "a", [2, 20]);
+    let b = block(b, "a", "b", [20, 12])
+        .node_with("Concat", &["a", "b"], "both", &axis)
+        // A shuffle: 2 groups of 16.
+        .ints("groups", &[1, 2, 16, 5, 5])
+        .node("Reshape", &["both", "groups"], "r")
+        .node_with(
+            "Transpose",
+            &["r"],
+            "t",
+            &[("perm", ints(&[0, 2, 1, 3, 4]))],
+        )
+        .ints("whole", &[1, 32, 5, 5])
+        .node("Reshape", &["t", "whole"], "shuffled")
+        .ints("from", &[1])
+        .ints("to", &[-3])
+        .ints("along", &[1])
+        .ints("by", &[2])
+        .node("Slice", &["shuffled", "from", "to", "along", "by"], "cut")
+        .ints("parts", &[5, 9])
+        .node_with("Split", &["cut", "parts"], "left", &axis)
+        .and_outputs(&["right"]);
+    let b = block(b, "left", "l", [5, 9])
+        .node("Add", &["l", "right"], "sum")
+        .node("Flatten", &["sum"], "logits");
+    agrees(b.build(), 1);
+    // Axes that are no channels': the network ends before.
+    let b = block(Builder::fixed(&[1, 2, 4, 4]), "x", "a", [2, 4])
+        .node_with("Transpose", &["a"], "t", &[("perm", ints(&[0, 2, 1, 3]))])
+        .node_with(
+            "Concat",
+            &["t", "t"],
+            "rows",
+            &[("axis", Attribute::Int(2))],
+        )
+        .ints("first", &[0])
+        .ints("third", &[2])
+        .ints("along", &[3])
+        .node("Slice", &["rows", "first", "third", "along"], "cut")
+        .node("Flatten", &["cut"], "logits");
+    agrees(b.build(), 1);
+    // What was 16 channels lies as 4 now: half of them are no channels of the network.
+    let b = block(Builder::fixed(&[1, 2, 4, 4]), "x", "a", [2, 4])
+        .ints("as", &[1, 16, 2, 2])
+        .node("Reshape", &["a", "as"], "many")
+        .ints("first", &[0])
+        .ints("eighth", &[8])
+        .ints("along", &[1])
+        .node("Slice", &["many", "first", "eighth", "along"], "half")
+        .node("Flatten", &["half"], "logits");
+    agrees(b.build(), 1);
 }

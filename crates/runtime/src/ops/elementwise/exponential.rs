@@ -1,8 +1,10 @@
 //! Exp, Log, Sqrt, Reciprocal, Erf: of floats of any shape.
 
 use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_convnet::Function;
 use scoville_onnx::Node;
 
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::unary::unary;
 use crate::ops::{Context, Parsed};
 
@@ -24,6 +26,10 @@ pub(super) fn reciprocal<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
 
 pub(super) fn erf<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
     unary(|x| B::float_erf(x))
+}
+
+pub(super) fn erf_layer(_: &Inputs) -> Option<Part> {
+    Part::smooth(Function::Erf, false)
 }
 
 /// `exp(x) - 1` without cancellation near 0: `tanh(x / 2) * (exp(x) + 1)`.

@@ -6,9 +6,11 @@
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_convnet::Function;
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::unary::unary;
 use crate::ops::{Context, Parsed};
 
@@ -17,6 +19,13 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
         None | Some("none") => unary(exact::<B>),
         Some("tanh") => unary(by_tanh::<B>),
         Some(other) => Err(Fault::Unsupported(format!("approximate {other:?}"))),
+    }
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    match inputs.node.attributes.string("approximate") {
+        Ok(None | Some("none")) => Part::smooth(Function::Normal, true),
+        _ => None,
     }
 }
 

@@ -2,19 +2,43 @@
 //! beta 1/2 (Howard et al. 2019).
 
 use burn_backend::{Backend, tensor::FloatTensor};
-use scoville_onnx::Node;
+use scoville_convnet::Function;
+use scoville_onnx::{Attributes, Node};
 
+use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::unary::unary;
 use crate::ops::{Context, Parsed};
 
+/// alpha and beta of HardSwish.
+const SWISH: [f32; 2] = [1.0 / 6.0, 0.5];
+
 pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
-    let alpha = node.attributes.float_or("alpha", 0.2)?;
-    let beta = node.attributes.float_or("beta", 0.5)?;
+    let [alpha, beta] = line(&node.attributes)?;
     unary(move |x| hard_sigmoid::<B>(x, alpha, beta))
 }
 
 pub(super) fn parse_swish<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
-    unary(|x: FloatTensor<B>| B::float_mul(x.clone(), hard_sigmoid::<B>(x, 1.0 / 6.0, 0.5)))
+    let [alpha, beta] = SWISH;
+    unary(move |x: FloatTensor<B>| B::float_mul(x.clone(), hard_sigmoid::<B>(x, alpha, beta)))
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let [slope, shift] = line(&inputs.node.attributes).ok()?;
+    Part::smooth(Function::HardSigmoid { slope, shift }, false)
+}
+
+pub(super) fn swish_layer(_: &Inputs) -> Option<Part> {
+    let [slope, shift] = SWISH;
+    Part::smooth(Function::HardSigmoid { slope, shift }, true)
+}
+
+/// alpha and beta.
+fn line(attributes: &Attributes) -> Result<[f32; 2], Fault> {
+    Ok([
+        attributes.float_or("alpha", 0.2)?,
+        attributes.float_or("beta", 0.5)?,
+    ])
 }
 
 fn hard_sigmoid<B: Backend>(x: FloatTensor<B>, alpha: f32, beta: f32) -> FloatTensor<B> {

@@ -1,11 +1,13 @@
 //! Mul: `a * b`, with NumPy broadcasting.
 
 use burn_backend::Backend;
+use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::ops::broadcast::{Rule, binary};
 use crate::ops::layer::{Inputs, Part, by_channel};
 use crate::ops::{Context, Parsed};
+use crate::value::Fact;
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
     binary(
@@ -22,8 +24,25 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     let constants = [(0, 1), (1, 0)].into_iter();
     let mut found = constants.filter_map(|(constant, x)| Some((x, by_channel(inputs, constant)?)));
-    let (x, scale) = found.next()?;
-    Part::channelwise(x, scale, Vec::new())
+    match found.next() {
+        Some((x, scale)) => Part::channelwise(x, scale, Vec::new()),
+        None => product(inputs),
+    }
+}
+
+/// Two values of one shape, or one of them with a single pixel.
+fn product(inputs: &Inputs) -> Option<Part> {
+    let [a, b] = [0, 1].map(|index| inputs.facts.get(index).map(Fact::shape));
+    let (a, b) = (a?, b?);
+    let reads = match (a == inputs.output.shape(), b == inputs.output.shape()) {
+        (true, _) => vec![0, 1],
+        (false, true) => vec![1, 0],
+        _ => return None,
+    };
+    let (a, b) = if reads == [0, 1] { (a, b) } else { (b, a) };
+    let ones = |shape: &[usize]| shape.iter().all(|&size| size == 1);
+    let by_channel = b.len() == a.len() && b.get(..2) == a.get(..2) && b.get(2..).is_some_and(ones);
+    (a == b || by_channel).then_some(Part::Layer(Kind::Multiply, reads))
 }
 
 #[cfg(test)]

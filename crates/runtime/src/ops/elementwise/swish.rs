@@ -1,8 +1,10 @@
 //! Swish: `x * sigmoid(alpha * x)` (Ramachandran et al. 2017). Any shape.
 
 use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_convnet::Function;
 use scoville_onnx::Node;
 
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::unary::unary;
 use crate::ops::{Context, Parsed};
 
@@ -12,6 +14,11 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
         let gate = B::sigmoid(B::float_mul_scalar(x.clone(), alpha.into()));
         B::float_mul(x, gate)
     })
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let alpha = inputs.node.attributes.float_or("alpha", 1.0).ok()?;
+    Part::smooth(Function::Sigmoid, true).filter(|_| alpha == 1.0)
 }
 
 #[cfg(test)]

@@ -1,13 +1,19 @@
 //! Tanh: the hyperbolic tangent. Any shape.
 
 use burn_backend::Backend;
+use scoville_convnet::Function;
 use scoville_onnx::Node;
 
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::unary::unary;
 use crate::ops::{Context, Parsed};
 
 pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
     unary(|x| B::float_tanh(x))
+}
+
+pub(super) fn layer(_: &Inputs) -> Option<Part> {
+    Part::smooth(Function::Tanh, false)
 }
 
 #[cfg(test)]

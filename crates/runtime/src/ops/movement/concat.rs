@@ -2,10 +2,12 @@
 //! of one place along another axis are stretched to the others.
 
 use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::broadcast::stretch;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -24,6 +26,19 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
         })),
         None => Err(Fault::shape("attribute axis is missing")),
     }
+}
+
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let rank = inputs.output.shape().len();
+    let axis = inputs.node.attributes.int("axis").ok()??;
+    (crate::ops::axis(axis, rank).ok()? == 1).then_some(())?;
+    let mut places = Vec::new();
+    for input in 0..inputs.facts.len() {
+        let channels = *inputs.facts.get(input)?.shape().get(1)?;
+        places.extend((0..channels).map(|channel| (input, channel)));
+    }
+    let reads = (0..inputs.facts.len()).collect();
+    Some(Part::Layer(Kind::Channels(places), reads))
 }
 
 impl<B: Backend> Operator<B> for Concat {

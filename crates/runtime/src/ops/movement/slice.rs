@@ -2,9 +2,11 @@
 //! opset 9 they are attributes, and steps are 1; then known inputs.
 
 use burn_backend::{Backend, Slice as Range, tensor::FloatTensor};
+use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -19,18 +21,23 @@ enum Slice {
 }
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
-    if context.opset >= 10 {
-        return Ok(Box::new(Slice::Inputs));
-    }
-    let list = |name| -> Result<Option<Vec<i64>>, Fault> {
-        Ok(node.attributes.ints(name)?.map(<[i64]>::to_vec))
-    };
-    let missing = || Fault::shape("attributes starts and ends are needed");
-    Ok(Box::new(Slice::Attributes {
-        starts: list("starts")?.ok_or_else(missing)?,
-        ends: list("ends")?.ok_or_else(missing)?,
-        axes: list("axes")?,
-    }))
+    Ok(Box::new(Slice::of(node, context.opset)?))
+}
+
+/// Cuts of the channels alone.
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let x = inputs.facts.get(0)?.shape();
+    let slice = Slice::of(inputs.node, inputs.opset).ok()?;
+    let cuts = slice.cuts(x, |i| inputs.facts.optional_ints(i)).ok()?;
+    let whole = |cut: &Cut, len: &usize| cut.start == 0 && cut.step == 1 && cut.len == *len;
+    let mut others = cuts.iter().zip(x).enumerate();
+    others
+        .all(|(axis, (cut, len))| axis == 1 || whole(cut, len))
+        .then_some(())?;
+    let cut = cuts.get(1)?;
+    let place = |i: usize| Some((0, cut.start.checked_add_signed(i as isize * cut.step)?));
+    let places: Option<Vec<_>> = (0..cut.len).map(place).collect();
+    Part::of_first(Kind::Channels(places?))
 }
 
 /// What is taken of one axis: `len` elements, `step` apart, from `start` on.
@@ -42,6 +49,21 @@ struct Cut {
 }
 
 impl Slice {
+    fn of(node: &Node, opset: i64) -> Result<Slice, Fault> {
+        if opset >= 10 {
+            return Ok(Slice::Inputs);
+        }
+        let list = |name| -> Result<Option<Vec<i64>>, Fault> {
+            Ok(node.attributes.ints(name)?.map(<[i64]>::to_vec))
+        };
+        let missing = || Fault::shape("attributes starts and ends are needed");
+        Ok(Slice::Attributes {
+            starts: list("starts")?.ok_or_else(missing)?,
+            ends: list("ends")?.ok_or_else(missing)?,
+            axes: list("axes")?,
+        })
+    }
+
     fn cuts<'a>(
         &'a self,
         shape: &[usize],

@@ -2,10 +2,12 @@
 //! into equal ones; from opset 18 on the last of `num_outputs` parts may be smaller.
 
 use burn_backend::{Backend, Slice, tensor::FloatTensor};
+use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use super::fill::sizes;
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -39,6 +41,22 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
         parts: node.outputs.len(),
         uneven: context.opset >= 18,
     }))
+}
+
+/// Parts of the channels.
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let rank = inputs.output.shape().len();
+    let axis = inputs.node.attributes.int_or("axis", 0).ok()?;
+    (crate::ops::axis(axis, rank).ok()? == 1).then_some(())?;
+    let mut start = 0;
+    let part = |fact: &Fact| {
+        let channels = *fact.shape().get(1)?;
+        start += channels;
+        let places = (start - channels..start).map(|channel| (0, channel));
+        Some(Kind::Channels(places.collect()))
+    };
+    let parts: Option<Vec<_>> = inputs.outputs.iter().map(part).collect();
+    Some(Part::Several(parts?))
 }
 
 impl Split {

@@ -1,9 +1,11 @@
 //! Transpose: permutes the axes by `perm`; without it, reverses them.
 
 use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -34,6 +36,29 @@ impl Transpose {
             .map(|&axis| crate::ops::axis(axis, rank))
             .collect()
     }
+}
+
+/// Most channels that are put in another order.
+const MAX_CHANNELS: usize = 1 << 16;
+
+/// A shuffle of channels: the axes between the batch and those that stay are the channels'.
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let x = inputs.facts.get(0)?.shape();
+    let perm = inputs.node.attributes.ints("perm").ok()??.to_vec();
+    let perm = Transpose { perm: Some(perm) }.permutation(x.len()).ok()?;
+    (perm.first() == Some(&0)).then_some(())?;
+    let moved = |(i, axis): (usize, &usize)| (i != *axis).then_some(i + 1);
+    let end = perm.iter().enumerate().rev().find_map(moved)?;
+    let mut places = vec![0];
+    for &axis in perm.get(1..end)? {
+        let stride: usize = x.get(axis + 1..end)?.iter().product();
+        let size = *x.get(axis)?;
+        (places.len().checked_mul(size)? <= MAX_CHANNELS).then_some(())?;
+        let along = |&place: &usize| (0..size).map(move |i| place + i * stride);
+        places = places.iter().flat_map(along).collect();
+    }
+    let places = places.into_iter().map(|channel| (0, channel));
+    Part::of_first(Kind::Channels(places.collect()))
 }
 
 impl<B: Backend> Operator<B> for Transpose {

@@ -22,12 +22,18 @@ def network(name):
     import torch, torchvision
     torch.manual_seed(0)
     torch.set_num_threads(2)
+    # What replaces attention outside of training is not exported.
+    torch.backends.mha.set_fastpath_enabled(False)
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     net = getattr(torchvision.models, name)(weights=None, **options).eval()
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
+    for weights in net.parameters():
+        # Heads that begin with zeros would answer nothing.
+        if weights.dim() == 2 and not weights.any():
+            torch.nn.init.normal_(weights, std=0.02)
     return net.requires_grad_(False)
 
 

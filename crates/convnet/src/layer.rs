@@ -2,12 +2,23 @@
 
 pub use crate::channels::Place;
 pub use crate::end::Activation;
+pub use crate::norm::Norm;
 use crate::plan::depthwise;
 use crate::simd::BLOCK;
 pub use crate::smooth::{Function, Smooth};
 
 /// Most weights of a convolution whose groups are taken together.
 const MOST_TOGETHER: usize = 1 << 24;
+
+/// In which order a sample's elements are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Channels, rows, columns.
+    #[default]
+    First,
+    /// Rows, columns, channels.
+    Last,
+}
 
 /// A network's layer. Value 0 is the network's input, layer `i` makes value `i + 1`.
 #[derive(Debug, Clone)]
@@ -27,6 +38,7 @@ pub enum Kind {
     Add,
     Activation(Activation),
     Smooth(Smooth),
+    Norm(Norm),
     /// The product of two values of one shape; or the second has one pixel, a factor for each channel.
     Multiply,
     /// Channel `i` is that of place `i`; none is there twice.

@@ -9,7 +9,7 @@
 //! | `layer` | what a network is made of |
 //! | `plan` | layers to schedules, forward and backward, for any device ([`Schedule`]); these to the CPU's operations |
 //! | `map` | how activations lie in memory |
-//! | `correlate`, `winograd`, `depthwise`, `pool`, `pointwise`, `smooth`, `multiply`, `channels` | the operations |
+//! | `correlate`, `winograd`, `depthwise`, `pool`, `pointwise`, `smooth`, `multiply`, `channels`, `norm` | the operations |
 //! | `phase`, `product`, `sparse`, `end` | what they share: geometry, the inner product, the same of what is mostly zero, what is done before storing |
 //! | `patch` | calls of which only a patch of each sample is new |
 //! | `simd` | 16 channels on vectors of any width |
@@ -25,6 +25,7 @@ mod layer;
 mod map;
 mod multiply;
 mod net;
+mod norm;
 mod packed;
 mod patch;
 mod phase;
@@ -45,7 +46,9 @@ mod tests;
 mod winograd;
 
 pub use error::Error;
-pub use layer::{Activation, Convolution, Dense, Function, Kind, Layer, Place, Smooth, Window};
+pub use layer::{
+    Activation, Convolution, Dense, Function, Kind, Layer, Layout, Norm, Place, Smooth, Window,
+};
 pub use net::{Net, Tape};
 pub use phase::{Phase, Tap};
 pub use plan::{Act, Schedule, Step, Work};

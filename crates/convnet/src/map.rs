@@ -1,6 +1,7 @@
 //! Where the activations of a group of samples lie: blocks of 16 channels, outermost; then samples, rows,
 //! columns. A halo of zeros around each sample stands for the padding of whatever reads it.
 
+use crate::layer::Layout;
 use crate::simd::{BLOCK, Block};
 
 /// The shape of one value of one sample, and its halo.
@@ -98,8 +99,11 @@ impl Map {
         self.pixels() == 1 && self.halo == Halo::default()
     }
 
-    /// Takes samples of channels, rows, columns in; the halo is left as it is.
-    pub fn import(&self, group: usize, from: &[f32], to: &mut [Block]) {
+    /// Takes samples in; the halo is left as it is.
+    pub fn import(&self, layout: Layout, group: usize, from: &[f32], to: &mut [Block]) {
+        if layout == Layout::Last {
+            return self.import_last(group, from, to);
+        }
         if self.is_flat() {
             return self.import_flat(group, from, to);
         }
@@ -128,8 +132,11 @@ impl Map {
         }
     }
 
-    /// Gives samples of channels, rows, columns out.
-    pub fn export(&self, group: usize, from: &[Block], to: &mut [f32]) {
+    /// Gives samples out.
+    pub fn export(&self, layout: Layout, group: usize, from: &[Block], to: &mut [f32]) {
+        if layout == Layout::Last {
+            return self.export_last(group, from, to);
+        }
         if self.is_flat() {
             return self.export_flat(group, from, to);
         }
@@ -149,6 +156,48 @@ impl Map {
                         for (value, block) in plane.iter_mut().zip(line) {
                             *value = block.0[c];
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    fn import_last(&self, group: usize, from: &[f32], to: &mut [Block]) {
+        let sample = self.channels * self.pixels();
+        for (s, sample) in from.chunks_exact(sample).take(group).enumerate() {
+            for (y, line) in sample.chunks_exact(self.channels * self.cols).enumerate() {
+                for (b, first) in (0..self.channels).step_by(BLOCK).enumerate() {
+                    let at = (b * group + s) * self.sample() + self.at(y, 0);
+                    let count = BLOCK.min(self.channels - first);
+                    let pixels = line.chunks_exact(self.channels);
+                    for (block, pixel) in to[at..at + self.cols].iter_mut().zip(pixels) {
+                        let part = &pixel[first..first + count];
+                        match part.try_into() {
+                            Ok(whole) => block.0 = whole,
+                            Err(_) => {
+                                *block = Block::ZERO;
+                                block.0[..count].copy_from_slice(part);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn export_last(&self, group: usize, from: &[Block], to: &mut [f32]) {
+        let sample = self.channels * self.pixels();
+        for (s, sample) in to.chunks_exact_mut(sample).take(group).enumerate() {
+            for (y, line) in sample
+                .chunks_exact_mut(self.channels * self.cols)
+                .enumerate()
+            {
+                for (b, first) in (0..self.channels).step_by(BLOCK).enumerate() {
+                    let at = (b * group + s) * self.sample() + self.at(y, 0);
+                    let count = BLOCK.min(self.channels - first);
+                    let pixels = line.chunks_exact_mut(self.channels);
+                    for (block, pixel) in from[at..at + self.cols].iter().zip(pixels) {
+                        pixel[first..first + count].copy_from_slice(&block.0[..count]);
                     }
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rayon::prelude::*;
 
 use crate::error::Error;
-use crate::layer::{Kind, Layer};
+use crate::layer::{Kind, Layer, Layout};
 use crate::patch::Patches;
 use crate::plan::{Plan, Program, plan, plan_back};
 use crate::pool::Pick;
@@ -50,8 +50,20 @@ impl Drop for Tape {
 impl Net {
     /// A network of samples of `input` channels, rows and columns; the last layer makes the output.
     pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Net, Error> {
-        let input = flattened(input, &layers);
-        let plan = plan(input, &layers)?;
+        Net::with_layout(input, layers, Default::default())
+    }
+
+    /// The same, with the elements of its input and output in any order.
+    pub fn with_layout(
+        input: [usize; 3],
+        layers: Vec<Layer>,
+        ends: [Layout; 2],
+    ) -> Result<Net, Error> {
+        let input = match ends[0] {
+            Layout::First => flattened(input, &layers),
+            Layout::Last => input,
+        };
+        let plan = plan(input, &layers, ends)?;
         let group = plan.forward.group();
         Ok(Net {
             inputs: input.iter().product(),
@@ -70,7 +82,7 @@ impl Net {
         let make = || {
             let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
             let (input, layers) = std::mem::take(&mut *source);
-            plan_back(input, &layers, &self.plan.marks)
+            plan_back(input, &layers, &self.plan)
         };
         self.back.get_or_init(make).as_ref()
     }

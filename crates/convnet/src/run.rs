@@ -59,7 +59,7 @@ impl Workspace {
                     let mut beside = pass.beside(None, group);
                     first.run(from, out, &mut beside, &mut work.planes, Area::Whole);
                 }
-                None => out.map.import(group, from, out.data),
+                None => out.map.import(program.ends[0], group, from, out.data),
             }
         });
         self.run_ops(program, 0..program.ops.len(), group, &mut pass);
@@ -87,7 +87,7 @@ impl Workspace {
         let map = &program.maps[program.output];
         match &program.last {
             Some(last) => last.run(View { map, data, group }, to),
-            None => map.export(group, data, to),
+            None => map.export(program.ends[1], group, data, to),
         }
     }
 
@@ -163,6 +163,7 @@ impl Op {
                 let other = reads.sources.get(1).copied().unwrap_or(source);
                 return crate::multiply::run(*places, [source, other], to, pass, area);
             }
+            (Core::Norm(op), pass) => return op.run(source, to, pass, area),
             _ => {}
         }
         let mut beside = pass.beside(add, group);
@@ -173,6 +174,7 @@ impl Op {
             Core::Pointwise(end) => crate::pointwise::run(end, source, to, &mut beside, area),
             Core::Channels(op) => op.run(&reads.sources, to, &mut beside, area),
             Core::WholePoolBack(pool, end) => pool.whole_back(end, source, to, &mut beside),
+            Core::NormBack(op, end) => op.back(end, source, to, &mut beside),
             Core::MultiplyBack(op) => op.run(source, to, &mut beside),
             _ => {}
         }

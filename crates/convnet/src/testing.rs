@@ -1,6 +1,6 @@
 //! Small networks with weights that look random, for the tests of every device's networks.
 
-use crate::{Activation, Convolution, Dense, Function, Kind, Layer, Smooth, Window};
+use crate::{Activation, Convolution, Dense, Function, Kind, Layer, Norm, Smooth, Window};
 
 /// A kernel of 3 x 3 that keeps the size.
 pub const THREE: Window = window([3, 3], [1, 1], [1, 1]);
@@ -210,5 +210,28 @@ pub fn shuffled() -> Builder {
     let x = b.conv(x, 4, 1, THREE);
     let x = b.push(Kind::Channels(vec![(1, 3), (0, 1), (0, 3)]), &[x, x]);
     b.conv(x, 2, 1, THREE);
+    b
+}
+
+/// Layer normalisation before a convolution, and behind a function that bends, as in ConvNeXt.
+pub fn normed(channels: usize, centre: bool) -> Builder {
+    let norm = |seed: u64| {
+        let scale = numbers(seed, channels).iter().map(|v| v + 1.5).collect();
+        Kind::Norm(Norm {
+            scale,
+            bias: numbers(seed + 1, channels),
+            epsilon: 1e-3,
+            centre,
+        })
+    };
+    let one = window([1, 1], [1, 1], [0, 0]);
+    let mut b = Builder::new([channels, 3, 19]);
+    let x = b.push(norm(5), &[0]);
+    let wide = b.conv(x, 2 * channels, 1, one);
+    let wide = b.smooth(wide, Function::Normal, true);
+    let narrow = b.conv(wide, channels, 1, one);
+    let sum = b.add(narrow, 0);
+    let x = b.push(norm(9), &[sum]);
+    b.conv(x, 3, 1, one);
     b
 }

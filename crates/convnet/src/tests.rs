@@ -4,6 +4,7 @@ mod bent;
 mod channels;
 mod merged;
 mod multiplied;
+mod normed;
 mod zeros;
 
 use crate::testing::{Builder, convolution, mean, mean_inside, numbers, window};
@@ -107,6 +108,16 @@ fn linear(kind: &Kind, x: &[&Value], out: Shape) -> (Vec<Term>, Vec<f64>) {
                 let (value, slope) = bent::truth(*smooth, v);
                 terms.push((i, 0, i, slope));
                 bias[i] = value - slope * v;
+            }
+        }
+        Kind::Norm(norm) => {
+            for (i, term) in normed::truth(norm, x[0]).into_iter().enumerate() {
+                let (value, slopes) = term;
+                bias[i] = value;
+                for (from, slope) in slopes {
+                    bias[i] -= slope * x[0].data[from];
+                    terms.push((i, 0, from, slope));
+                }
             }
         }
         Kind::Multiply => {

@@ -59,7 +59,7 @@ fn filter_axis(node: &Node) -> Option<usize> {
 }
 
 /// How often each value is read, the graph's output being a reader too.
-fn readers(graph: &Graph) -> BTreeMap<String, usize> {
+pub(crate) fn readers(graph: &Graph) -> BTreeMap<String, usize> {
     let read = graph.nodes.iter().flat_map(|node| &node.inputs);
     let mut readers = BTreeMap::new();
     for name in read.chain(graph.outputs.iter().map(|port| &port.name)) {

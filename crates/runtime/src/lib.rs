@@ -29,6 +29,7 @@ mod error;
 mod evaluate;
 mod features;
 mod fold;
+mod gelu;
 mod inspect;
 mod model;
 mod network;

@@ -14,7 +14,7 @@ use crate::probe::{agree, noise};
 use crate::prologue::Prologue;
 use crate::unroll::unroll;
 use crate::value::{Fact, is_float};
-use crate::{Error, Inspection, ModelSpec, Trees, convnet, features, fold, output, prune};
+use crate::{Error, Inspection, ModelSpec, Trees, convnet, features, fold, gelu, output, prune};
 
 /// A classifier, ready to run on one device.
 pub struct Model {
@@ -66,7 +66,7 @@ impl Model {
         let for_gpu = matches!(device, Device::Gpu(_)).then(|| graph.clone());
         let mut cpu = Network::<Autodiff<Flex>>::load(recipe.clone(), graph, &Device::Cpu)?;
         if for_gpu.is_none() && !input.plain {
-            notes.extend(cpu.accelerate(&convnet::host::make, Network::probe)?);
+            notes.extend(cpu.accelerate(&convnet::host::MAKE, Network::probe)?);
         }
         notes.extend(settle_batch(&mut cpu, &recipe)?);
         let stand_ins = cpu.stand_in(input.bpda)?;
@@ -86,7 +86,12 @@ impl Model {
                 gpu.batched = batched;
                 gpu.set_stand_ins(stand_ins);
                 if let Some(expected) = expected {
-                    let make = |input, layers: Vec<_>| convnet::gpu::make(device, input, &layers);
+                    let pack =
+                        |input, layers: Vec<_>, _| convnet::gpu::make(device, input, &layers);
+                    let make = convnet::Make {
+                        pack: &pack,
+                        last: false,
+                    };
                     notes.extend(gpu.accelerate(&make, |_| expected)?);
                 }
                 Box::new(gpu)
@@ -259,6 +264,12 @@ fn simplified(graph: Graph, feed: Fact, notes: &mut Vec<String>) -> Result<(Grap
     if folded > 0 {
         notes.push(format!(
             "{folded} BatchNormalization folded into the layers before them"
+        ));
+    }
+    let gelus = gelu::put_together(&mut graph);
+    if gelus > 0 {
+        notes.push(format!(
+            "{gelus} Gelu, written out with Erf, run as one operator each"
         ));
     }
     notes.extend(precision_note(&graph));

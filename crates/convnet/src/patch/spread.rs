@@ -203,10 +203,15 @@ impl Op {
             Core::Multiply(_) if of.pixels() != to.pixels() && !source.is_empty() => {
                 Rect::whole([to.rows, to.cols])
             }
-            Core::Pointwise(_) | Core::Smooth(..) | Core::Multiply(_) | Core::Channels(_) => source,
+            Core::Pointwise(_)
+            | Core::Smooth(..)
+            | Core::Norm(_)
+            | Core::Multiply(_)
+            | Core::Channels(_) => source,
             Core::MaxPoolBack(..)
             | Core::AveragePoolBack(_)
             | Core::WholePoolBack(..)
+            | Core::NormBack(..)
             | Core::MultiplyBack(_) => Rect::whole([to.rows, to.cols]),
         }
     }
@@ -229,7 +234,7 @@ impl Op {
                 let window: usize = pool.window.kernel.iter().product();
                 2.0 * pixels * blocks * window as f64
             }
-            Core::Smooth(..) => 8.0 * pixels * blocks,
+            Core::Smooth(..) | Core::Norm(_) | Core::NormBack(..) => 8.0 * pixels * blocks,
             Core::Pointwise(_)
             | Core::WholePoolBack(..)
             | Core::Multiply(_)

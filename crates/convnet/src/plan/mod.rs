@@ -13,7 +13,7 @@ mod shape;
 use pack::pack;
 
 use crate::error::Error;
-use crate::layer::Layer;
+use crate::layer::{Layer, Layout};
 
 pub use schedule::{Act, Schedule, Step, Work};
 
@@ -29,16 +29,18 @@ pub(crate) struct Plan {
 }
 
 /// The way forward.
-pub(crate) fn plan(input: [usize; 3], layers: &[Layer]) -> Result<Plan, Error> {
+pub(crate) fn plan(input: [usize; 3], layers: &[Layer], ends: [Layout; 2]) -> Result<Plan, Error> {
     let schedule = Schedule::forward(input, layers)?;
     let marks = Marks::new(&schedule);
     Ok(Plan {
-        forward: pack(&schedule, &marks),
+        forward: pack(&schedule, &marks, ends),
         marks,
     })
 }
 
 /// The way back, for layers of which [`plan`] made a plan; `None` if no gradient reaches the input.
-pub(crate) fn plan_back(input: [usize; 3], layers: &[Layer], marks: &Marks) -> Option<Program> {
-    Some(pack(&Schedule::backward(input, layers)?, marks))
+pub(crate) fn plan_back(input: [usize; 3], layers: &[Layer], plan: &Plan) -> Option<Program> {
+    let [input_as, output_as] = plan.forward.ends;
+    let back = Schedule::backward(input, layers)?;
+    Some(pack(&back, &plan.marks, [output_as, input_as]))
 }

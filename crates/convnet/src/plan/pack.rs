@@ -7,9 +7,10 @@ use crate::channels::{Channels, Place};
 use crate::correlate::Correlation;
 use crate::depthwise::Depthwise;
 use crate::end::{self, End};
-use crate::layer::{Convolution, Kind, Window};
+use crate::layer::{Convolution, Kind, Layout, Window};
 use crate::map::Map;
 use crate::multiply::MultiplyBack;
+use crate::norm::Normalise;
 use crate::phase::{Phase, Tap};
 use crate::planes::{FromPlanes, ToPlanes, is_image};
 use crate::pool::Pool;
@@ -21,7 +22,7 @@ use crate::winograd::{self, Winograd};
 pub(crate) struct Marks {
     bits: Vec<usize>,
     picks: Vec<usize>,
-    /// Of the second factor of a product, the place after the first.
+    /// Of a product the places of both factors, of a normalisation those of what is normalised and of what it was divided by.
     numbers: Vec<[usize; 2]>,
     /// How much there is in all.
     pub all_bits: usize,
@@ -58,6 +59,12 @@ impl Marks {
                     marks.numbers[of] = [marks.all_numbers; 2];
                     marks.all_numbers += blocks(of);
                 }
+                Kind::Norm(_) => {
+                    let [_, rows, cols] = forward.shapes[of];
+                    let second = marks.all_numbers + blocks(of);
+                    marks.numbers[of] = [marks.all_numbers, second];
+                    marks.all_numbers = second + rows * cols;
+                }
                 Kind::Multiply => {
                     let second = marks.all_numbers + blocks(step.sources[0]);
                     marks.numbers[of] = [marks.all_numbers, second];
@@ -88,15 +95,19 @@ impl Marks {
     }
 }
 
-pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
+/// `ends` are the layouts of its input and output.
+pub(super) fn pack(schedule: &Schedule, marks: &Marks, ends: [Layout; 2]) -> Program {
     let mut steps = schedule.steps.as_slice();
     let (mut input, mut output) = (schedule.input, schedule.output);
-    let first = steps.split_first().and_then(|(step, rest)| {
+    let planes = ends.map(|end| end == Layout::First);
+    let first = steps.split_first().filter(|_| planes[0]);
+    let first = first.and_then(|(step, rest)| {
         let first = from_planes(step, schedule, marks)?;
         (input, steps) = (step.to, rest);
         Some(first)
     });
-    let last = steps.split_last().and_then(|(step, rest)| {
+    let last = steps.split_last().filter(|_| planes[1]);
+    let last = last.and_then(|(step, rest)| {
         let last = to_planes(step, schedule)?;
         (output, steps) = (step.sources[0], rest);
         Some(last)
@@ -107,7 +118,7 @@ pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
         let core = match step.work {
             Work::Pass => Core::Pointwise(end(&[])),
             Work::Forward { kind, of } => forward((kind, of), marks, [from, to], end),
-            Work::Backward { kind, of } => backward(kind, marks.picks[of], [to, from], end(&[])),
+            Work::Backward { kind, of } => backward((kind, of), marks, [to, from], end(&[])),
             Work::Weigh { of, factor, other } => Core::MultiplyBack(MultiplyBack {
                 other: Map::new(other),
                 at: marks.numbers[of][1 - factor],
@@ -133,6 +144,7 @@ pub(super) fn pack(schedule: &Schedule, marks: &Marks) -> Program {
     Program {
         first,
         last,
+        ends,
         ..program(ops, maps, input, output)
     }
 }
@@ -206,6 +218,7 @@ fn forward(
         )),
         Kind::Add | Kind::Activation(_) => Core::Pointwise(end(&[])),
         Kind::Smooth(smooth) => Core::Smooth(*smooth, marks.numbers[of][0]),
+        Kind::Norm(norm) => Core::Norm(Normalise::new(norm, marks.numbers[of])),
         Kind::Multiply => Core::Multiply(marks.numbers[of]),
         Kind::Channels(places) => {
             let places: Vec<_> = places.iter().copied().map(Some).collect();
@@ -220,7 +233,12 @@ fn forward(
 }
 
 /// From the derivative by what a layer makes of `input` to the one by `input`.
-fn backward(kind: &Kind, picks: usize, [input, output]: [[usize; 3]; 2], end: End) -> Core {
+fn backward(
+    (kind, of): (&Kind, Id),
+    marks: &Marks,
+    [input, output]: [[usize; 3]; 2],
+    end: End,
+) -> Core {
     let [channels, rows, cols] = input;
     let [_, out_rows, out_cols] = output;
     let (size, out) = ([rows, cols], [out_rows, out_cols]);
@@ -234,11 +252,12 @@ fn backward(kind: &Kind, picks: usize, [input, output]: [[usize; 3]; 2], end: En
             |o, i, tap| dense.weights[element(channels, size, i, o, tap)],
             end,
         )),
+        Kind::Norm(norm) => Core::NormBack(Normalise::new(norm, marks.numbers[of]), end),
         // The others have a way back of their own.
         Kind::Add | Kind::Activation(_) | Kind::Smooth(_) | Kind::Multiply | Kind::Channels(_) => {
             Core::Pointwise(end)
         }
-        Kind::MaxPool(window) => Core::MaxPoolBack(pool(window, size, out, false), picks),
+        Kind::MaxPool(window) => Core::MaxPoolBack(pool(window, size, out, false), marks.picks[of]),
         Kind::AveragePool {
             window,
             count_padding,

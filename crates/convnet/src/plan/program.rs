@@ -6,8 +6,10 @@ use crate::channels::Channels;
 use crate::correlate::Correlation;
 use crate::depthwise::Depthwise;
 use crate::end::End;
+use crate::layer::Layout;
 use crate::map::{Halo, Map};
 use crate::multiply::MultiplyBack;
+use crate::norm::Normalise;
 use crate::planes::{FromPlanes, ToPlanes};
 use crate::pool::Pool;
 use crate::simd::Block;
@@ -58,6 +60,8 @@ pub(crate) enum Core {
     Smooth(Smooth, usize),
     /// The factors go there.
     Multiply([usize; 2]),
+    Norm(Normalise),
+    NormBack(Normalise, End),
     MultiplyBack(MultiplyBack),
     Channels(Channels),
     /// The picks go to the tape from the given place on, a sample.
@@ -101,6 +105,8 @@ pub(crate) struct Program {
     /// The value that the caller gets, or of which `last` makes the images that it gets.
     pub output: Id,
     pub last: Option<ToPlanes>,
+    /// How the caller gives and gets the elements.
+    pub ends: [Layout; 2],
     /// The buffer of each value, and how many there are.
     pub buffers: Vec<usize>,
     pub count: usize,
@@ -173,6 +179,7 @@ pub(super) fn program(ops: Vec<Op>, mut maps: Vec<Map>, input: Id, output: Id) -
         first: None,
         output,
         last: None,
+        ends: Default::default(),
         buffers,
         count,
     }

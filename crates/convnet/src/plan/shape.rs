@@ -65,11 +65,16 @@ impl Kind {
             Kind::Multiply if inputs[1] != inputs[0] && inputs[1] != [channels, 1, 1] => {
                 return Err("its second factor fits neither the first nor its channels");
             }
+            Kind::Norm(norm) if norm.scale.len() != channels || !fits(&norm.bias, channels) => {
+                return Err("its scale or bias does not fit the channels");
+            }
             Kind::Channels(places) => {
                 check_places(places, inputs)?;
                 [places.len(), rows, cols]
             }
-            Kind::Add | Kind::Activation(_) | Kind::Smooth(_) | Kind::Multiply => inputs[0],
+            Kind::Add | Kind::Activation(_) | Kind::Smooth(_) | Kind::Norm(_) | Kind::Multiply => {
+                inputs[0]
+            }
             Kind::MaxPool(window) | Kind::AveragePool { window, .. } => {
                 let elements = window.kernel.iter().product::<usize>();
                 let places = window.places([rows, cols]);

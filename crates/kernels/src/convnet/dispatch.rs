@@ -15,6 +15,8 @@ const SMOOTH: Shader = shader!("conv_smooth", needs "conv_end");
 const MULTIPLY: Shader = shader!("conv_multiply", needs "conv_end");
 const WEIGH: Shader = shader!("conv_weigh", needs "conv_end");
 const SPREAD: Shader = shader!("conv_spread", needs "conv_end");
+const NORM: Shader = shader!("conv_norm", needs "conv_end");
+const NORM_BACK: Shader = shader!("conv_norm_back", needs "conv_end");
 const CHANNELS: Shader = shader!("conv_channels", needs "conv_end");
 const POOL_BACK: Shader = shader!("conv_pool_back", needs "conv_end", needs "conv_window");
 
@@ -36,6 +38,8 @@ pub(super) enum Kernel {
     Multiply,
     Weigh,
     Spread,
+    Norm,
+    NormBack,
     Channels,
 }
 
@@ -68,6 +72,8 @@ impl Dispatch {
             Kernel::Multiply => &MULTIPLY,
             Kernel::Weigh => &WEIGH,
             Kernel::Spread => &SPREAD,
+            Kernel::Norm => &NORM,
+            Kernel::NormBack => &NORM_BACK,
             Kernel::Channels => &CHANNELS,
         }
     }
@@ -100,6 +106,8 @@ impl Dispatch {
                 let blocks = params.filters.div_ceil(BLOCK) as usize;
                 Grid::Threads(blocks * params.strips(batch))
             }
+            // A thread has all channels.
+            Kernel::Norm | Kernel::NormBack => Grid::Threads(params.strips(batch)),
             Kernel::Dense => {
                 let [outputs, samples] = DENSE;
                 let tiles = (params.filters as usize).div_ceil(outputs);

@@ -1,5 +1,5 @@
 //! Where on the tape each value's marks lie: a bit an element, 8 channels of a strip of four rows in a word, or a word an element;
-//! of a product both factors, one after the other.
+//! of a product both factors, one after the other, and behind what was normalised what it was divided by.
 
 use scoville_convnet::{Act, Kind, Schedule, Work};
 
@@ -25,6 +25,7 @@ enum Marked {
     Bent,
     /// Elements of a sample of both factors.
     Multiplied(usize),
+    Normalised,
 }
 
 impl Marks {
@@ -46,6 +47,13 @@ impl Marks {
                         of,
                     },
                 ) => (of, Marked::Bent),
+                (
+                    _,
+                    Work::Forward {
+                        kind: Kind::Norm(_),
+                        of,
+                    },
+                ) => (of, Marked::Normalised),
                 (
                     _,
                     Work::Forward {
@@ -90,6 +98,7 @@ impl Mark {
         let words = match self.kind {
             Marked::Rectified => self.channels.div_ceil(8) * self.rows.div_ceil(4),
             Marked::Pooled | Marked::Bent => self.channels * self.rows,
+            Marked::Normalised => (self.channels + 1) * self.rows,
             Marked::Multiplied(elements) => return samples * elements,
         };
         samples * words * self.cols

@@ -1,7 +1,7 @@
 //! From a schedule to dispatches, with weights in the order that the shaders read them in.
 
 use scoville_convnet::{
-    Act, Convolution, Function, Kind, Phase, Place, Schedule, Smooth, Step, Tap, Work,
+    Act, Convolution, Function, Kind, Norm, Phase, Place, Schedule, Smooth, Step, Tap, Work,
 };
 
 use super::dispatch::{Dispatch, Kernel, marked};
@@ -106,6 +106,7 @@ impl Layer<'_, '_> {
                 self.dense(inputs, dense.outputs, row, bias, true);
             }
             Kind::Smooth(smooth) => self.smooth(smooth, of),
+            Kind::Norm(norm) => self.norm(Kernel::Norm, norm, of),
             Kind::Add | Kind::Activation(_) | Kind::Multiply | Kind::Channels(_) => {
                 self.pass(self.step.sources[0]);
             }
@@ -151,6 +152,7 @@ impl Layer<'_, '_> {
                     self.pass(self.step.to);
                 }
             }
+            Kind::Norm(norm) => self.norm(Kernel::NormBack, norm, of),
             Kind::Add
             | Kind::Activation(_)
             | Kind::Smooth(_)
@@ -202,6 +204,25 @@ impl Layer<'_, '_> {
         };
         let dispatch = self.push(Kernel::Smooth, params, None);
         (dispatch.params.low, dispatch.params.high) = (low, high);
+        dispatch.numbers = Some((of, 0));
+    }
+
+    /// The normalisation `of`, in either direction.
+    fn norm(&mut self, kernel: Kernel, norm: &Norm, of: usize) {
+        let params = Params {
+            weights: self.constants.floats(norm.scale.iter().copied()),
+            bias: match kernel {
+                Kernel::Norm => self.constants.bias(&norm.bias),
+                _ => NONE,
+            },
+            mode: norm.centre.into(),
+            ..Params::new(self.from, self.to)
+        };
+        let act = self.step.act;
+        let dispatch = self.push(kernel, params, marked(act));
+        if kernel == Kernel::Norm {
+            dispatch.params.low = norm.epsilon;
+        }
         dispatch.numbers = Some((of, 0));
     }
 

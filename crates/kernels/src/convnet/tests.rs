@@ -1,8 +1,8 @@
 //! Networks on the GPU against the CPU's, which are held against double precision in their own crate.
 
 use scoville_convnet::testing::{
-    Builder, FUNCTIONS, THREE, bent, excited, mean, mean_inside, multiplied, numbers, shuffled,
-    together, window,
+    Builder, FUNCTIONS, THREE, bent, excited, mean, mean_inside, multiplied, normed, numbers,
+    shuffled, together, window,
 };
 use scoville_convnet::{Activation, Kind, Net, Window};
 
@@ -141,6 +141,13 @@ fn functions_that_bend() {
 fn products_of_values() {
     agrees(&multiplied());
     agrees(&excited());
+}
+
+#[test]
+fn layer_normalisation() {
+    for centre in [false, true] {
+        agrees(&normed(20, centre));
+    }
 }
 
 #[test]

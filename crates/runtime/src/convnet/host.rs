@@ -11,16 +11,25 @@ use burn_backend::ops::FloatTensorOps;
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
-use scoville_convnet::{Layer, Net, Tape};
+use scoville_convnet::{Layer, Layout, Net, Tape};
 
-use super::Run;
+use super::{Make, Run};
 use crate::Fault;
 use crate::step::Host;
 use crate::value::read;
 
-/// Packs `layers` for the CPU.
-pub(crate) fn make(input: [usize; 3], layers: Vec<Layer>) -> Result<Box<dyn Run<Host>>, String> {
-    let net = Net::new(input, layers).map_err(|error| error.to_string())?;
+/// Makes networks for the CPU.
+pub(crate) const MAKE: Make<'static, Host> = Make {
+    pack: &pack,
+    last: true,
+};
+
+fn pack(
+    input: [usize; 3],
+    layers: Vec<Layer>,
+    ends: [Layout; 2],
+) -> Result<Box<dyn Run<Host>>, String> {
+    let net = Net::with_layout(input, layers, ends).map_err(|error| error.to_string())?;
     Ok(Box::new(Arc::new(net)))
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod host;
 
 use burn_backend::Backend;
 use burn_backend::tensor::FloatTensor;
-use scoville_convnet::Layer;
+use scoville_convnet::{Layer, Layout};
 use scoville_kernels::ConvNet;
 
 use crate::Fault;
@@ -27,5 +27,13 @@ pub(crate) trait Run<B: Backend>: Send + Sync {
     fn work_bytes(&self, samples: usize) -> usize;
 }
 
-/// Packs layers over samples of so many channels, rows and columns, or says why the backend cannot.
-pub(crate) type Make<'a, B> = &'a dyn Fn([usize; 3], Vec<Layer>) -> Result<Box<dyn Run<B>>, String>;
+/// Packs layers over samples of so many channels, rows and columns, given and taken in these layouts; or says why not.
+type Pack<'a, B> =
+    &'a dyn Fn([usize; 3], Vec<Layer>, [Layout; 2]) -> Result<Box<dyn Run<B>>, String>;
+
+/// How a backend makes a network.
+pub(crate) struct Make<'a, B: Backend> {
+    pub pack: Pack<'a, B>,
+    /// Whether channels may come last at its ends.
+    pub last: bool,
+}

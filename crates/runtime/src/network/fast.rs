@@ -22,7 +22,7 @@ where
     /// value. Gives the reasons if there is something that they could run and do not.
     pub fn accelerate(
         &mut self,
-        make: Make<B>,
+        make: &Make<B>,
         expected: impl FnOnce(&Self) -> Result<Vec<f32>, Error>,
     ) -> Result<Vec<String>, Error> {
         let (segments, refusals) = self.find_segments(make)?;
@@ -54,7 +54,7 @@ where
         refused("they differ by more than 1e-4 on this model".into())
     }
 
-    fn find_segments(&self, make: Make<B>) -> Result<(Vec<Segment<B>>, BTreeSet<String>), Error> {
+    fn find_segments(&self, make: &Make<B>) -> Result<(Vec<Segment<B>>, BTreeSet<String>), Error> {
         let n = match self.batched {
             true => 2,
             false => self.recipe.baked.unwrap_or(1),
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn networks_that_agree_are_taken() {
         let mut network = network();
-        let refusal = network.accelerate(&host::make, Network::probe).unwrap();
+        let refusal = network.accelerate(&host::MAKE, Network::probe).unwrap();
         assert!(refusal.is_empty());
         assert_eq!(network.inspect().unwrap().networks(), 1);
     }
@@ -150,7 +150,10 @@ mod tests {
     #[test]
     fn networks_that_are_not_packed_are_named() {
         let mut network = network();
-        let make = |_: [usize; 3], _: Vec<_>| Err("too large".to_owned());
+        let make = Make {
+            pack: &|_, _, _| Err("too large".to_owned()),
+            last: true,
+        };
         let notes = network.accelerate(&make, Network::probe).unwrap();
         let expected = "a part of the network runs without the faster convolutions: too large";
         assert_eq!(notes, [expected]);
@@ -162,7 +165,7 @@ mod tests {
     fn networks_that_differ_are_refused() {
         let mut network = network();
         let other = |_: &_| Ok(vec![0.5; 27]);
-        let refusal = network.accelerate(&host::make, other).unwrap();
+        let refusal = network.accelerate(&host::MAKE, other).unwrap();
         assert!(
             refusal[0].contains("differ by more than 1e-4"),
             "{refusal:?}"

@@ -1,6 +1,6 @@
 //! Operators as layers of the convolutional networks that the CPU runs by kernels of its own.
 
-use scoville_convnet::{Activation, Convolution, Dense, Function, Kind, Smooth, Window};
+use scoville_convnet::{Activation, Convolution, Dense, Function, Kind, Layout, Smooth, Window};
 use scoville_onnx::Node;
 
 use crate::value::{Fact, Facts};
@@ -11,12 +11,19 @@ const MAX_DENSE: usize = 4 << 20;
 /// What a node is to a convolutional network. Its first axis is the batch.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
-    /// A layer that reads these inputs, the others being constants.
+    /// A layer that reads these inputs, the others being constants. The channels are the axis behind the batch, but for what
+    /// treats all elements alike.
     Layer(Kind, Vec<usize>),
+    /// A layer where the channels are the last axis.
+    Last(Kind, Vec<usize>),
+    /// What it is where the channels are the axis behind the batch, and where they are the last.
+    Either([Kind; 2], Vec<usize>),
     /// A layer for each output, all of the first input.
     Several(Vec<Kind>),
     /// The elements of the first input, in the same order.
     Same,
+    /// Channels behind the batch made the last axis, or the other way round: to that layout, or to the other one.
+    Turned(Option<Layout>),
 }
 
 /// What a node's `layer` looks at.
@@ -81,20 +88,56 @@ impl Part {
 
     /// `scale x + shift` for each channel of input `index`.
     pub fn channelwise(index: usize, scale: Vec<f32>, shift: Vec<f32>) -> Option<Part> {
-        let filters = scale.len();
+        Some(Part::Layer(channelwise(scale, shift), vec![index]))
+    }
+
+    /// A matrix of outputs by inputs by the channels of each pixel, which are the last axis.
+    pub fn pixelwise(weights: Vec<f32>, filters: usize) -> Part {
         let kind = Kind::Convolution(Convolution {
-            weights: scale,
-            bias: shift,
+            weights,
+            bias: Vec::new(),
             filters,
-            groups: filters,
+            groups: 1,
             window: Window::whole([1, 1]),
         });
-        Some(Part::Layer(kind, vec![index]))
+        Part::Last(kind, vec![0])
+    }
+
+    /// What `of` makes of a constant input's elements for each channel of the other: a scale and a shift.
+    pub fn by_constant(
+        inputs: &Inputs,
+        constants: impl IntoIterator<Item = usize>,
+        of: impl Fn(f32) -> [f32; 2],
+    ) -> Option<Part> {
+        let kind = |values: Vec<f32>| {
+            let [scale, shift] = [0, 1].map(|i| values.iter().map(|&v| of(v)[i]).collect());
+            channelwise(scale, shift)
+        };
+        constants.into_iter().find_map(|constant| {
+            let reads = vec![1 - constant];
+            let [first, last] = [by_channel, by_last].map(|by| by(inputs, constant).map(kind));
+            match (first, last) {
+                (Some(first), Some(last)) => Some(Part::Either([first, last], reads)),
+                (Some(first), None) => Some(Part::Layer(first, reads)),
+                (None, last) => Some(Part::Last(last?, reads)),
+            }
+        })
     }
 }
 
+fn channelwise(scale: Vec<f32>, shift: Vec<f32>) -> Kind {
+    let filters = scale.len();
+    Kind::Convolution(Convolution {
+        weights: scale,
+        bias: shift,
+        filters,
+        groups: filters,
+        window: Window::whole([1, 1]),
+    })
+}
+
 /// The elements of constant input `index` by channel of the other input, if it has one a channel, or one in all.
-pub(crate) fn by_channel(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
+fn by_channel(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
     let x = inputs.facts.get(1 - index)?.shape();
     let constant = inputs.facts.get(index)?.shape();
     let &[_, channels, ..] = x else { return None };
@@ -104,6 +147,26 @@ pub(crate) fn by_channel(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
         |(axis, &size): (usize, &usize)| size == 1 || (axis + offset == 1 && size == channels);
     let broadcasts = inputs.output.shape() == x;
     if !constant.iter().enumerate().all(fits) || !broadcasts || inputs.opset < 7 {
+        return None;
+    }
+    let values = (inputs.constant)(index)?;
+    match values.as_slice() {
+        [value] => Some(vec![*value; channels]),
+        _ => Some(values),
+    }
+}
+
+/// The same by the last axis, where that is behind others than the batch.
+fn by_last(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
+    let x = inputs.facts.get(1 - index)?.shape();
+    let constant = inputs.facts.get(index)?.shape();
+    let &[_, _, .., channels] = x else {
+        return None;
+    };
+    let before = constant.split_last().map_or(&[][..], |(_, before)| before);
+    let size = constant.last().copied().unwrap_or(1);
+    let fits = before.iter().all(|&size| size == 1) && (size == 1 || size == channels);
+    if !fits || x.len() < 3 || inputs.output.shape() != x || inputs.opset < 7 {
         return None;
     }
     let values = (inputs.constant)(index)?;

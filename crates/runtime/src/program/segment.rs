@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn_backend::Backend;
-use scoville_convnet::{Kind, Layer};
+use scoville_convnet::{Kind, Layer, Layout};
 use scoville_onnx::Graph;
 
 use super::plan::Run as Doing;
@@ -61,34 +61,78 @@ struct Candidate {
 /// What one output of a step is to the network.
 struct Made {
     slot: Slot,
-    /// `None`: the elements that are read, in the same order.
-    kind: Option<Kind>,
+    becomes: Becomes,
     /// A sample of it, as channels, rows and columns, and its elements.
     shape: Option<[usize; 3]>,
     elements: usize,
+    /// The last axis.
+    last: usize,
+}
+
+enum Becomes {
+    /// A layer where the channels come first, and where they come last.
+    Layer(Box<[Option<Kind>; 2]>),
+    Same,
+    Turned(Option<Layout>),
+}
+
+/// How the network holds a value: its channels, rows and columns, and where in its shape the channels are.
+#[derive(Clone, Copy)]
+struct View {
+    shape: [usize; 3],
+    layout: Layout,
 }
 
 impl Made {
-    fn new(slot: Slot, kind: Option<Kind>, fact: &Fact) -> Made {
+    fn new(slot: Slot, becomes: Becomes, fact: &Fact) -> Made {
         Made {
             slot,
-            kind,
+            becomes,
             shape: sample(fact),
             elements: fact.shape().iter().skip(1).product(),
+            last: fact.shape().last().copied().unwrap_or(1),
         }
     }
 
-    /// The shape that the network makes of values of the shapes `reads`, if that is what it should be.
-    fn of(&self, reads: &[[usize; 3]]) -> Option<[usize; 3]> {
-        let Some(kind) = &self.kind else {
-            return reads.first().copied();
+    /// The layer that it is in `layout`.
+    fn kind(&self, layout: Layout) -> Option<&Kind> {
+        match (&self.becomes, layout) {
+            (Becomes::Layer(kinds), Layout::First) => kinds[0].as_ref(),
+            (Becomes::Layer(kinds), Layout::Last) => kinds[1].as_ref(),
+            _ => None,
+        }
+    }
+
+    /// How the network holds what it makes of `reads`, if that is what it should be.
+    fn of(&self, reads: &[View]) -> Option<View> {
+        let &View { shape, layout } = reads.first()?;
+        let view = match &self.becomes {
+            Becomes::Same => View { shape, layout },
+            Becomes::Turned(to) => {
+                let other = match layout {
+                    Layout::First => Layout::Last,
+                    Layout::Last => Layout::First,
+                };
+                (to.unwrap_or(other) == other).then_some(())?;
+                View {
+                    shape,
+                    layout: other,
+                }
+            }
+            Becomes::Layer(_) => {
+                let kind = self.kind(layout)?;
+                let alike = reads.iter().all(|read| read.layout == layout);
+                let shapes: Vec<_> = reads.iter().map(|read| read.shape).collect();
+                let shape = kind.shape(&shapes).ok().filter(|_| alike)?;
+                // What was flattened has no channels any more.
+                let flat = elementwise(kind) || shuffles(kind, &shapes);
+                let first = self.shape == Some(shape) || flat;
+                (first || layout == Layout::Last).then_some(View { shape, layout })?
+            }
         };
-        let shape = kind.shape(reads).ok()?;
-        // What was flattened has no channels any more.
-        let fits = self.shape == Some(shape)
-            || elementwise(kind)
-            || (shuffles(kind, reads) && shape.iter().product::<usize>() == self.elements);
-        fits.then_some(shape)
+        let whole = view.shape.iter().product::<usize>() == self.elements;
+        let lies = view.layout == Layout::First || view.shape[0] == self.last;
+        (whole && lies).then_some(view)
     }
 }
 
@@ -100,7 +144,7 @@ impl<B: Backend> Program<B> {
         graph: &Graph,
         plan: &Plan,
         kept: &[&str],
-        make: Make<B>,
+        make: &Make<B>,
     ) -> (Vec<Segment<B>>, BTreeSet<String>) {
         let kept: BTreeSet<Slot> = (self.names.iter().enumerate())
             .filter(|(_, name)| kept.contains(&name.as_str()))
@@ -169,14 +213,22 @@ impl<B: Backend> Program<B> {
                 outputs,
                 constant: &constant,
             })?;
-            let (kinds, reads) = match part {
-                Part::Layer(kind, reads) => (vec![Some(kind)], reads),
-                Part::Several(kinds) => (kinds.into_iter().map(Some).collect(), vec![0]),
-                Part::Same => (vec![None], vec![0]),
+            let layer = |kinds| Becomes::Layer(Box::new(kinds));
+            let first = |kind: Kind| {
+                let last = elementwise(&kind).then(|| kind.clone());
+                layer([Some(kind), last])
             };
-            let made = kinds.into_iter().zip(&step.outputs).zip(outputs);
+            let (becomes, reads) = match part {
+                Part::Layer(kind, reads) => (vec![first(kind)], reads),
+                Part::Last(kind, reads) => (vec![layer([None, Some(kind)])], reads),
+                Part::Either(kinds, reads) => (vec![layer(kinds.map(Some))], reads),
+                Part::Several(kinds) => (kinds.into_iter().map(first).collect(), vec![0]),
+                Part::Same => (vec![Becomes::Same], vec![0]),
+                Part::Turned(to) => (vec![Becomes::Turned(to)], vec![0]),
+            };
+            let made = becomes.into_iter().zip(&step.outputs).zip(outputs);
             let made =
-                made.filter_map(|((kind, slot), fact)| Some(Made::new((*slot)?, kind, fact)));
+                made.filter_map(|((becomes, slot), fact)| Some(Made::new((*slot)?, becomes, fact)));
             let slot = |&input: &usize| {
                 let slot = (*step.inputs.get(input)?)?;
                 matches!(self.constants.get(slot), Some(None)).then_some(slot)
@@ -228,29 +280,42 @@ impl Search<'_> {
         &self,
         start: usize,
         taken: &BTreeSet<usize>,
-        make: Make<B>,
+        make: &Make<B>,
     ) -> Option<Segment<B>> {
         let &input = self.candidates.get(start)?.as_ref()?.reads.first()?;
         self.look(self.candidates.len())?;
         let fact = self.plan.facts.get(input)?.as_ref()?;
-        let steps = self.grow(start, input, sample(fact)?, taken);
+        let view = self.view(start, fact)?;
+        (view.layout == Layout::First || make.last).then_some(())?;
+        let steps = self.grow(start, input, view, taken);
         let mut ends = steps.iter().rev();
         let (steps, inner) = ends.find_map(|&end| {
             let found = self.closed(end, input, &steps);
             found.filter(|(steps, _)| steps.first() == Some(&start))
         })?;
-        self.build(input, fact, steps, inner, make)
+        self.build((input, view), steps, inner, make)
+    }
+
+    /// How a network that begins with step `start` holds its input.
+    fn view(&self, start: usize, fact: &Fact) -> Option<View> {
+        let first = self.candidate(start)?.makes.first()?;
+        let layout = match &first.becomes {
+            Becomes::Turned(_) => return None,
+            Becomes::Layer(kinds) if kinds[0].is_none() => Layout::Last,
+            _ => Layout::First,
+        };
+        let shape = match (layout, fact.shape()) {
+            (Layout::First, _) => sample(fact)?,
+            (Layout::Last, &[_, rows, cols, channels]) => [channels, rows, cols],
+            (Layout::Last, [_, pixels @ .., channels]) => [*channels, 1, pixels.iter().product()],
+            _ => return None,
+        };
+        Some(View { shape, layout })
     }
 
     /// The steps from `start` on that depend on `input` alone, and on each other.
-    fn grow(
-        &self,
-        start: usize,
-        input: Slot,
-        shape: [usize; 3],
-        taken: &BTreeSet<usize>,
-    ) -> Vec<usize> {
-        let mut made = BTreeMap::from([(input, shape)]);
+    fn grow(&self, start: usize, input: Slot, view: View, taken: &BTreeSet<usize>) -> Vec<usize> {
+        let mut made = BTreeMap::from([(input, view)]);
         let mut steps = Vec::new();
         let all = self.candidates.iter().enumerate().skip(start);
         for (i, candidate) in all.take(MAX_STEPS) {
@@ -261,10 +326,10 @@ impl Search<'_> {
             let Some(reads) = reads.collect::<Option<Vec<_>>>() else {
                 continue;
             };
-            let shapes = candidate.makes.iter().map(|made| made.of(&reads));
-            if let Some(shapes) = shapes.collect::<Option<Vec<_>>>() {
+            let views = candidate.makes.iter().map(|made| made.of(&reads));
+            if let Some(views) = views.collect::<Option<Vec<_>>>() {
                 let slots = candidate.makes.iter().map(|made| made.slot);
-                made.extend(slots.zip(shapes));
+                made.extend(slots.zip(views));
                 steps.push(i);
             }
         }
@@ -307,7 +372,11 @@ impl Search<'_> {
         }
         let product = |&i: &usize| {
             let made = self.candidate(i).into_iter().flat_map(|all| &all.makes);
-            made.filter_map(|made| made.kind.as_ref()).any(multiplies)
+            let kinds = |made: &Made| match &made.becomes {
+                Becomes::Layer(kinds) => kinds.iter().flatten().any(multiplies),
+                _ => false,
+            };
+            made.into_iter().any(kinds)
         };
         let steps: Vec<usize> = needed.into_iter().collect();
         steps.iter().any(product).then_some((steps, inner))
@@ -329,22 +398,21 @@ impl Search<'_> {
 
     fn build<B: Backend>(
         &self,
-        input: Slot,
-        fact: &Fact,
+        (input, view): (Slot, View),
         steps: Vec<usize>,
         inner: Vec<Slot>,
-        make: Make<B>,
+        make: &Make<B>,
     ) -> Option<Segment<B>> {
-        let mut values = BTreeMap::from([(input, 0)]);
+        let mut values = BTreeMap::from([(input, (0, view))]);
         let mut layers: Vec<Layer> = Vec::new();
         // Whether a value is read once, under each of its names.
         let mut alone = BTreeMap::new();
         for &i in &steps {
             let candidate = self.candidate(i)?;
             let reads = candidate.reads.iter().map(|slot| values.get(slot).copied());
-            let inputs: Vec<usize> = reads.collect::<Option<_>>()?;
+            let (inputs, views): (Vec<usize>, Vec<View>) = reads.collect::<Option<_>>()?;
             for made in &candidate.makes {
-                let value = match &made.kind {
+                let value = match made.kind(views.first()?.layout) {
                     None => *inputs.first()?,
                     Some(kind) => {
                         let taken = inputs.iter().copied().find(|value| {
@@ -359,17 +427,21 @@ impl Search<'_> {
                         })
                     }
                 };
-                values.insert(made.slot, value);
+                values.insert(made.slot, (value, made.of(&views)?));
                 *alone.entry(value).or_insert(true) &= self.read_once(made.slot);
             }
         }
         let output = self.candidate(*steps.last()?)?.makes.last()?.slot;
         // The network's output is what its last layer makes.
-        if values.get(&output) != Some(&layers.len()) {
+        let &(value, last) = values.get(&output)?;
+        let ends = [view.layout, last.layout];
+        if value != layers.len() || !(make.last || ends == [Layout::First; 2]) {
             return None;
         }
         let refused = |why| self.refusals.borrow_mut().insert(why);
-        let net = make(sample(fact)?, layers).map_err(refused).ok()?;
+        let net = (make.pack)(view.shape, layers, ends)
+            .map_err(refused)
+            .ok()?;
         let shape = |slot: Slot| {
             let shape = self.plan.facts.get(slot)?.as_ref()?.shape();
             shape.get(1..).map(<[usize]>::to_vec)
@@ -396,7 +468,10 @@ fn multiplies(kind: &Kind) -> bool {
 
 /// Whether a layer treats all elements alike, so that they may have been flattened.
 fn elementwise(kind: &Kind) -> bool {
-    matches!(kind, Kind::Add | Kind::Activation(_) | Kind::Smooth(_))
+    matches!(
+        kind,
+        Kind::Add | Kind::Multiply | Kind::Activation(_) | Kind::Smooth(_)
+    )
 }
 
 /// Whether a layer puts all channels of one value in another order, however its axes are cut.

@@ -349,3 +349,105 @@ fn channels_that_are_moved_belong_to_the_network() {
         .node("Flatten", &["half"], "logits");
     agrees(b.build(), 1);
 }
+
+/// Both ways agree on the CPU; on a GPU networks whose channels come last stay burn's.
+fn agrees_on_the_cpu(graph: Graph, networks: usize) {
+    let [fast, plain] = [false, true].map(|plain| answers(graph.clone(), plain, &Device::Cpu, 3));
+    assert_eq!(fast.networks, networks);
+    let off = relative_error(&fast.output, &plain.output);
+    assert!(off <= 1e-5, "values are off by {off}");
+    let off = relative_error(&fast.gradient, &plain.gradient);
+    assert!(off <= 1e-5, "gradients are off by {off}");
+}
+
+/// Layer normalisation, a product, a shift, Gelu written out, a product, a factor; `x` has 6 channels as the last axis.
+fn inverted(b: Builder, x: &str, name: &str) -> Builder {
+    let name_of = |what: &str| format!("{what}{name}");
+    let [n, w, p, v, s, d, e, o, m, g, u, q] =
+        ["n", "w", "p", "v", "s", "d", "e", "o", "m", "g", "u", "q"].map(name_of);
+    b.weights(&name_of("scale"), &[6])
+        .weights(&name_of("bias"), &[6])
+        .node(
+            "LayerNormalization",
+            &[x, &name_of("scale"), &name_of("bias")],
+            &n,
+        )
+        .weights(&w, &[6, 20])
+        .node("MatMul", &[&n, &w], &p)
+        .weights(&v, &[20])
+        .node("Add", &[&v, &p], &s)
+        .floats("root", &[], &[std::f32::consts::SQRT_2])
+        .node("Div", &[&s, "root"], &d)
+        .node("Erf", &[&d], &e)
+        .floats("one", &[], &[1.0])
+        .node("Add", &[&e, "one"], &o)
+        .node("Mul", &[&s, &o], &m)
+        .floats("half", &[], &[0.5])
+        .node("Mul", &[&m, "half"], &g)
+        .weights(&u, &[20, 6])
+        .node("MatMul", &[&g, &u], &q)
+        .weights(&name_of("factor"), &[6])
+        .node("Mul", &[&q, &name_of("factor")], name)
+}
+
+/// A block of ConvNeXt: its channels come last inside alone, so that it runs on a GPU, too.
+#[test]
+fn channels_may_come_last_within_a_network() {
+    let b = Builder::fixed(&[1, 2, 5, 4])
+        .weights("stem", &[6, 2, 1, 1])
+        .node("Conv", &["x", "stem"], "c")
+        .weights("deep", &[6, 1, 3, 3])
+        .node_with(
+            "Conv",
+            &["c", "deep"],
+            "wide",
+            &[("pads", ints(&[1; 4])), ("group", Attribute::Int(6))],
+        )
+        .node_with(
+            "Transpose",
+            &["wide"],
+            "last",
+            &[("perm", ints(&[0, 2, 3, 1]))],
+        );
+    let b = inverted(b, "last", "y")
+        .node_with(
+            "Transpose",
+            &["y"],
+            "first",
+            &[("perm", ints(&[0, 3, 1, 2]))],
+        )
+        .node("Add", &["first", "c"], "sum")
+        .node("GlobalAveragePool", &["sum"], "mean")
+        .node("Flatten", &["mean"], "logits");
+    agrees(b.build(), 1);
+}
+
+/// Tokens, as in a transformer: a network for what lies between its attentions.
+#[test]
+fn channels_may_come_last_at_its_ends() {
+    let tokens = |b: Builder| {
+        b.weights("stem", &[6, 2, 2, 2])
+            .node_with("Conv", &["x", "stem"], "c", &[("strides", ints(&[2; 2]))])
+            .ints("flat", &[1, 6, 6])
+            .node("Reshape", &["c", "flat"], "r")
+            .node_with("Transpose", &["r"], "t", &[("perm", ints(&[0, 2, 1]))])
+            // What no network knows.
+            .node("Softplus", &["t"], "odd")
+    };
+    let b = inverted(tokens(Builder::fixed(&[1, 2, 4, 6])), "odd", "y")
+        .node("Add", &["y", "odd"], "sum")
+        .node_with(
+            "ReduceMean",
+            &["sum"],
+            "logits",
+            &[("axes", ints(&[1])), ("keepdims", Attribute::Int(0))],
+        );
+    agrees_on_the_cpu(b.build(), 2);
+    // Where as many tokens as channels are turned, nothing is taken for the other.
+    let b = inverted(tokens(Builder::fixed(&[1, 2, 4, 6])), "odd", "y")
+        .node_with("Transpose", &["y"], "turned", &[("perm", ints(&[0, 2, 1]))])
+        .weights("mix", &[6, 6])
+        .node("MatMul", &["turned", "mix"], "mixed")
+        .node("Flatten", &["mixed"], "logits");
+    agrees_on_the_cpu(b.build(), 3);
+}

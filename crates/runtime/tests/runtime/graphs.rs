@@ -17,7 +17,7 @@ impl Builder {
         };
         Builder(Graph {
             name: "test".into(),
-            opsets: BTreeMap::from([(String::new(), 13)]),
+            opsets: BTreeMap::from([(String::new(), 17)]),
             inputs: vec![port],
             ..Graph::default()
         })

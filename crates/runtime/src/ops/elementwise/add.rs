@@ -5,7 +5,7 @@ use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::ops::broadcast::{Rule, binary};
-use crate::ops::layer::{Inputs, Part, by_channel};
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::{Context, Parsed};
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
@@ -21,13 +21,9 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 }
 
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
-    for (constant, x) in [(0, 1), (1, 0)] {
-        if let Some(shift) = by_channel(inputs, constant) {
-            return Part::channelwise(x, vec![1.0; shift.len()], shift);
-        }
-    }
+    let shifted = Part::by_constant(inputs, [0, 1], |value| [1.0, value]);
     let same = inputs.facts.get(0)?.shape() == inputs.facts.get(1)?.shape();
-    same.then(|| Part::Layer(Kind::Add, vec![0, 1]))
+    shifted.or(same.then(|| Part::Layer(Kind::Add, vec![0, 1])))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::ops::broadcast::{Rule, binary};
-use crate::ops::layer::{Inputs, Part, by_channel};
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::{Context, Parsed};
 use crate::value::Fact;
 
@@ -22,12 +22,7 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 }
 
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
-    let constants = [(0, 1), (1, 0)].into_iter();
-    let mut found = constants.filter_map(|(constant, x)| Some((x, by_channel(inputs, constant)?)));
-    match found.next() {
-        Some((x, scale)) => Part::channelwise(x, scale, Vec::new()),
-        None => product(inputs),
-    }
+    Part::by_constant(inputs, [0, 1], |value| [value, 0.0]).or_else(|| product(inputs))
 }
 
 /// Two values of one shape, or one of them with a single pixel.

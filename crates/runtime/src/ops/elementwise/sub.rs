@@ -4,7 +4,7 @@ use burn_backend::Backend;
 use scoville_onnx::Node;
 
 use crate::ops::broadcast::{Rule, binary};
-use crate::ops::layer::{Inputs, Part, by_channel};
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::{Context, Parsed};
 
 pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
@@ -20,9 +20,7 @@ pub(super) fn parse<B: Backend>(node: &Node, context: &Context) -> Parsed<B> {
 }
 
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
-    let shift = by_channel(inputs, 1)?;
-    let shift: Vec<f32> = shift.into_iter().map(|shift| -shift).collect();
-    Part::channelwise(0, vec![1.0; shift.len()], shift)
+    Part::by_constant(inputs, [1], |value| [1.0, -value])
 }
 
 #[cfg(test)]

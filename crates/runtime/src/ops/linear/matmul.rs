@@ -21,15 +21,18 @@ pub(super) fn parse<B: Backend>(_: &Node, _: &Context) -> Parsed<B> {
 }
 
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
-    let (&[_, _], &[depth, outputs]) = (inputs.facts.get(0)?.shape(), inputs.facts.get(1)?.shape())
-    else {
+    let &[depth, outputs] = inputs.facts.get(1)?.shape() else {
         return None;
     };
     if !is_packed(depth, outputs) {
         return None;
     }
-    let weights = by_output(&(inputs.constant)(1)?, depth, outputs);
-    Part::dense(weights, Vec::new(), outputs)
+    let weights = || Some(by_output(&(inputs.constant)(1)?, depth, outputs));
+    match inputs.facts.get(0)?.shape() {
+        [_, _] => Part::dense(weights()?, Vec::new(), outputs),
+        [_, _, _, ..] => Some(Part::pixelwise(weights()?, outputs)),
+        _ => None,
+    }
 }
 
 impl<B: Backend> Operator<B> for MatMul {

@@ -1,8 +1,10 @@
 //! Gather: the slices of `axis` that integer indices name, counted from either end. Indices that a
 //! run computes are not checked: those outside the axis are moved to its nearest end.
 
+use std::ops::Range;
+
 use burn_backend::{
-    Backend, Shape,
+    Backend, Shape, Slice,
     tensor::{FloatTensor, IntTensor},
 };
 use scoville_onnx::Node;
@@ -26,6 +28,21 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
     }))
 }
 
+/// The range that indices are which follow one another: a cut, whose gradient is none of scattered rows.
+fn in_a_row(indices: &[i64], size: usize) -> Option<Range<usize>> {
+    let place = |&index: &i64| match usize::try_from(index) {
+        Ok(index) => Some(index),
+        Err(_) => size.checked_add_signed(isize::try_from(index).ok()?),
+    };
+    let first = place(indices.first()?)?;
+    let end = first.checked_add(indices.len())?;
+    let follows = indices
+        .iter()
+        .zip(first..)
+        .all(|(i, at)| place(i) == Some(at));
+    (follows && end <= size).then_some(first..end)
+}
+
 impl<B: Backend> Operator<B> for Gather<B> {
     fn infer(&self, inputs: &Facts) -> Result<Vec<Fact>, Fault> {
         let (data, indices) = (inputs.any(0)?, inputs.any(1)?);
@@ -47,8 +64,21 @@ impl<B: Backend> Operator<B> for Gather<B> {
         let shape = inputs.shape(0)?;
         let axis = crate::ops::axis(self.axis, shape.len())?;
         let size = shape.get(axis).copied().unwrap_or(0);
-        let picks = picks(&mut inputs, &self.picks, size)?;
-        let out = B::float_select(inputs.tensor(0)?, axis, picks);
+        let known = inputs.fact(1).and_then(Fact::known_ints);
+        let out = match known.and_then(|indices| in_a_row(indices, size)) {
+            Some(range) => {
+                let whole = shape.iter().map(|&size| Slice::from(0..size));
+                let mut ranges: Vec<Slice> = whole.collect();
+                if let Some(place) = ranges.get_mut(axis) {
+                    *place = Slice::from(range);
+                }
+                B::float_slice(inputs.tensor(0)?, &ranges)
+            }
+            None => {
+                let picks = picks(&mut inputs, &self.picks, size)?;
+                B::float_select(inputs.tensor(0)?, axis, picks)
+            }
+        };
         let shape = outputs.first().map(Fact::shape).unwrap_or_default();
         Ok(vec![B::float_reshape(out, Shape::from(on_device(shape)))])
     }

@@ -1,7 +1,7 @@
 //! Transpose: permutes the axes by `perm`; without it, reverses them.
 
 use burn_backend::{Backend, tensor::FloatTensor};
-use scoville_convnet::Kind;
+use scoville_convnet::{Kind, Layout};
 use scoville_onnx::Node;
 
 use crate::Fault;
@@ -41,12 +41,18 @@ impl Transpose {
 /// Most channels that are put in another order.
 const MAX_CHANNELS: usize = 1 << 16;
 
-/// A shuffle of channels: the axes between the batch and those that stay are the channels'.
+/// Channels made the last axis or the first; or a shuffle of channels: the axes between the batch and those that stay are the channels'.
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     let x = inputs.facts.get(0)?.shape();
     let perm = inputs.node.attributes.ints("perm").ok()??.to_vec();
     let perm = Transpose { perm: Some(perm) }.permutation(x.len()).ok()?;
-    (perm.first() == Some(&0)).then_some(())?;
+    match perm[..] {
+        [0, 2, 3, 1] => return Some(Part::Turned(Some(Layout::Last))),
+        [0, 3, 1, 2] => return Some(Part::Turned(Some(Layout::First))),
+        [0, 2, 1] => return Some(Part::Turned(None)),
+        [0, ..] => {}
+        _ => return None,
+    }
     let moved = |(i, axis): (usize, &usize)| (i != *axis).then_some(i + 1);
     let end = perm.iter().enumerate().rev().find_map(moved)?;
     let mut places = vec![0];

@@ -3,11 +3,13 @@
 //! Sennrich 2019), which onnxruntime calls SimplifiedLayerNormalization.
 
 use burn_backend::{Backend, tensor::FloatTensor};
+use scoville_convnet::{Kind, Norm};
 use scoville_onnx::{DType, Node};
 
 use super::batch_normalization::epsilon;
 use super::moments::{affine, broadcasts, not_empty, reshape, rows, scaled, standardised};
 use crate::Fault;
+use crate::ops::layer::{Inputs, Part};
 use crate::ops::samples::{Samples, alone, elementwise};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -34,6 +36,31 @@ fn new<B: Backend>(node: &Node, centre: bool) -> Parsed<B> {
 
 pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
     new(node, true)
+}
+
+/// Over the last axis alone.
+pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    let x = inputs.facts.get(0)?.shape();
+    let axis = inputs.node.attributes.int_or("axis", -1).ok()?;
+    let last = crate::ops::axis(axis, x.len()).ok()? + 1 == x.len();
+    (last && inputs.one_output()).then_some(())?;
+    let channels = *x.last()?;
+    let parameter = |index: usize| (inputs.constant)(index).filter(|of| of.len() == channels);
+    let bias = match inputs.facts.get(2) {
+        Some(_) => parameter(2)?,
+        None => Vec::new(),
+    };
+    let kind = Kind::Norm(Norm {
+        scale: parameter(1)?,
+        bias,
+        epsilon: epsilon(inputs.node).ok()?,
+        centre: true,
+    });
+    match x.len() {
+        2 => Part::of_first(kind),
+        3.. => Some(Part::Last(kind, vec![0])),
+        _ => None,
+    }
 }
 
 pub(super) fn simplified<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {

@@ -25,7 +25,8 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact("GroupNormalization", group_normalization::parse),
         Row::exact("InstanceNormalization", instance_normalization::parse),
         Row::exact("LRN", lrn::parse),
-        Row::exact("LayerNormalization", layer_normalization::parse),
+        Row::exact("LayerNormalization", layer_normalization::parse)
+            .with_layer(layer_normalization::layer),
         Row::exact("LogSoftmax", log_softmax::parse),
         Row::exact("LpNormalization", lp_normalization::parse),
         Row::exact(

@@ -68,7 +68,7 @@ fn main(
         }
         finish(c + i, sum);
     }
-    if params.act != LINEAR && params.act != BACKWARD && c < params.filters {
+    if params.act != LINEAR && params.act < BACKWARD && c < params.filters {
         for (var j = 0u; j < SAMPLES; j++) {
             if live[j] { marks[place[j]] = (made >> (8u * j)) & 0xffu; }
         }

@@ -7,8 +7,13 @@ const TANH = 1u;
 const HARD_SIGMOID = 2u;
 const NORMAL = 3u;
 const GATED = 8u;
-// What is beyond it is as good as infinite.
+// exp of what is below its negative is taken for 0.
 const FAR = 87.0;
+
+// exp(-x) of x from 0 on.
+fn decay(x: f32) -> f32 {
+    return select(exp(-x), 0.0, x > FAR);
+}
 
 // p(t) with which the normal distribution's tail is exp(-x^2 / 2) t p(t), as in convnet/src/smooth.rs.
 fn tail_polynomial(t: f32) -> f32 {
@@ -27,21 +32,21 @@ fn tail_polynomial(t: f32) -> f32 {
 
 // The share of the normal distribution below x, and its density there.
 fn normal(x: f32) -> vec2<f32> {
-    let e = exp(-min(0.5 * x * x, FAR));
+    let e = decay(0.5 * x * x);
     let t = 1.0 / fma(abs(x), 0.35355338, 1.0);
     let tail = e * tail_polynomial(t) * t;
     return vec2<f32>(select(1.0 - tail, tail, x < 0.0), e * 0.3989423);
 }
 
 fn sigmoid(x: f32) -> vec2<f32> {
-    let e = exp(-min(abs(x), FAR));
+    let e = decay(abs(x));
     let large = 1.0 / (1.0 + e);
     let small = e * large;
     return vec2<f32>(select(large, small, x < 0.0), small * large);
 }
 
 fn hyperbolic_tangent(x: f32) -> vec2<f32> {
-    let e = exp(-min(2.0 * abs(x), FAR));
+    let e = decay(2.0 * abs(x));
     let share = 1.0 / (1.0 + e);
     let large = sign(x) * (1.0 - e) * share;
     let square = x * x;

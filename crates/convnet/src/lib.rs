@@ -2,7 +2,8 @@
 //!
 //! Weights are constant, so they are packed and transformed once ([`Net::new`]). Samples go through the whole network in
 //! small groups, one group a task, so that activations stay in the near caches; what the gradient needs of the forward
-//! pass is a bit for each rectified element and a byte for each pooled one ([`Tape`]).
+//! pass is a bit for each rectified element, a byte for each pooled one, and numbers where a layer bends, multiplies or
+//! normalises ([`Tape`]).
 //!
 //! | module | what |
 //! |---|---|

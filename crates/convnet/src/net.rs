@@ -12,6 +12,9 @@ use crate::pool::Pick;
 use crate::run::{Marks, Pass, Workspace};
 use crate::simd::{BLOCK, Block};
 
+/// Bytes of tapes that are kept for the next ones.
+const MOST_BLANK: usize = 256 << 20;
+
 /// A convolutional network, with packed weights.
 #[derive(Debug)]
 pub struct Net {
@@ -43,7 +46,14 @@ pub struct Tape {
 impl Drop for Tape {
     fn drop(&mut self) {
         let mut blank = self.blank.lock().unwrap_or_else(PoisonError::into_inner);
-        blank.append(&mut self.groups);
+        let held: usize = blank.iter().map(Marks::bytes).sum();
+        let mut left = MOST_BLANK.saturating_sub(held);
+        for marks in self.groups.drain(..) {
+            if marks.bytes() <= left {
+                left -= marks.bytes();
+                blank.push(marks);
+            }
+        }
     }
 }
 

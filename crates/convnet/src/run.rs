@@ -17,6 +17,15 @@ pub(crate) struct Marks {
     pub numbers: Vec<Block>,
 }
 
+impl Marks {
+    /// Bytes that are set aside for them.
+    pub fn bytes(&self) -> usize {
+        self.bits.capacity() * size_of::<u16>()
+            + self.picks.capacity() * size_of::<Pick>()
+            + self.numbers.capacity() * size_of::<Block>()
+    }
+}
+
 /// What a pass does with the tape.
 pub(crate) enum Pass<'a> {
     Forget,

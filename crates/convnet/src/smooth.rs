@@ -35,7 +35,7 @@ pub enum Function {
     Erf,
 }
 
-/// What is beyond it is as good as infinite: the normal tail and the sigmoid's are below the smallest numbers there.
+/// `exp` of what is below its negative is taken for 0: it is below the smallest normal numbers.
 const FAR: f32 = 87.0;
 const LOG2_E: f32 = core::f32::consts::LOG2_E;
 /// ln 2 in two parts, of which products with small whole numbers are exact.
@@ -170,7 +170,7 @@ fn polynomial<S: Simd>(simd: S, x: S::f32s, coefficients: &[f32]) -> S::f32s {
     sum
 }
 
-/// Of x between -87 and 88. NaN stays NaN.
+/// Of x between -87 and 0. NaN stays NaN.
 #[inline(always)]
 fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let round = simd.splat_f32s(ROUND);
@@ -187,17 +187,19 @@ fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_f32s(p, simd.transmute_f32s_u32s(power))
 }
 
-/// `min(x, FAR)`; NaN stays NaN.
+/// `exp(-x)` of x from 0 on; 0 beyond [`FAR`]. NaN stays NaN.
 #[inline(always)]
-fn at_most_far<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let far = simd.splat_f32s(FAR);
-    simd.select_f32s(simd.greater_than_f32s(x, far), far, x)
+fn decay<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let (far, zero) = (simd.splat_f32s(FAR), simd.splat_f32s(0.0));
+    let beyond = simd.greater_than_f32s(x, far);
+    let near = simd.select_f32s(beyond, far, x);
+    simd.select_f32s(beyond, zero, exp(simd, simd.neg_f32s(near)))
 }
 
 #[inline(always)]
 fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let one = simd.splat_f32s(1.0);
-    let e = exp(simd, simd.neg_f32s(at_most_far(simd, simd.abs_f32s(x))));
+    let e = decay(simd, simd.abs_f32s(x));
     // That of |x|, and what it leaves to 1.
     let large = simd.div_f32s(one, simd.add_f32s(one, e));
     let small = simd.mul_f32s(e, large);
@@ -210,10 +212,7 @@ fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
 fn tanh<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
     let size = simd.abs_f32s(x);
-    let e = exp(
-        simd,
-        simd.neg_f32s(at_most_far(simd, simd.add_f32s(size, size))),
-    );
+    let e = decay(simd, simd.add_f32s(size, size));
     let share = simd.div_f32s(one, simd.add_f32s(one, e));
     let large = simd.mul_f32s(simd.sub_f32s(one, e), share);
     let large = simd.select_f32s(simd.less_than_f32s(x, zero), simd.neg_f32s(large), large);
@@ -247,7 +246,7 @@ fn hard_sigmoid<S: Simd>(simd: S, x: S::f32s, slope: f32, shift: f32) -> (S::f32
 fn tail<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let one = simd.splat_f32s(1.0);
     let half_square = simd.mul_f32s(simd.mul_f32s(x, x), simd.splat_f32s(0.5));
-    let e = exp(simd, simd.neg_f32s(at_most_far(simd, half_square)));
+    let e = decay(simd, half_square);
     let scale = simd.splat_f32s(0.5 * core::f32::consts::FRAC_1_SQRT_2);
     let t = simd.div_f32s(one, simd.mul_add_e_f32s(simd.abs_f32s(x), scale, one));
     let p = simd.mul_f32s(polynomial(simd, t, &TAIL), t);

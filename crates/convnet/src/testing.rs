@@ -235,3 +235,23 @@ pub fn normed(channels: usize, centre: bool) -> Builder {
     b.conv(x, 3, 1, one);
     b
 }
+
+/// A function between dense layers of many outputs.
+pub fn bent_dense(function: Function) -> Builder {
+    let mut b = Builder::new([30, 1, 1]);
+    let x = b.dense(0, 70);
+    let x = b.smooth(x, function, true);
+    b.dense(x, 40);
+    b
+}
+
+/// Channels cut in two, of which nobody reads the second half.
+pub fn half_read() -> Builder {
+    let mut b = Builder::new([6, 5, 4]);
+    let x = b.conv(0, 20, 1, THREE);
+    let x = b.relu(x);
+    let parts = [0..9, 9..20];
+    let [left, _] = parts.map(|part| b.push(Kind::Channels(part.map(|c| (0, c)).collect()), &[x]));
+    b.conv(left, 3, 1, THREE);
+    b
+}

@@ -404,6 +404,12 @@ fn layers_that_do_not_fit() {
     assert_eq!(what([4, 5, 5], Kind::Add, &[0, 3]), unmade);
     let large = Kind::MaxPool(window([6, 6], [1, 1], [0, 0]));
     assert_eq!(what([4, 5, 5], large, &[0]), "its window does not fit");
+    let apart = Kind::MaxPool(Window {
+        dilation: [1, 2],
+        ..window([1, 2], [1, 1], [0, 1])
+    });
+    let alone = "a window lies in the padding alone";
+    assert_eq!(what([1, 1, 1], apart, &[0]), alone);
     let far = convolution(1, 1, 1, window([1, 1], [90, 90], [0, 0]));
     assert_eq!(what([1, 90, 90], far, &[0]), "its stride is too large");
     let padded = window([1, 1], [8192, 8192], [1 << 20, 1 << 20]);

@@ -9,11 +9,20 @@ use crate::fold::readers;
 /// How far a constant may be from its value, relatively: exports hold it in float32.
 const CLOSE: f64 = 1e-6;
 
-/// Puts Gelu in the place of each, where nothing else reads what is between; gives how many there were.
-pub(crate) fn put_together(graph: &mut Graph) -> usize {
+/// Puts Gelu in the place of each, where nothing else reads what is between and none of that is the value `kept`; gives how
+/// many there were.
+pub(crate) fn put_together(graph: &mut Graph, kept: Option<&str>) -> usize {
     let search = Search::new(graph);
     let erfs = graph.nodes.iter().filter(|node| node.op == "Erf");
-    let found: Vec<Found> = erfs.filter_map(|erf| search.around(erf)).collect();
+    let wanted = |i: &usize| {
+        let outputs = graph.nodes.get(*i).map(|node| node.outputs.as_slice());
+        let mut outputs = outputs.into_iter().flatten();
+        outputs.any(|name| Some(name.as_str()) == kept)
+    };
+    let found = erfs.filter_map(|erf| search.around(erf));
+    let found: Vec<Found> = found
+        .filter(|found| !found.inner.iter().any(wanted))
+        .collect();
     let mut gone = BTreeSet::new();
     for Found { x, last, inner } in &found {
         gone.extend(inner.iter().copied());
@@ -180,7 +189,7 @@ mod tests {
 
     fn left(nodes: &[(&str, [&str; 2], &str)]) -> Vec<String> {
         let mut graph = graph(nodes);
-        put_together(&mut graph);
+        put_together(&mut graph, Some("kept"));
         let text = |node: &Node| format!("{} {}", node.op, node.inputs.join(" "));
         graph.nodes.iter().map(text).collect()
     }
@@ -211,6 +220,8 @@ mod tests {
         stays(&[&SHARE[..], &after].concat());
         let other = [("Mul", ["z", "a"], "m"), ("Mul", ["m", "0.5"], "y")];
         stays(&[&SHARE[..], &other].concat());
+        let kept = [("Mul", ["x", "a"], "kept"), ("Mul", ["kept", "0.5"], "y")];
+        stays(&[&SHARE[..], &kept].concat());
         // Somebody else reads the share.
         let read = [
             ("Mul", ["x", "a"], "m"),

@@ -57,7 +57,7 @@ impl Model {
         let mut graph = graph;
         notes.extend(output::choose(&mut graph, input.output.as_deref())?);
         let feed = Fact::new(port_dtype, prologue.model_shape(baked.unwrap_or(1)));
-        let (graph, parameters) = simplified(graph, feed, &mut notes)?;
+        let (graph, parameters) = simplified(graph, feed, input.layer.as_deref(), &mut notes)?;
         let trees = Trees::of(&graph, &prologue).map(Arc::new);
         let recipe = Arc::new(recipe(&graph, input, prologue, (baked, port_dtype))?);
 
@@ -255,7 +255,12 @@ fn recipe(
 }
 
 /// The nodes that the output needs, control flow unrolled and normalisations folded, and how many parameters the file has.
-fn simplified(graph: Graph, feed: Fact, notes: &mut Vec<String>) -> Result<(Graph, u64), Error> {
+fn simplified(
+    graph: Graph,
+    feed: Fact,
+    kept: Option<&str>,
+    notes: &mut Vec<String>,
+) -> Result<(Graph, u64), Error> {
     let graph = prune::prune(graph)?;
     let unrolled = contained("unrolling", || unroll(graph, &[feed]))?;
     let mut graph = prune::prune(unrolled)?;
@@ -266,7 +271,7 @@ fn simplified(graph: Graph, feed: Fact, notes: &mut Vec<String>) -> Result<(Grap
             "{folded} BatchNormalization folded into the layers before them"
         ));
     }
-    let gelus = gelu::put_together(&mut graph);
+    let gelus = gelu::put_together(&mut graph, kept);
     if gelus > 0 {
         notes.push(format!(
             "{gelus} Gelu, written out with Erf, run as one operator each"

@@ -85,7 +85,13 @@ pub(super) fn reverse<'a>(
 ) -> Option<Schedule<'a>> {
     let mut left = vec![0; shapes.len()];
     let mut acts = vec![Act::Linear; shapes.len()];
-    for f in fused {
+    // The caller gives the derivative by the last value.
+    left[last] += 1;
+    for f in fused.iter().rev() {
+        // What nobody reads gives nothing.
+        if left[f.out] == 0 {
+            continue;
+        }
         f.sources.iter().for_each(|&source| left[source] += 1);
         f.add.iter().for_each(|&add| left[add] += 1);
         if let Kind::Smooth(_) = f.kind {
@@ -96,8 +102,6 @@ pub(super) fn reverse<'a>(
             acts[f.out] = Act::Backward { slope, of: f.out };
         }
     }
-    // The caller gives the derivative by the last value.
-    left[last] += 1;
     let mut r = Reverse {
         forward: shapes,
         steps: Vec::new(),

@@ -1,7 +1,5 @@
 //! What layers make of their inputs, and which are refused.
 
-use std::collections::BTreeSet;
-
 use crate::channels::Place;
 use crate::error::Error;
 use crate::layer::{Convolution, Kind, Layer, Window};
@@ -80,7 +78,13 @@ impl Kind {
                 let places = window.places([rows, cols]);
                 let places = places
                     .filter(|_| elements <= MAX_PICKS || matches!(self, Kind::AveragePool { .. }));
-                let [rows, cols] = places.ok_or("its window does not fit")?;
+                let [out_rows, out_cols] = places.ok_or("its window does not fit")?;
+                if matches!(self, Kind::MaxPool(_))
+                    && !meets(window, [rows, cols], [out_rows, out_cols])
+                {
+                    return Err("a window lies in the padding alone");
+                }
+                let [rows, cols] = [out_rows, out_cols];
                 [channels, rows, cols]
             }
         };
@@ -114,22 +118,31 @@ pub(super) fn check(conv: &Convolution, channels: usize) -> Result<(), &'static 
     Ok(())
 }
 
+/// Whether each place of a window over `size` pixels has an element over one.
+fn meets(window: &Window, size: [usize; 2], out: [usize; 2]) -> bool {
+    let met = |i: usize, place: usize| {
+        let start = place * window.stride[i];
+        let mut taps = (0..window.kernel[i]).map(|k| start + k * window.dilation[i]);
+        taps.any(|at| (window.begin[i]..window.begin[i] + size[i]).contains(&at))
+    };
+    (0..2).all(|i| (0..out[i]).all(|place| met(i, place)))
+}
+
 fn check_places(places: &[Place], inputs: &[[usize; 3]]) -> Result<(), &'static str> {
     if inputs.iter().any(|input| input[1..] != inputs[0][1..]) {
         return Err("it takes channels of different sizes");
     }
-    let channels = |input: usize| inputs.get(input).map_or(0, |shape| shape[0]);
-    if places
-        .iter()
-        .any(|&(input, channel)| channel >= channels(input))
-    {
-        return Err("it takes a channel that there is not");
+    let mut taken: Vec<Vec<bool>> = inputs.iter().map(|shape| vec![false; shape[0]]).collect();
+    for &(input, channel) in places {
+        let place = taken
+            .get_mut(input)
+            .and_then(|taken| taken.get_mut(channel));
+        let place = place.ok_or("it takes a channel that there is not")?;
+        if std::mem::replace(place, true) {
+            return Err("it takes a channel twice");
+        }
     }
-    let different: BTreeSet<&Place> = places.iter().collect();
-    match different.len() == places.len() {
-        true => Ok(()),
-        false => Err("it takes a channel twice"),
-    }
+    Ok(())
 }
 
 pub(super) fn check_phases(window: &Window, size: [usize; 2]) -> Result<(), &'static str> {

@@ -113,6 +113,21 @@ fn what_is_infinite_or_not_a_number() {
     }
 }
 
+/// What is large does not make something of the tail.
+#[test]
+fn far_out_a_gate_is_shut() {
+    for function in FUNCTIONS {
+        let mut b = Builder::new([2, 1, 1]);
+        b.smooth(0, function, true);
+        let (y, _) = net(&b).forward(&[-1e38, 1e38], false);
+        let least = match function {
+            Function::Tanh | Function::Erf => 1e38,
+            _ => 0.0,
+        };
+        assert_eq!(y, [least, 1e38], "{function:?}");
+    }
+}
+
 #[test]
 fn alone_behind_layers_and_read_twice() {
     for function in FUNCTIONS {

@@ -1,7 +1,7 @@
 //! Channels that are put together, cut and shuffled.
 
 use super::agrees;
-use crate::testing::{shuffled, together};
+use crate::testing::{half_read, shuffled, together};
 use crate::{Kind, Layer, Net, Place};
 
 #[test]
@@ -14,6 +14,11 @@ fn put_together() {
 #[test]
 fn cut_and_shuffled() {
     agrees(&shuffled());
+}
+
+#[test]
+fn read_in_part() {
+    agrees(&half_read());
 }
 
 #[test]

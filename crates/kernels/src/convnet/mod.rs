@@ -3,7 +3,7 @@
 //!
 //! A pass is a dispatch a layer (a few where a stride is walked back), recorded with the kernels before and behind it, over weights
 //! that were packed once and buffers that are used again. What the gradient needs of the forward pass is a bit for each rectified
-//! element and a word for each pooled one ([`Tape`]).
+//! element, a word for each pooled one, and numbers where a layer bends, multiplies or normalises ([`Tape`]).
 
 mod dispatch;
 mod marks;

@@ -107,6 +107,7 @@ impl Layer<'_, '_> {
             }
             Kind::Smooth(smooth) => self.smooth(smooth, of),
             Kind::Norm(norm) => self.norm(Kernel::Norm, norm, of),
+            // Products of values and channels have steps of their own.
             Kind::Add | Kind::Activation(_) | Kind::Multiply | Kind::Channels(_) => {
                 self.pass(self.step.sources[0]);
             }

@@ -1,8 +1,8 @@
 //! Networks on the GPU against the CPU's, which are held against double precision in their own crate.
 
 use scoville_convnet::testing::{
-    Builder, FUNCTIONS, THREE, bent, excited, mean, mean_inside, multiplied, normed, numbers,
-    shuffled, together, window,
+    Builder, FUNCTIONS, THREE, bent, bent_dense, excited, half_read, mean, mean_inside, multiplied,
+    normed, numbers, shuffled, together, window,
 };
 use scoville_convnet::{Activation, Kind, Net, Window};
 
@@ -25,8 +25,11 @@ fn agrees(b: &Builder) {
         };
         let (out, tape) = ours.forward(&array(&x)).unwrap();
         close("values", &out, &values);
-        let by_input = ours.backward(&tape, &array(&by)).unwrap();
-        close("gradient", &by_input, &gradient);
+        // Twice: what is on the tape stays there.
+        for what in ["gradient", "gradient again"] {
+            let by_input = ours.backward(&tape, &array(&by)).unwrap();
+            close(what, &by_input, &gradient);
+        }
     }
 }
 
@@ -134,6 +137,7 @@ fn functions_that_bend() {
         for gated in [false, true] {
             agrees(&bent(function, gated));
         }
+        agrees(&bent_dense(function));
     }
 }
 
@@ -155,6 +159,7 @@ fn channels_in_another_order() {
     agrees(&together([16, 32, 16]));
     agrees(&together([5, 20, 16]));
     agrees(&shuffled());
+    agrees(&half_read());
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Operators as layers of the convolutional networks that the CPU runs by kernels of its own.
 
-use scoville_convnet::{Activation, Convolution, Dense, Function, Kind, Layout, Smooth, Window};
+use scoville_convnet::{
+    Activation, Convolution, Dense, Function, Kind, Layout, Place, Smooth, Window,
+};
 use scoville_onnx::Node;
 
 use crate::value::{Fact, Facts};
 
+/// Most channels that a layer puts in another order.
+pub(crate) const MAX_CHANNELS: usize = 1 << 13;
 /// Most elements of a matrix that is packed: larger ones would be held twice.
 const MAX_DENSE: usize = 4 << 20;
 
@@ -57,6 +61,12 @@ impl Inputs<'_> {
 }
 
 impl Part {
+    /// Channels of these inputs, if they are not too many.
+    pub fn channels(places: Vec<Place>, reads: Vec<usize>) -> Option<Part> {
+        let few = places.len() <= MAX_CHANNELS;
+        few.then_some(Part::Layer(Kind::Channels(places), reads))
+    }
+
     /// A layer that reads the first input.
     pub fn of_first(kind: Kind) -> Option<Part> {
         Some(Part::Layer(kind, vec![0]))

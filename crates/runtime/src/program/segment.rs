@@ -17,6 +17,8 @@ use crate::value::{Fact, read};
 
 /// Most steps among which a segment is looked for.
 const MAX_STEPS: usize = 4096;
+/// Most numbers that parts may have which are made of less: a factor of all channels, channels in another order.
+const MAX_MADE: usize = 1 << 24;
 /// Most steps that the search looks at in all: on graphs made for it, it would take the third power of their number.
 const MAX_LOOKS: usize = 1 << 24;
 
@@ -56,6 +58,8 @@ struct Candidate {
     /// What it reads, without constants.
     reads: Vec<Slot>,
     makes: Vec<Made>,
+    /// A sample of the first of those, as channels, rows and columns.
+    read: Option<[usize; 3]>,
 }
 
 /// What one output of a step is to the network.
@@ -103,8 +107,24 @@ impl Made {
         }
     }
 
-    /// How the network holds what it makes of `reads`, if that is what it should be.
-    fn of(&self, reads: &[View]) -> Option<View> {
+    /// Numbers that it was made of less than.
+    fn size(&self) -> usize {
+        let size = |kind: &Kind| match kind {
+            Kind::Channels(places) => 4 * places.len(),
+            kind if !multiplies(kind) => match kind {
+                Kind::Convolution(conv) => conv.weights.len() + conv.bias.len(),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        match &self.becomes {
+            Becomes::Layer(kinds) => kinds.iter().flatten().map(size).sum(),
+            _ => 0,
+        }
+    }
+
+    /// How the network holds what it makes of `reads`, the first of which the graph has as `read`, if that is what it should be.
+    fn of(&self, reads: &[View], read: Option<[usize; 3]>) -> Option<View> {
         let &View { shape, layout } = reads.first()?;
         let view = match &self.becomes {
             Becomes::Same => View { shape, layout },
@@ -126,7 +146,8 @@ impl Made {
                 let shape = kind.shape(&shapes).ok().filter(|_| alike)?;
                 // What was flattened has no channels any more.
                 let flat = elementwise(kind) || shuffles(kind, &shapes);
-                let first = self.shape == Some(shape) || flat;
+                let as_read = matches!(kind, Kind::Dense(_)) || read == shapes.first().copied();
+                let first = (self.shape == Some(shape) && as_read) || flat;
                 (first || layout == Layout::Last).then_some(View { shape, layout })?
             }
         };
@@ -150,9 +171,14 @@ impl<B: Backend> Program<B> {
             .filter(|(_, name)| kept.contains(&name.as_str()))
             .map(|(slot, _)| slot)
             .collect();
-        let candidates = self.candidates(graph, plan);
+        let readers = self.readers(plan);
+        let needed = |slot: &Slot| {
+            let read = readers.contains_key(slot);
+            read || kept.contains(slot) || plan.targets.contains(slot)
+        };
+        let candidates = self.candidates(graph, plan, needed);
         let search = Search {
-            readers: self.readers(plan),
+            readers,
             candidates: &candidates,
             plan,
             kept,
@@ -189,8 +215,15 @@ impl<B: Backend> Program<B> {
         self.segments = segments;
     }
 
-    fn candidates(&self, graph: &Graph, plan: &Plan) -> Vec<Option<Candidate>> {
+    /// What each step is to a network, with those outputs that are `needed`.
+    fn candidates(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        needed: impl Fn(&Slot) -> bool,
+    ) -> Vec<Option<Candidate>> {
         let context = Context::new(graph);
+        let room = Cell::new(MAX_MADE);
         let candidate = |i: usize| {
             let step = self.steps.get(i)?;
             let outputs = plan.outputs.get(i)?.as_ref()?;
@@ -227,15 +260,22 @@ impl<B: Backend> Program<B> {
                 Part::Turned(to) => (vec![Becomes::Turned(to)], vec![0]),
             };
             let made = becomes.into_iter().zip(&step.outputs).zip(outputs);
-            let made =
-                made.filter_map(|((becomes, slot), fact)| Some(Made::new((*slot)?, becomes, fact)));
+            let made = made.filter_map(|((becomes, slot), fact)| {
+                let slot = slot.filter(&needed)?;
+                Some(Made::new(slot, becomes, fact))
+            });
+            let makes: Vec<Made> = made.collect();
+            let size = makes.iter().map(Made::size).sum();
+            room.set(room.get().checked_sub(size)?);
+            let read = reads.first().and_then(|&read| facts.get(read));
             let slot = |&input: &usize| {
                 let slot = (*step.inputs.get(input)?)?;
                 matches!(self.constants.get(slot), Some(None)).then_some(slot)
             };
             Some(Candidate {
                 reads: reads.iter().map(slot).collect::<Option<_>>()?,
-                makes: made.collect(),
+                makes,
+                read: read.and_then(sample),
             })
         };
         (0..self.steps.len()).map(candidate).collect()
@@ -287,9 +327,15 @@ impl Search<'_> {
         let fact = self.plan.facts.get(input)?.as_ref()?;
         let view = self.view(start, fact)?;
         (view.layout == Layout::First || make.last).then_some(())?;
-        let steps = self.grow(start, input, view, taken);
+        let (steps, views) = self.grow(start, input, view, taken);
+        let takes = |slot: Slot| {
+            let layout = views.get(&slot).map(|view| view.layout);
+            make.last || layout == Some(Layout::First)
+        };
         let mut ends = steps.iter().rev();
         let (steps, inner) = ends.find_map(|&end| {
+            let last = self.candidate(end)?.makes.last()?.slot;
+            takes(last).then_some(())?;
             let found = self.closed(end, input, &steps);
             found.filter(|(steps, _)| steps.first() == Some(&start))
         })?;
@@ -313,8 +359,14 @@ impl Search<'_> {
         Some(View { shape, layout })
     }
 
-    /// The steps from `start` on that depend on `input` alone, and on each other.
-    fn grow(&self, start: usize, input: Slot, view: View, taken: &BTreeSet<usize>) -> Vec<usize> {
+    /// The steps from `start` on that depend on `input` alone, and on each other, and how the network holds each value.
+    fn grow(
+        &self,
+        start: usize,
+        input: Slot,
+        view: View,
+        taken: &BTreeSet<usize>,
+    ) -> (Vec<usize>, BTreeMap<Slot, View>) {
         let mut made = BTreeMap::from([(input, view)]);
         let mut steps = Vec::new();
         let all = self.candidates.iter().enumerate().skip(start);
@@ -326,14 +378,19 @@ impl Search<'_> {
             let Some(reads) = reads.collect::<Option<Vec<_>>>() else {
                 continue;
             };
-            let views = candidate.makes.iter().map(|made| made.of(&reads));
+            let size: usize = candidate.makes.iter().map(Made::size).sum();
+            if self.look(size).is_none() {
+                break;
+            }
+            let views = candidate.makes.iter();
+            let views = views.map(|made| made.of(&reads, candidate.read));
             if let Some(views) = views.collect::<Option<Vec<_>>>() {
                 let slots = candidate.makes.iter().map(|made| made.slot);
                 made.extend(slots.zip(views));
                 steps.push(i);
             }
         }
-        steps
+        (steps, made)
     }
 
     /// The steps among `steps` that `end` needs, and what they make on the way, if nothing else reads that
@@ -427,7 +484,7 @@ impl Search<'_> {
                         })
                     }
                 };
-                values.insert(made.slot, (value, made.of(&views)?));
+                values.insert(made.slot, (value, made.of(&views, candidate.read)?));
                 *alone.entry(value).or_insert(true) &= self.read_once(made.slot);
             }
         }
@@ -435,7 +492,7 @@ impl Search<'_> {
         // The network's output is what its last layer makes.
         let &(value, last) = values.get(&output)?;
         let ends = [view.layout, last.layout];
-        if value != layers.len() || !(make.last || ends == [Layout::First; 2]) {
+        if value != layers.len() {
             return None;
         }
         let refused = |why| self.refusals.borrow_mut().insert(why);

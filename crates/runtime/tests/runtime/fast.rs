@@ -323,6 +323,23 @@ fn channels_that_are_moved_belong_to_the_network() {
         .node("Add", &["l", "right"], "sum")
         .node("Flatten", &["sum"], "logits");
     agrees(b.build(), 1);
+    // Nobody reads the second half.
+    let b = block(Builder::fixed(&[1, 2, 4, 4]), "x", "a", [2, 8])
+        .ints("halves", &[3, 5])
+        .node_with("Split", &["a", "halves"], "half", &axis)
+        .and_outputs(&["other"]);
+    agrees(
+        block(b, "half", "b", [3, 4])
+            .node("Flatten", &["b"], "logits")
+            .build(),
+        1,
+    );
+    let b = block(Builder::fixed(&[1, 2, 4, 4]), "x", "a", [2, 8])
+        .ints("halves", &[3, 5])
+        .node_with("Split", &["a", "halves"], "half", &axis)
+        .and_outputs(&["other"])
+        .node("Flatten", &["half"], "logits");
+    agrees(b.build(), 1);
     // Axes that are no channels': the network ends before.
     let b = block(Builder::fixed(&[1, 2, 4, 4]), "x", "a", [2, 4])
         .node_with("Transpose", &["a"], "t", &[("perm", ints(&[0, 2, 1, 3]))])
@@ -422,6 +439,23 @@ fn channels_may_come_last_within_a_network() {
     agrees(b.build(), 1);
 }
 
+/// Where what comes last has no network, the one before ends with its channels first, as a GPU has them.
+#[test]
+fn channels_that_come_last_behind_a_network_do_not_spoil_it() {
+    let b = block(Builder::fixed(&[1, 2, 4, 3]), "x", "a", [2, 6])
+        .node_with(
+            "Transpose",
+            &["a"],
+            "last",
+            &[("perm", ints(&[0, 2, 3, 1]))],
+        )
+        .ints("flat", &[1, 72])
+        .node("Reshape", &["last", "flat"], "r")
+        .weights("w", &[72, 5])
+        .node("MatMul", &["r", "w"], "logits");
+    agrees(b.build(), 2);
+}
+
 /// Tokens, as in a transformer: a network for what lies between its attentions.
 #[test]
 fn channels_may_come_last_at_its_ends() {
@@ -435,7 +469,9 @@ fn channels_may_come_last_at_its_ends() {
             .node("Softplus", &["t"], "odd")
     };
     let b = inverted(tokens(Builder::fixed(&[1, 2, 4, 6])), "odd", "y")
-        .node("Add", &["y", "odd"], "sum")
+        .node("Add", &["y", "odd"], "shifted")
+        .weights("rms", &[6])
+        .node("SimplifiedLayerNormalization", &["shifted", "rms"], "sum")
         .node_with(
             "ReduceMean",
             &["sum"],

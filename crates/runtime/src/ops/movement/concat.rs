@@ -2,12 +2,11 @@
 //! of one place along another axis are stretched to the others.
 
 use burn_backend::{Backend, tensor::FloatTensor};
-use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::Fault;
 use crate::ops::broadcast::stretch;
-use crate::ops::layer::{Inputs, Part};
+use crate::ops::layer::{Inputs, MAX_CHANNELS, Part};
 use crate::ops::samples::{Samples, elementwise};
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -35,10 +34,11 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     let mut places = Vec::new();
     for input in 0..inputs.facts.len() {
         let channels = *inputs.facts.get(input)?.shape().get(1)?;
+        (channels <= MAX_CHANNELS).then_some(())?;
         places.extend((0..channels).map(|channel| (input, channel)));
     }
     let reads = (0..inputs.facts.len()).collect();
-    Some(Part::Layer(Kind::Channels(places), reads))
+    Part::channels(places, reads)
 }
 
 impl<B: Backend> Operator<B> for Concat {

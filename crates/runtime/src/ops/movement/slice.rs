@@ -2,11 +2,10 @@
 //! opset 9 they are attributes, and steps are 1; then known inputs.
 
 use burn_backend::{Backend, Slice as Range, tensor::FloatTensor};
-use scoville_convnet::Kind;
 use scoville_onnx::Node;
 
 use crate::Fault;
-use crate::ops::layer::{Inputs, Part};
+use crate::ops::layer::{Inputs, MAX_CHANNELS, Part};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -34,10 +33,10 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     others
         .all(|(axis, (cut, len))| axis == 1 || whole(cut, len))
         .then_some(())?;
-    let cut = cuts.get(1)?;
+    let cut = cuts.get(1).filter(|cut| cut.len <= MAX_CHANNELS)?;
     let place = |i: usize| Some((0, cut.start.checked_add_signed(i as isize * cut.step)?));
     let places: Option<Vec<_>> = (0..cut.len).map(place).collect();
-    Part::of_first(Kind::Channels(places?))
+    Part::channels(places?, vec![0])
 }
 
 /// What is taken of one axis: `len` elements, `step` apart, from `start` on.

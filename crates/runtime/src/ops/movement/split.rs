@@ -7,7 +7,7 @@ use scoville_onnx::Node;
 
 use super::fill::sizes;
 use crate::Fault;
-use crate::ops::layer::{Inputs, Part};
+use crate::ops::layer::{Inputs, MAX_CHANNELS, Part};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -52,6 +52,7 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     let part = |fact: &Fact| {
         let channels = *fact.shape().get(1)?;
         start += channels;
+        (start <= MAX_CHANNELS).then_some(())?;
         let places = (start - channels..start).map(|channel| (0, channel));
         Some(Kind::Channels(places.collect()))
     };

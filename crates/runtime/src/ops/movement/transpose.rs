@@ -1,11 +1,11 @@
 //! Transpose: permutes the axes by `perm`; without it, reverses them.
 
 use burn_backend::{Backend, tensor::FloatTensor};
-use scoville_convnet::{Kind, Layout};
+use scoville_convnet::Layout;
 use scoville_onnx::Node;
 
 use crate::Fault;
-use crate::ops::layer::{Inputs, Part};
+use crate::ops::layer::{Inputs, MAX_CHANNELS, Part};
 use crate::ops::samples::Samples;
 use crate::ops::{Context, Operator, Parsed};
 use crate::value::{Fact, Facts, Values};
@@ -38,9 +38,6 @@ impl Transpose {
     }
 }
 
-/// Most channels that are put in another order.
-const MAX_CHANNELS: usize = 1 << 16;
-
 /// Channels made the last axis or the first; or a shuffle of channels: the axes between the batch and those that stay are the channels'.
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
     let x = inputs.facts.get(0)?.shape();
@@ -64,7 +61,7 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
         places = places.iter().flat_map(along).collect();
     }
     let places = places.into_iter().map(|channel| (0, channel));
-    Part::of_first(Kind::Channels(places.collect()))
+    Part::channels(places.collect(), vec![0])
 }
 
 impl<B: Backend> Operator<B> for Transpose {

@@ -38,14 +38,26 @@ pub(super) fn parse<B: Backend>(node: &Node, _: &Context) -> Parsed<B> {
     new(node, true)
 }
 
-/// Over the last axis alone.
 pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
+    over_last(inputs, true)
+}
+
+pub(super) fn simplified_layer(inputs: &Inputs) -> Option<Part> {
+    over_last(inputs, false)
+}
+
+/// Over the last axis alone.
+fn over_last(inputs: &Inputs, centre: bool) -> Option<Part> {
     let x = inputs.facts.get(0)?.shape();
     let axis = inputs.node.attributes.int_or("axis", -1).ok()?;
     let last = crate::ops::axis(axis, x.len()).ok()? + 1 == x.len();
     (last && inputs.one_output()).then_some(())?;
     let channels = *x.last()?;
-    let parameter = |index: usize| (inputs.constant)(index).filter(|of| of.len() == channels);
+    let parameter = |index: usize| {
+        let (&last, before) = inputs.facts.get(index)?.shape().split_last()?;
+        let by_channel = last == channels && before.iter().all(|&size| size == 1);
+        (inputs.constant)(index).filter(|_| by_channel)
+    };
     let bias = match inputs.facts.get(2) {
         Some(_) => parameter(2)?,
         None => Vec::new(),
@@ -54,7 +66,7 @@ pub(super) fn layer(inputs: &Inputs) -> Option<Part> {
         scale: parameter(1)?,
         bias,
         epsilon: epsilon(inputs.node).ok()?,
-        centre: true,
+        centre,
     });
     match x.len() {
         2 => Part::of_first(kind),

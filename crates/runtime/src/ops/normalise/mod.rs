@@ -33,11 +33,13 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
             "MeanVarianceNormalization",
             mean_variance_normalization::parse,
         ),
-        Row::exact("RMSNormalization", layer_normalization::simplified),
+        Row::exact("RMSNormalization", layer_normalization::simplified)
+            .with_layer(layer_normalization::simplified_layer),
         Row::exact(
             "SimplifiedLayerNormalization",
             layer_normalization::simplified,
-        ),
+        )
+        .with_layer(layer_normalization::simplified_layer),
         Row::exact("Softmax", softmax::parse),
         Row::exact(
             "com.microsoft.EmbedLayerNormalization",
@@ -46,7 +48,8 @@ pub(super) fn rows<B: Backend>() -> Vec<Row<B>> {
         Row::exact(
             "com.microsoft.SimplifiedLayerNormalization",
             layer_normalization::simplified,
-        ),
+        )
+        .with_layer(layer_normalization::simplified_layer),
         Row::exact(
             "com.microsoft.SkipLayerNormalization",
             skip_layer_normalization::parse,

@@ -1,6 +1,6 @@
 // needs: conv_end.wgsl
-// From the derivative by a product (the source) to the one by a factor: times the other, which is on the tape. In mode 1 the
-// other has one pixel, a number for each channel; in mode 2 the factor has, and the pixels are summed.
+// From the derivative by a product (the source) to the one by a factor of its size: times the other, which is on the tape. In
+// mode 1 the other has one pixel, a number for each channel.
 
 fn other(i: u32) -> f32 {
     return bitcast<f32>(marks[params.numbers + i]);
@@ -8,13 +8,6 @@ fn other(i: u32) -> f32 {
 
 fn weighed(place: u32) -> f32 {
     let area = params.rows * params.cols;
-    if params.mode == 2u {
-        var sum = 0.0;
-        for (var i = place * area; i < (place + 1u) * area; i++) {
-            sum = fma(source[i], other(i), sum);
-        }
-        return sum;
-    }
     return source[place] * other(select(place, place / area, params.mode == 1u));
 }
 

@@ -170,12 +170,12 @@ pub fn multiplied() -> Builder {
 }
 
 /// Squeeze and excitation, as between the convolutions of EfficientNet and MobileNetV3.
-pub fn excited() -> Builder {
+pub fn excited([rows, cols]: [usize; 2]) -> Builder {
     let one = window([1, 1], [1, 1], [0, 0]);
-    let mut b = Builder::new([3, 9, 8]);
+    let mut b = Builder::new([3, rows, cols]);
     let x = b.conv(0, 20, 1, THREE);
     let x = b.relu(x);
-    let squeezed = b.pool(x, window([9, 8], [9, 8], [0, 0]), mean);
+    let squeezed = b.pool(x, Window::whole([rows, cols]), mean);
     let few = b.conv(squeezed, 5, 1, one);
     let few = b.relu(few);
     let many = b.conv(few, 20, 1, one);

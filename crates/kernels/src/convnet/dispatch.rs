@@ -14,6 +14,7 @@ const POOL: Shader = shader!("conv_pool", needs "conv_end", needs "conv_window")
 const SMOOTH: Shader = shader!("conv_smooth", needs "conv_end");
 const MULTIPLY: Shader = shader!("conv_multiply", needs "conv_end");
 const WEIGH: Shader = shader!("conv_weigh", needs "conv_end");
+const WEIGH_SUM: Shader = shader!("conv_weigh_sum", needs "conv_end");
 const SPREAD: Shader = shader!("conv_spread", needs "conv_end");
 const NORM: Shader = shader!("conv_norm", needs "conv_end");
 const NORM_BACK: Shader = shader!("conv_norm_back", needs "conv_end");
@@ -37,6 +38,7 @@ pub(super) enum Kernel {
     Smooth,
     Multiply,
     Weigh,
+    WeighSum,
     Spread,
     Norm,
     NormBack,
@@ -71,6 +73,7 @@ impl Dispatch {
             Kernel::Smooth => &SMOOTH,
             Kernel::Multiply => &MULTIPLY,
             Kernel::Weigh => &WEIGH,
+            Kernel::WeighSum => &WEIGH_SUM,
             Kernel::Spread => &SPREAD,
             Kernel::Norm => &NORM,
             Kernel::NormBack => &NORM_BACK,
@@ -106,6 +109,7 @@ impl Dispatch {
                 let blocks = params.filters.div_ceil(BLOCK) as usize;
                 Grid::Threads(blocks * params.strips(batch))
             }
+            Kernel::WeighSum => Grid::Workgroups(batch * params.filters as usize),
             // A thread has all channels.
             Kernel::Norm | Kernel::NormBack => Grid::Threads(params.strips(batch)),
             Kernel::Dense => {

@@ -241,11 +241,7 @@ impl Layer<'_, '_> {
     /// Back to a factor of the product `of`; the other has the shape `other`.
     fn weigh(&mut self, of: usize, factor: usize, other: [usize; 3]) {
         let params = Params {
-            mode: match (self.to == self.from, other == self.from) {
-                (true, true) => 0,
-                (true, false) => 1,
-                (false, _) => 2,
-            },
+            mode: u32::from(other != self.from),
             ..Params::new(self.from, self.to)
         };
         // The first factor lies before the second.
@@ -253,7 +249,11 @@ impl Layer<'_, '_> {
             0 => self.to.iter().product(),
             _ => 0,
         };
-        let dispatch = self.push(Kernel::Weigh, params, marked(self.step.act));
+        let kernel = match self.to == self.from {
+            true => Kernel::Weigh,
+            false => Kernel::WeighSum,
+        };
+        let dispatch = self.push(kernel, params, marked(self.step.act));
         dispatch.numbers = Some((of, behind));
     }
 

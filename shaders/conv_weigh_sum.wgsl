@@ -2,10 +2,10 @@
 // From the derivative by a product (the source) to the one by a factor that has one pixel: times the other, which is on the tape,
 // summed over its pixels. A workgroup has a channel of a sample, for there may be many pixels.
 
-const THREADS = 64u;
+const THREADS = 256u;
 var<workgroup> parts: array<f32, THREADS>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) id: vec3<u32>,
     @builtin(num_workgroups) count: vec3<u32>,

@@ -52,15 +52,8 @@ def median(run, rounds=5):
     return statistics.median(times)
 
 
-def peer(kind, name, path, batch):
-    """Milliseconds, in a process of its own."""
-    if kind == "onnxruntime":
-        import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 2
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        x = images(batch)
-        return {"forward_ms": median(lambda: session.run(None, {"x": x}))}
+def by_torch(name, batch):
+    """Milliseconds of PyTorch itself, in a process of its own: onnx2torch does not convert all of them."""
     import torch
     net, x = network(name), torch.tensor(images(batch))
 
@@ -109,12 +102,12 @@ def main():
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--programs", default=os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "target/release"))
-    parser.add_argument("--peer", help=argparse.SUPPRESS)
+    parser.add_argument("--torch", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ.update(RAYON_NUM_THREADS="2", OMP_NUM_THREADS="2")
     path = lambda name: os.path.join(args.out, f"{name}.onnx")
-    if args.peer:
-        print(json.dumps(peer(args.peer, args.names[0], path(args.names[0]), args.batch)))
+    if args.torch:
+        print(json.dumps(by_torch(args.names[0], args.batch)))
         return
     os.makedirs(args.out, exist_ok=True)
     for name in args.names:
@@ -123,9 +116,12 @@ def main():
             warnings.filterwarnings("ignore")
             torch.onnx.export(network(name), torch.zeros(1, *SHAPE), path(name), input_names=["x"], output_names=["y"],
                               dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, dynamo=False, opset_version=17)
-        ours = [os.path.join(args.programs, "examples/time-model"), path(name), str(args.batch), "5", ",".join(map(str, SHAPE))]
-        theirs = [sys.executable, os.path.abspath(__file__), args.out, name, "--batch", str(args.batch), "--peer"]
-        commands = {"scoville": ours, "onnxruntime": [*theirs, "onnxruntime"], "torch": [*theirs, "torch"]}
+        what = [path(name), str(args.batch), "5", ",".join(map(str, SHAPE))]
+        commands = {
+            "scoville": [os.path.join(args.programs, "examples/time-model"), *what],
+            "onnxruntime": [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "runtime_peers.py"), "onnxruntime", *what],
+            "torch": [sys.executable, os.path.abspath(__file__), args.out, name, "--batch", str(args.batch), "--torch"],
+        }
         rows = {which: [] for which in commands}
         for _ in range(args.rounds):
             for which, command in commands.items():

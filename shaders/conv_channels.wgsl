@@ -22,11 +22,7 @@ fn main(
         }
         var v = vec4<f32>(0.0);
         if channel != NONE {
-            let place = pixel + (sample * params.channels + channel) * area;
-            if live.x { v.x = source[place.x]; }
-            if live.y { v.y = source[place.y]; }
-            if live.z { v.z = source[place.z]; }
-            if live.w { v.w = source[place.w]; }
+            v = four(pixel + (sample * params.channels + channel) * area);
         }
         finish(i, v);
     }

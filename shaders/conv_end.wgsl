@@ -121,6 +121,16 @@ fn read_marks(c: u32) {
     if live.w { words.w = marks[place.w] >> bit.w; }
 }
 
+// The source's numbers at the thread's pixels, which lie there.
+fn four(place: vec4<u32>) -> vec4<f32> {
+    var v = vec4<f32>(0.0);
+    if live.x { v.x = source[place.x]; }
+    if live.y { v.y = source[place.y]; }
+    if live.z { v.z = source[place.z]; }
+    if live.w { v.w = source[place.w]; }
+    return v;
+}
+
 fn added(value: vec4<f32>, place: vec4<u32>) -> vec4<f32> {
     var sum = value;
     if live.x { sum.x += add[place.x]; }

@@ -2,15 +2,6 @@
 // Layer normalisation: the channels of each pixel, less their mean in mode 1, over their deviation, times `weights`, plus `bias`.
 // The tape keeps what is normalised, and behind all of that one over the deviation of each pixel. A thread has four pixels.
 
-fn four(place: vec4<u32>) -> vec4<f32> {
-    var v = vec4<f32>(0.0);
-    if live.x { v.x = source[place.x]; }
-    if live.y { v.y = source[place.y]; }
-    if live.z { v.z = source[place.z]; }
-    if live.w { v.w = source[place.w]; }
-    return v;
-}
-
 fn keep_number(i: u32, value: f32) {
     marks[params.numbers + i] = bitcast<u32>(value);
 }

@@ -2,12 +2,7 @@
 // From the derivative by what conv_norm.wgsl made (the source) to the one by what it normalised. A thread has four pixels.
 
 fn scaled(i: u32) -> vec4<f32> {
-    let place = at + i * (params.to_rows * params.to_cols);
-    var v = vec4<f32>(0.0);
-    if live.x { v.x = source[place.x]; }
-    if live.y { v.y = source[place.y]; }
-    if live.z { v.z = source[place.z]; }
-    if live.w { v.w = source[place.w]; }
+    let v = four(at + i * (params.to_rows * params.to_cols));
     return v * bitcast<f32>(constants[params.weights + i / 4u][i % 4u]);
 }
 

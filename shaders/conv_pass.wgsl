@@ -10,13 +10,7 @@ fn main(
     let c = find((id.x + id.y * count.x) * 256u + t);
     read_marks(c);
     for (var i = c; i < min(c + 8u, params.filters); i++) {
-        let place = at + i * (params.to_rows * params.to_cols);
-        var v = vec4<f32>(0.0);
-        if live.x { v.x = source[place.x]; }
-        if live.y { v.y = source[place.y]; }
-        if live.z { v.z = source[place.z]; }
-        if live.w { v.w = source[place.w]; }
-        finish(i, v);
+        finish(i, four(at + i * (params.to_rows * params.to_cols)));
     }
     leave_marks(c);
 }

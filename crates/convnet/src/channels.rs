@@ -59,9 +59,7 @@ impl Made {
             _ => Made::Mixed(sources, lanes),
         }
     }
-}
 
-impl Made {
     /// Writes the pixels `columns` of row `y` of sample `s` to a line that has all.
     #[inline(always)]
     fn line(&self, inputs: &[View], [s, y]: [usize; 2], columns: Range<usize>, to: &mut [Block]) {

@@ -38,17 +38,9 @@ pub(crate) struct Normalise {
 
 impl Normalise {
     pub fn new(norm: &Norm, places: [usize; 2]) -> Normalise {
-        let blocks = |values: &[f32]| {
-            let block = |part: &[f32]| {
-                let mut block = Block::ZERO;
-                block.0[..part.len()].copy_from_slice(part);
-                block
-            };
-            values.chunks(BLOCK).map(block).collect()
-        };
         Normalise {
-            scale: blocks(&norm.scale),
-            bias: blocks(&norm.bias),
+            scale: Block::all(&norm.scale),
+            bias: Block::all(&norm.bias),
             channels: norm.scale.len(),
             epsilon: norm.epsilon,
             centre: norm.centre,

@@ -16,6 +16,16 @@ pub(crate) struct Block(pub [f32; BLOCK]);
 impl Block {
     pub const ZERO: Block = Block([0.0; BLOCK]);
 
+    /// Of so many channels, with zeros behind the last.
+    pub fn all(channels: &[f32]) -> Vec<Block> {
+        let block = |part: &[f32]| {
+            let mut block = Block::ZERO;
+            block.0[..part.len()].copy_from_slice(part);
+            block
+        };
+        channels.chunks(BLOCK).map(block).collect()
+    }
+
     pub fn is_finite(&self) -> bool {
         self.0.iter().all(|value| value.is_finite())
     }

@@ -4,7 +4,7 @@
 //!
 //! 1. `output`: choose the output; `prune`: keep what it needs, name every unsupported operator.
 //! 2. `unroll`: If, Loop and Scan become plain nodes.
-//! 3. `fold`: BatchNormalization into the layer before it.
+//! 3. `fold`: BatchNormalization into the layer before it; `gelu`: Gelu that is written out with Erf, put together.
 //! 4. `program`: parse each node (`step`) into an operator of `ops`, fold constants, infer every
 //!    shape, follow the samples of a batch.
 //! 5. `prologue`: pixels in \[0,1\] to the model's own input.

@@ -151,7 +151,7 @@ pub(super) fn pack(schedule: &Schedule, marks: &Marks, ends: [Layout; 2]) -> Pro
 
 fn end(step: &Step, marks: &Marks, bias: &[f32]) -> End {
     End {
-        bias: bias_blocks(bias),
+        bias: Block::all(bias),
         act: marks.act(step.act),
     }
 }
@@ -311,15 +311,6 @@ fn returned(places: &[Place], input: usize, channels: usize) -> Vec<Option<Place
         }
     }
     back
-}
-
-fn bias_blocks(bias: &[f32]) -> Vec<Block> {
-    let block = |part: &[f32]| {
-        let mut block = Block::ZERO;
-        block.0[..part.len()].copy_from_slice(part);
-        block
-    };
-    bias.chunks(BLOCK).map(block).collect()
 }
 
 /// Where a dense layer's weight lies for output `o`, channel `i` and the input's pixel `tap`.

@@ -159,11 +159,7 @@ fn by_channel(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
     if !constant.iter().enumerate().all(fits) || !broadcasts || inputs.opset < 7 {
         return None;
     }
-    let values = (inputs.constant)(index)?;
-    match values.as_slice() {
-        [value] => Some(vec![*value; channels]),
-        _ => Some(values),
-    }
+    for_each(inputs, index, channels)
 }
 
 /// The same by the last axis, where that is behind others than the batch.
@@ -176,9 +172,14 @@ fn by_last(inputs: &Inputs, index: usize) -> Option<Vec<f32>> {
     let before = constant.split_last().map_or(&[][..], |(_, before)| before);
     let size = constant.last().copied().unwrap_or(1);
     let fits = before.iter().all(|&size| size == 1) && (size == 1 || size == channels);
-    if !fits || x.len() < 3 || inputs.output.shape() != x || inputs.opset < 7 {
+    if !fits || inputs.output.shape() != x || inputs.opset < 7 {
         return None;
     }
+    for_each(inputs, index, channels)
+}
+
+/// The elements of a constant input, as many as channels where there is one in all.
+fn for_each(inputs: &Inputs, index: usize, channels: usize) -> Option<Vec<f32>> {
     let values = (inputs.constant)(index)?;
     match values.as_slice() {
         [value] => Some(vec![*value; channels]),

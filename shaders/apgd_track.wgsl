@@ -6,20 +6,28 @@
 
 struct Params {
     rows: u32,
-    checkpoint: u32,
+    moment: u32,
     few_rises: u32,
+}
+
+// The last loss, the best, what the best must exceed at the next checkpoint, and how often the loss rose since the last.
+struct Losses {
+    last: f32,
+    best: f32,
+    bar: f32,
+    rises: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(2) var<storage, read_write> previous: array<f32>;
-@group(0) @binding(3) var<storage, read_write> best: array<f32>;
-@group(0) @binding(4) var<storage, read_write> bar: array<f32>;
-@group(0) @binding(5) var<storage, read_write> rises: array<u32>;
-@group(0) @binding(6) var<storage, read_write> alpha: array<f32>;
-@group(0) @binding(7) var<storage, read_write> improved: array<u32>;
-@group(0) @binding(8) var<storage, read_write> restart: array<u32>;
+@group(0) @binding(2) var<storage, read_write> losses: array<Losses>;
+@group(0) @binding(3) var<storage, read_write> alpha: array<f32>;
+@group(0) @binding(4) var<storage, read_write> improved: array<u32>;
+@group(0) @binding(5) var<storage, read_write> left: array<u32>;
+@group(0) @binding(6) var<storage, read_write> restart: array<u32>;
 
+const START: u32 = 0u;
+const CHECKPOINT: u32 = 2u;
 const LOWEST: f32 = -3.40282347e+38;
 
 // By bit pattern: WGSL implementations may assume that there is no NaN and no Inf.
@@ -43,24 +51,34 @@ fn main(
         return;
     }
     let now = loss[row];
-    rises[row] += u32(above(now, previous[row]));
-    previous[row] = now;
-    let better = above(now, best[row]);
-    if (better) {
-        best[row] = now;
+    if (params.moment == START) {
+        losses[row] = Losses(now, now, LOWEST, 0.0);
+        improved[row] = 1u;
+        left[row] = 0u;
+        restart[row] = 0u;
+        return;
     }
+    var kept = losses[row];
+    kept.rises += f32(above(now, kept.last));
+    kept.last = now;
+    let better = above(now, kept.best);
+    if (better) {
+        kept.best = now;
+    }
+    left[row] = u32(improved[row] == 1u && !better);
     improved[row] = u32(better);
 
     var halve = false;
-    if (params.checkpoint != 0u) {
-        halve = rises[row] <= params.few_rises || !above(best[row], bar[row]);
+    if (params.moment == CHECKPOINT) {
+        halve = kept.rises <= f32(params.few_rises) || !above(kept.best, kept.bar);
         if (halve) {
             alpha[row] /= 2.0;
         }
         // Rule 2 does not ask anything of a step that was just halved: every loss is above the
         // lowest.
-        bar[row] = select(best[row], LOWEST, halve);
-        rises[row] = 0u;
+        kept.bar = select(kept.best, LOWEST, halve);
+        kept.rises = 0.0;
     }
-    restart[row] = u32(halve);
+    restart[row] = u32(halve && !better);
+    losses[row] = kept;
 }

@@ -146,6 +146,14 @@ impl<T: Word> Array<T> {
         }
     }
 
+    /// The elements in row order, of an array on the CPU.
+    pub fn as_slice(&self) -> Option<&[T]> {
+        match &self.storage {
+            Storage::Cpu(data) => Some(data),
+            Storage::Gpu { .. } => None,
+        }
+    }
+
     /// The elements of an array on the CPU; an error for one that lies elsewhere.
     pub(crate) fn host(&self, kernel: &'static str) -> Result<&[T], Error> {
         match &self.storage {

@@ -50,9 +50,10 @@ impl Conjugate {
         seen: Evaluation,
         search: &Search<'_>,
     ) -> Result<(), Error> {
-        let (gradient, masks) = self.auto.track(iteration, checkpoints, x, seen)?;
-        self.before_best.take(&self.last, &masks.improved)?;
-        self.last.take(&self.before_best, &masks.restart)?;
+        let last = &self.last.gradient;
+        let (gradient, restart) = self.auto.track(iteration, checkpoints, x, last, seen)?;
+        self.before_best.take(&self.last, self.auto.improved())?;
+        self.last.take(&self.before_best, &restart)?;
 
         let mut change = self.last.gradient.copy()?;
         combine(&mut change, 1.0, &gradient, -1.0)?;

@@ -62,7 +62,7 @@ pub enum Walk {
     },
     Auto {
         checkpoints: Vec<usize>,
-        state: Option<Box<Auto>>,
+        state: Option<Box<Climb>>,
     },
     Conjugate {
         checkpoints: Vec<usize>,
@@ -71,9 +71,16 @@ pub enum Walk {
     Flow(Box<Flow>),
 }
 
+/// APGD's walk: its memory, and the gradient at the last point.
+pub struct Climb {
+    auto: Auto,
+    gradient: Array,
+}
+
 /// What APGD remembers of every running sample.
 pub struct Auto {
     previous: Array,
+    /// The best point and its gradient, where that isn't the last one.
     best: Array,
     best_gradient: Array,
     schedule: ApgdState,
@@ -108,14 +115,16 @@ impl Walk {
             } => {
                 let mut auto = Auto::begin(x, &seen, search)?;
                 auto.advance(1.0, x, &seen.gradient, search)?;
-                *state = Some(Box::new(auto));
+                let gradient = seen.gradient;
+                *state = Some(Box::new(Climb { auto, gradient }));
             }
             Walk::Auto {
                 checkpoints,
-                state: Some(auto),
+                state: Some(climb),
             } => {
-                let (gradient, _) = auto.track(iteration, checkpoints, x, seen)?;
-                auto.advance(0.75, x, &gradient, search)?;
+                let Climb { auto, gradient } = climb.as_mut();
+                (*gradient, _) = auto.track(iteration, checkpoints, x, gradient, seen)?;
+                auto.advance(0.75, x, gradient, search)?;
             }
             Walk::Conjugate {
                 state: state @ None,
@@ -138,8 +147,11 @@ impl Walk {
             | Walk::Conjugate { state: None, .. } => Ok(()),
             Walk::Momentum { velocity, .. } => gather_in_place(velocity, rows),
             Walk::Auto {
-                state: Some(auto), ..
-            } => auto.gather(rows),
+                state: Some(climb), ..
+            } => {
+                gather_in_place(&mut climb.gradient, rows)?;
+                climb.auto.gather(rows)
+            }
             Walk::Conjugate {
                 state: Some(conjugate),
                 ..
@@ -151,11 +163,13 @@ impl Walk {
 
 impl Auto {
     pub(super) fn begin(x: &Array, seen: &Evaluation, search: &Search<'_>) -> Result<Self, Error> {
+        let device = search.device();
+        let nothing_yet = || Array::zeros(&device, x.rows(), x.cols());
         Ok(Self {
             previous: x.copy()?,
-            best: x.copy()?,
-            best_gradient: seen.gradient.copy()?,
-            schedule: ApgdState::new(&search.device(), &seen.loss, 2.0 * search.ball.eps)?,
+            best: nothing_yet()?,
+            best_gradient: nothing_yet()?,
+            schedule: ApgdState::new(&device, &seen.loss, 2.0 * search.ball.eps)?,
             last_checkpoint: 0,
         })
     }
@@ -179,27 +193,34 @@ impl Auto {
         )?)
     }
 
-    /// Notes the loss at `x`, keeps the best point, and at a checkpoint sends samples that stalled back to it with half
-    /// the step. Returns the gradient to go on with, and which samples improved and which were sent back.
+    /// Notes the loss at `x`, keeps the best point where `x` leaves it, and at a checkpoint sends samples that stalled back to
+    /// it with half the step. `before` is the gradient at the last point. Returns the gradient to go on with, and which
+    /// samples were sent back.
     pub(super) fn track(
         &mut self,
         iteration: usize,
         checkpoints: &[usize],
         x: &mut Array,
+        before: &Array,
         seen: Evaluation,
-    ) -> Result<(Array, ApgdMasks), Error> {
+    ) -> Result<(Array, Array<u32>), Error> {
         let checkpoint = checkpoints.binary_search(&iteration).is_ok();
         let since = checkpoint.then(|| (iteration - self.last_checkpoint) as u32);
-        let masks = apgd_track(&seen.loss, &mut self.schedule, since)?;
+        let ApgdMasks { left, restart } = apgd_track(&seen.loss, &mut self.schedule, since)?;
         let mut gradient = seen.gradient;
-        select(&mut self.best, x, &masks.improved)?;
-        select(&mut self.best_gradient, &gradient, &masks.improved)?;
+        select(&mut self.best, &self.previous, &left)?;
+        select(&mut self.best_gradient, before, &left)?;
         if checkpoint {
             self.last_checkpoint = iteration;
-            select(x, &self.best, &masks.restart)?;
-            select(&mut gradient, &self.best_gradient, &masks.restart)?;
+            select(x, &self.best, &restart)?;
+            select(&mut gradient, &self.best_gradient, &restart)?;
         }
-        Ok((gradient, masks))
+        Ok((gradient, restart))
+    }
+
+    /// Where the last point is the best so far.
+    pub(super) fn improved(&self) -> &Array<u32> {
+        &self.schedule.improved
     }
 
     pub(super) fn gather(&mut self, rows: &Array<u32>) -> Result<(), Error> {

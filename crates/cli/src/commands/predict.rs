@@ -28,36 +28,92 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         let data = &loaded.data;
         check_labels(&data.name, &data.y, loaded.target().classes())?;
     }
+    let asked = Asked {
+        outputs: out.is_some(),
+        gradient: gradient.is_some(),
+    };
     let rows: Vec<usize> = (0..loaded.data.len()).collect();
-    for batch in rows.chunks(loaded.batch) {
-        let x = array(&loaded, batch)?;
+    let (mut waiting, mut most) = (rows.as_slice(), loaded.batch);
+    while !waiting.is_empty() {
+        let (batch, later) = waiting.split_at(most.min(waiting.len()));
+        let values = loaded.data.read(batch).or_fail(Exit::BadInput, "")?;
+        let answers = match Answers::of(&loaded, batch, values, asked) {
+            Err(error) if batch.len() > 1 && error.is_out_of_memory() => {
+                most = batch.len().div_ceil(2);
+                continue;
+            }
+            answers => answers.or_fail(Exit::Internal, "")?,
+        };
         if let Some(file) = &mut out {
-            let outputs = loaded
-                .target()
-                .inner()
-                .model()
-                .output(&x)
-                .or_fail(Exit::Internal, "")?;
-            write(file, &outputs.to_vec().or_fail(Exit::Internal, "")?)?;
+            write(file, &answers.outputs)?;
         }
         if let Some(file) = &mut gradient {
-            let labels = labels(&loaded, batch)?;
-            let seen = loaded.target().gradient(&x, &labels, Loss::CrossEntropy);
-            let seen = seen.or_fail(Exit::Internal, "")?;
-            write(file, &seen.gradient.to_vec().or_fail(Exit::Internal, "")?)?;
+            write(file, &answers.gradient)?;
         }
-        if out.is_none() && gradient.is_none() {
-            match print_answers(&loaded, batch, &x)? {
-                Reader::Listens => {}
-                Reader::Left => return Ok(Exit::Done),
+        if asked.lines() {
+            let (predicted, scores) = (&answers.predicted, &answers.outputs);
+            if let Reader::Left = print_lines(batch, &loaded.data.y, predicted, scores)? {
+                return Ok(Exit::Done);
             }
         }
+        waiting = later;
     }
     [out, gradient]
         .into_iter()
         .flatten()
         .try_for_each(Output::finish)?;
     Ok(Exit::Done)
+}
+
+/// What is asked of each batch: for files, or for lines where there are none.
+#[derive(Clone, Copy)]
+struct Asked {
+    outputs: bool,
+    gradient: bool,
+}
+
+impl Asked {
+    fn lines(self) -> bool {
+        !self.outputs && !self.gradient
+    }
+}
+
+/// What a batch was asked for; the rest is empty.
+#[derive(Default)]
+struct Answers {
+    /// As the model gives them for a file, scores for lines.
+    outputs: Vec<f32>,
+    gradient: Vec<f32>,
+    predicted: Vec<u32>,
+}
+
+impl Answers {
+    fn of(
+        loaded: &Loaded,
+        rows: &[usize],
+        values: Vec<f32>,
+        asked: Asked,
+    ) -> Result<Self, scoville_targets::Error> {
+        let (target, mut answers) = (loaded.target(), Answers::default());
+        let (device, cols) = (target.device(), loaded.data.sample_len());
+        let x = Array::from_vec(device, rows.len(), cols, values)?;
+        let labels = rows.iter().map(|&row| loaded.data.y[row]).collect();
+        let labels = Array::from_vec(device, rows.len(), 1, labels)?;
+        if asked.outputs {
+            answers.outputs = target.inner().model().output(&x)?.to_vec()?;
+        }
+        if asked.gradient {
+            let seen = target.gradient(&x, &labels, Loss::CrossEntropy)?;
+            answers.gradient = seen.gradient.to_vec()?;
+        }
+        if asked.lines() {
+            let scores = target.scores(&x)?;
+            let predicted = head(&scores, &labels, Loss::CrossEntropy)?.predicted;
+            answers.predicted = predicted.to_vec()?;
+            answers.outputs = scores.to_vec()?;
+        }
+        Ok(answers)
+    }
 }
 
 enum Reader {
@@ -68,17 +124,6 @@ enum Reader {
 fn write(file: &mut Output, values: &[f32]) -> Result<(), Failure> {
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     file.write(&bytes)
-}
-
-fn array(loaded: &Loaded, rows: &[usize]) -> Result<Array, Failure> {
-    let values = loaded.data.read(rows).or_fail(Exit::BadInput, "")?;
-    let cols = loaded.data.sample_len();
-    Array::from_vec(loaded.target().device(), rows.len(), cols, values).or_fail(Exit::Internal, "")
-}
-
-fn labels(loaded: &Loaded, rows: &[usize]) -> Result<Array<u32>, Failure> {
-    let labels = rows.iter().map(|&i| loaded.data.y[i]).collect();
-    Array::from_vec(loaded.target().device(), rows.len(), 1, labels).or_fail(Exit::Internal, "")
 }
 
 /// The answers to texts.
@@ -100,16 +145,6 @@ fn of_texts(args: &PredictArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
-}
-
-fn print_answers(loaded: &Loaded, rows: &[usize], x: &Array) -> Result<Reader, Failure> {
-    let scores = loaded.target().scores(x).or_fail(Exit::Internal, "")?;
-    let answer = head(&scores, &labels(loaded, rows)?, Loss::CrossEntropy);
-    let predicted = answer
-        .and_then(|a| a.predicted.to_vec())
-        .or_fail(Exit::Internal, "")?;
-    let scores = scores.to_vec().or_fail(Exit::Internal, "")?;
-    print_lines(rows, &loaded.data.y, &predicted, &scores)
 }
 
 /// What is printed of a sample. As f32, the probabilities have no more figures than they need.

@@ -24,37 +24,49 @@ const SHADER: Shader = shader!("apgd_track");
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
     rows: u32,
-    checkpoint: u32,
+    moment: u32,
     few_rises: u32,
 }
 
-/// What APGD remembers of each row. All arrays are n x 1.
-#[derive(Debug)]
-pub struct ApgdState {
-    /// The loss of the last iteration.
-    previous: Array,
-    /// The best loss so far.
-    best: Array,
-    /// What the best loss must exceed at the next checkpoint by rule 2. Any loss exceeds the lowest
-    /// number, which stands here as long as the rule does not apply.
-    bar: Array,
-    /// In how many iterations since the last checkpoint the loss rose.
-    rises: Array<u32>,
-    /// The step size, absolute: what [`apgd_step`](fn@crate::apgd_step) takes.
-    pub alpha: Array,
+/// Where in a walk losses are taken in; the numbers are the shader's.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// At the starting points.
+    Start = 0,
+    Between = 1,
+    /// At a checkpoint, where so many rises are few.
+    Checkpoint = 2,
 }
 
-/// What the caller does next; n x 1 each.
+/// Of each row's losses are kept: the last, the best, what the best must exceed at the next checkpoint by rule 2 (any loss
+/// exceeds the lowest number, which stands here as long as the rule does not apply), and in how many iterations since the
+/// last checkpoint the loss rose.
+const KEPT: usize = 4;
+
+/// What APGD remembers of each row.
+#[derive(Debug)]
+pub struct ApgdState {
+    /// n x [`KEPT`].
+    losses: Array,
+    /// The step size, absolute: what [`apgd_step`](fn@crate::apgd_step) takes. n x 1.
+    pub alpha: Array,
+    /// Where the last point is the best so far. n x 1.
+    pub improved: Array<u32>,
+}
+
+/// What the caller does next; n x 1 each. What `left` asks for comes first.
+///
+/// A better point often follows another, so a best point is kept when it is left, not when it is found.
 #[derive(Debug)]
 pub struct ApgdMasks {
-    /// Where this is the best point so far: keep it, and its gradient.
-    pub improved: Array<u32>,
-    /// Where to go on from the best point and its gradient.
+    /// Where the point before is the best so far and this one is not: keep that one, and its gradient.
+    pub left: Array<u32>,
+    /// Where to go on from the kept point and its gradient.
     pub restart: Array<u32>,
 }
 
 impl ApgdState {
-    /// Before the first step: `loss0` (n x 1) is the loss of the starting points, `alpha0` the
+    /// Before the first step: `loss0` (n x 1) is the loss of the starting points, which are the best so far; `alpha0` the
     /// first step size (2 eps in the paper).
     pub fn new(device: &Device, loss0: &Array, alpha0: f32) -> Result<Self, Error> {
         let rows = loss0.rows();
@@ -62,23 +74,21 @@ impl ApgdState {
         if loss0.device() != *device {
             return Err(Error::DeviceMismatch { kernel: KERNEL });
         }
-        Ok(ApgdState {
-            previous: loss0.copy()?,
-            best: loss0.copy()?,
-            bar: Array::filled(device, rows, 1, f32::MIN)?,
-            rises: Array::zeros(device, rows, 1)?,
+        let mut state = ApgdState {
+            losses: Array::uninit(device, rows, KEPT)?,
             alpha: Array::filled(device, rows, 1, alpha0)?,
-        })
+            improved: Array::uninit(device, rows, 1)?,
+        };
+        take_in(loss0, &mut state, Moment::Start, 0)?;
+        Ok(state)
     }
 
     /// The state of `rows` (m x 1) only, in their order.
     pub fn gather(&self, rows: &Array<u32>) -> Result<Self, Error> {
         Ok(ApgdState {
-            previous: gather(&self.previous, rows)?,
-            best: gather(&self.best, rows)?,
-            bar: gather(&self.bar, rows)?,
-            rises: gather(&self.rises, rows)?,
+            losses: gather(&self.losses, rows)?,
             alpha: gather(&self.alpha, rows)?,
+            improved: gather(&self.improved, rows)?,
         })
     }
 }
@@ -90,32 +100,41 @@ pub fn apgd_track(
     state: &mut ApgdState,
     checkpoint: Option<u32>,
 ) -> Result<ApgdMasks, Error> {
+    match checkpoint {
+        None => take_in(loss, state, Moment::Between, 0),
+        // The whole numbers up to 0.75 k.
+        Some(k) => take_in(loss, state, Moment::Checkpoint, k - k.div_ceil(4)),
+    }
+}
+
+fn take_in(
+    loss: &Array,
+    state: &mut ApgdState,
+    moment: Moment,
+    few_rises: u32,
+) -> Result<ApgdMasks, Error> {
     let rows = loss.rows();
     loss.expect_shape(KERNEL, "loss", rows, 1)?;
     state.alpha.expect_shape(KERNEL, "state", rows, 1)?;
     let device = loss.device();
     let mut masks = ApgdMasks {
-        improved: Array::uninit(&device, rows, 1)?,
+        left: Array::uninit(&device, rows, 1)?,
         restart: Array::uninit(&device, rows, 1)?,
     };
-    // The whole numbers up to 0.75 k.
-    let few_rises = checkpoint.map(|k| k - k.div_ceil(4));
     match device {
-        Device::Cpu => on_cpu(loss, state, few_rises, &mut masks)?,
+        Device::Cpu => on_cpu(loss, state, moment, few_rises, &mut masks)?,
         Device::Gpu(gpu) => {
             let params = Params {
                 rows: rows as u32,
-                checkpoint: u32::from(few_rises.is_some()),
-                few_rises: few_rises.unwrap_or_default(),
+                moment: moment as u32,
+                few_rises,
             };
             let arrays = [
                 loss.buffer(KERNEL, &gpu)?,
-                state.previous.buffer(KERNEL, &gpu)?,
-                state.best.buffer(KERNEL, &gpu)?,
-                state.bar.buffer(KERNEL, &gpu)?,
-                state.rises.buffer(KERNEL, &gpu)?,
+                state.losses.buffer(KERNEL, &gpu)?,
                 state.alpha.buffer(KERNEL, &gpu)?,
-                masks.improved.buffer(KERNEL, &gpu)?,
+                state.improved.buffer(KERNEL, &gpu)?,
+                masks.left.buffer(KERNEL, &gpu)?,
                 masks.restart.buffer(KERNEL, &gpu)?,
             ];
             launch(&gpu, &SHADER, &params, &arrays, Grid::Threads(rows))?;
@@ -127,30 +146,39 @@ pub fn apgd_track(
 fn on_cpu(
     loss: &Array,
     state: &mut ApgdState,
-    few_rises: Option<u32>,
+    moment: Moment,
+    few_rises: u32,
     masks: &mut ApgdMasks,
 ) -> Result<(), Error> {
-    let previous = state.previous.host_mut(KERNEL)?;
-    let best = state.best.host_mut(KERNEL)?;
-    let bar = state.bar.host_mut(KERNEL)?;
-    let rises = state.rises.host_mut(KERNEL)?;
+    let (losses, _) = state.losses.host_mut(KERNEL)?.as_chunks_mut::<KEPT>();
     let alpha = state.alpha.host_mut(KERNEL)?;
-    let improved = masks.improved.host_mut(KERNEL)?;
+    let improved = state.improved.host_mut(KERNEL)?;
+    let left = masks.left.host_mut(KERNEL)?;
     let restart = masks.restart.host_mut(KERNEL)?;
     for (row, &now) in loss.host(KERNEL)?.iter().enumerate() {
-        rises[row] += u32::from(above(now, previous[row]));
-        previous[row] = now;
-        improved[row] = u32::from(above(now, best[row]));
-        if improved[row] == 1 {
-            best[row] = now;
+        let [last, best, bar, rises] = &mut losses[row];
+        if let Moment::Start = moment {
+            (*last, *best, *bar, *rises) = (now, now, f32::MIN, 0.0);
+            (improved[row], left[row], restart[row]) = (1, 0, 0);
+            continue;
         }
+        if above(now, *last) {
+            *rises += 1.0;
+        }
+        *last = now;
+        let better = above(now, *best);
+        if better {
+            *best = now;
+        }
+        left[row] = u32::from(improved[row] == 1 && !better);
+        improved[row] = u32::from(better);
         restart[row] = 0;
-        if let Some(few) = few_rises {
-            let halve = rises[row] <= few || !above(best[row], bar[row]);
-            restart[row] = u32::from(halve);
+        if let Moment::Checkpoint = moment {
+            let halve = *rises <= few_rises as f32 || !above(*best, *bar);
+            restart[row] = u32::from(halve && !better);
             alpha[row] *= if halve { 0.5 } else { 1.0 };
-            bar[row] = if halve { f32::MIN } else { best[row] };
-            rises[row] = 0;
+            *bar = if halve { f32::MIN } else { *best };
+            *rises = 0.0;
         }
     }
     Ok(())
@@ -184,8 +212,11 @@ mod tests {
             }
         }
 
-        /// Takes in a loss; (improved, restart).
-        fn track(&mut self, loss: f32, checkpoint: bool) -> (u32, u32) {
+        /// Takes in a loss; (improved, left, restart).
+        fn track(&mut self, loss: f32, checkpoint: bool) -> [u32; 3] {
+            let was_best = self.losses[..self.losses.len() - 1]
+                .iter()
+                .all(|before| before < self.losses.last().unwrap());
             let best = *self.best.last().unwrap();
             self.losses.push(loss);
             self.best.push(best.max(loss));
@@ -202,7 +233,8 @@ mod tests {
                 self.halved.push(restart);
                 self.checkpoints.push(now);
             }
-            (u32::from(loss > best), u32::from(restart))
+            let improved = loss > best;
+            [improved, was_best && !improved, restart && !improved].map(u32::from)
         }
 
         fn alpha(&self) -> f32 {
@@ -249,9 +281,11 @@ mod tests {
                     }
                     let checkpoint = (iteration == k).then_some(k);
                     let tracked = naive.iter_mut().zip(&losses);
-                    let (improved, restart): (Vec<_>, Vec<_>) = tracked
-                        .map(|(row, &l)| row.track(l, checkpoint.is_some()))
-                        .unzip();
+                    let rows: Vec<_> = tracked
+                        .map(|(row, &loss)| row.track(loss, checkpoint.is_some()))
+                        .collect();
+                    let [improved, left, restart] =
+                        [0, 1, 2].map(|mask| rows.iter().map(|row| row[mask]).collect::<Vec<_>>());
                     let alpha: Vec<_> = naive.iter().map(Naive::alpha).collect();
                     restart
                         .iter()
@@ -259,7 +293,8 @@ mod tests {
                     for (device, state) in devices.iter().zip(&mut states) {
                         let masks =
                             apgd_track(&column(device, &losses), state, checkpoint).unwrap();
-                        assert_eq!(masks.improved.to_vec().unwrap(), improved, "{device:?}");
+                        assert_eq!(state.improved.to_vec().unwrap(), improved, "{device:?}");
+                        assert_eq!(masks.left.to_vec().unwrap(), left, "{device:?}");
                         assert_eq!(masks.restart.to_vec().unwrap(), restart, "{device:?}");
                         assert_eq!(state.alpha.to_vec().unwrap(), alpha, "{device:?}");
                     }
@@ -319,13 +354,18 @@ mod tests {
             for checkpoint in 0..3 {
                 apgd_track(&losses(2 * checkpoint + 1), &mut state, None).unwrap();
                 let now = losses(2 * checkpoint + 2);
-                let masks = apgd_track(&now, &mut state, Some(2)).unwrap();
-                let restart = masks.restart.to_vec().unwrap();
-                for ((what, _, halved), restart) in table.iter().zip(restart) {
-                    assert_eq!(
-                        restart, halved[checkpoint],
-                        "{what}, {checkpoint} on {device:?}"
-                    );
+                let before = state.alpha.to_vec().unwrap();
+                apgd_track(&now, &mut state, Some(2)).unwrap();
+                let alpha = state.alpha.to_vec().unwrap();
+                for ((what, _, halved), (before, alpha)) in
+                    table.iter().zip(before.iter().zip(alpha))
+                {
+                    let expected = if halved[checkpoint] == 1 {
+                        before / 2.0
+                    } else {
+                        *before
+                    };
+                    assert_eq!(alpha, expected, "{what}, {checkpoint} on {device:?}");
                 }
             }
         }
@@ -342,7 +382,8 @@ mod tests {
             let mut state = state.gather(&rows).unwrap();
             assert_eq!(state.alpha.to_vec().unwrap(), [4.0, 2.0]);
             let masks = apgd_track(&column(&[3.5, 0.5]), &mut state, Some(1)).unwrap();
-            assert_eq!(masks.improved.to_vec().unwrap(), [1, 0]);
+            assert_eq!(state.improved.to_vec().unwrap(), [1, 0]);
+            assert_eq!(masks.left.to_vec().unwrap(), [0, 0]);
             assert_eq!(masks.restart.to_vec().unwrap(), [0, 0]);
         }
     }

@@ -126,13 +126,10 @@ fn ours(device: &Device, x0: &[f32], cols: usize, ball: &Ball) -> (Vec<f32>, Vec
         (single(losses), single(gradients.concat()))
     };
     let start = matrix(x0.to_vec());
-    let (mut x, mut x_prev, mut x_best) = (
-        start.copy().unwrap(),
-        start.copy().unwrap(),
-        start.copy().unwrap(),
-    );
+    let (mut x, mut x_prev) = (start.copy().unwrap(), start.copy().unwrap());
     let (loss0, mut grad) = evaluate(&x);
-    let mut grad_best = grad.copy().unwrap();
+    let nothing_yet = || Array::filled(device, rows, cols, f32::NAN).unwrap();
+    let (mut x_best, mut grad_best) = (nothing_yet(), nothing_yet());
     let mut state = ApgdState::new(device, &loss0, 2.0 * ball.eps).unwrap();
     let mut steps = vec![state.alpha.to_vec().unwrap()];
     let mut last = 0;
@@ -140,16 +137,17 @@ fn ours(device: &Device, x0: &[f32], cols: usize, ball: &Ball) -> (Vec<f32>, Vec
         let keep = if k == 1 { 1.0 } else { 0.75 };
         apgd_step(&mut x, &mut x_prev, &start, &grad, &state.alpha, keep, ball).unwrap();
         let (losses, gradient) = evaluate(&x);
-        grad = gradient;
+        let grad_prev = std::mem::replace(&mut grad, gradient);
         let checkpoint = checkpoints().contains(&k).then(|| (k - last) as u32);
         let masks = apgd_track(&losses, &mut state, checkpoint).unwrap();
-        select(&mut x_best, &x, &masks.improved).unwrap();
-        select(&mut grad_best, &grad, &masks.improved).unwrap();
+        select(&mut x_best, &x_prev, &masks.left).unwrap();
+        select(&mut grad_best, &grad_prev, &masks.left).unwrap();
         select(&mut x, &x_best, &masks.restart).unwrap();
         select(&mut grad, &grad_best, &masks.restart).unwrap();
         last = if checkpoint.is_some() { k } else { last };
         steps.push(state.alpha.to_vec().unwrap());
     }
+    select(&mut x_best, &x, &state.improved).unwrap();
     (x_best.to_vec().unwrap(), steps)
 }
 

@@ -16,7 +16,7 @@ use scoville_convnet::Layer;
 use scoville_kernels::convnet::{ConvNet, Tape};
 use scoville_kernels::{Array, Bridge, Device, Error};
 
-use super::Run;
+use super::{Back, OnArrays, Run};
 use crate::Fault;
 
 /// Burn on a GPU, with the tape.
@@ -32,12 +32,24 @@ pub(crate) fn make(
     Ok(Box::new(Arc::new(net)))
 }
 
+impl OnArrays for Arc<ConvNet> {
+    fn forward(&self, x: &Array) -> Result<Array, Error> {
+        Ok(ConvNet::forward(self, x)?.0)
+    }
+
+    fn record(&self, x: &Array) -> Result<(Array, Back<'_>), Error> {
+        let (out, tape) = ConvNet::forward(self, x)?;
+        let back = move |by_output: &Array| self.backward(&tape, by_output);
+        Ok((out, Box::new(back)))
+    }
+}
+
 impl Run<Gpu> for Arc<ConvNet> {
     fn run(&self, x: FloatTensor<Gpu>, shape: &[usize]) -> Result<FloatTensor<Gpu>, Fault> {
         let from = x.shape().to_vec();
         let prepared = Step.prepare::<NoCheckpointing>([x.node()]).compute_bound();
         let samples = matrix(x.into_primitive()).map_err(fault)?;
-        let (out, tape) = self.forward(&samples).map_err(fault)?;
+        let (out, tape) = ConvNet::forward(self, &samples).map_err(fault)?;
         let out = CubeBackend::take(out, shape).map_err(fault)?;
         Ok(match prepared.stateful() {
             OpsKind::Tracked(prepared) => {
@@ -50,10 +62,6 @@ impl Run<Gpu> for Arc<ConvNet> {
             }
             OpsKind::UnTracked(prepared) => prepared.finish(out),
         })
-    }
-
-    fn on_arrays(&self) -> Option<&ConvNet> {
-        Some(self)
     }
 
     fn tape_bytes(&self) -> usize {

@@ -12,11 +12,11 @@ use burn_backend::tensor::FloatTensor;
 use burn_backend::{TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
 use scoville_convnet::{Layer, Layout, Net, Tape};
+use scoville_kernels::{Array, Device, Error};
 
-use super::{Make, Run};
+use super::{Back, Make, OnArrays, Run};
 use crate::Fault;
 use crate::step::Host;
-use crate::value::read;
 
 /// Makes networks for the CPU.
 pub(crate) const MAKE: Make<'static, Host> = Make {
@@ -33,14 +33,41 @@ fn pack(
     Ok(Box::new(Arc::new(net)))
 }
 
+impl OnArrays for Arc<Net> {
+    fn forward(&self, x: &Array) -> Result<Array, Error> {
+        let (out, _) = Net::forward(self, elements(x)?, false);
+        Array::from_vec(&Device::Cpu, x.rows(), self.outputs(), out)
+    }
+
+    fn record(&self, x: &Array) -> Result<(Array, Back<'_>), Error> {
+        let (rows, cols) = (x.rows(), x.cols());
+        let (out, tape) = Net::forward(self, elements(x)?, true);
+        let out = Array::from_vec(&Device::Cpu, rows, self.outputs(), out)?;
+        let back = move |by_output: &Array| match tape {
+            Some(tape) => {
+                let by_input = self.backward(&tape, elements(by_output)?);
+                Array::from_vec(&Device::Cpu, rows, cols, by_input)
+            }
+            None => Array::zeros(&Device::Cpu, rows, cols),
+        };
+        Ok((out, Box::new(back)))
+    }
+}
+
+fn elements(array: &Array) -> Result<&[f32], Error> {
+    let kernel = "a network on the CPU";
+    array.as_slice().ok_or(Error::DeviceMismatch { kernel })
+}
+
 impl Run<Host> for Arc<Net> {
     fn run(&self, x: FloatTensor<Host>, shape: &[usize]) -> Result<FloatTensor<Host>, Fault> {
         let from = x.shape().to_vec();
         let prepared = Step.prepare::<NoCheckpointing>([x.node()]).compute_bound();
-        let values = read::<Flex>(x.into_primitive())?;
+        let x = contiguous(x.into_primitive());
+        let values = x.as_slice().unwrap_or_default();
         Ok(match prepared.stateful() {
             OpsKind::Tracked(prepared) => {
-                let (out, tape) = self.forward(&values, true);
+                let (out, tape) = Net::forward(self, values, true);
                 let state = State {
                     net: self.clone(),
                     tape: tape.map(Arc::new),
@@ -49,7 +76,7 @@ impl Run<Host> for Arc<Net> {
                 prepared.finish(state, tensor(out, shape))
             }
             OpsKind::UnTracked(prepared) => {
-                let (out, _) = self.forward(&values, false);
+                let (out, _) = Net::forward(self, values, false);
                 prepared.finish(tensor(out, shape))
             }
         })
@@ -66,6 +93,14 @@ impl Run<Host> for Arc<Net> {
 
 fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
     Flex::float_from_data(TensorData::new(values, shape.to_vec()), &FlexDevice)
+}
+
+/// The tensor with its elements in row order, as [`FlexTensor::as_slice`] wants them: no copy where they are.
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    match tensor.is_contiguous() {
+        true => tensor,
+        false => tensor.to_contiguous(),
+    }
 }
 
 #[derive(Debug)]
@@ -92,8 +127,9 @@ impl Backward<Flex, 1> for Step {
     fn backward(self, ops: Ops<State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let State { net, tape, shape } = ops.state;
         unary::<Flex, _>(ops.parents, ops.node, gradients, |by_output| {
-            let by_output = read::<Flex>(by_output).unwrap_or_default();
-            let by_input = tape.map(|tape| net.backward(&tape, &by_output));
+            let by_output = contiguous(by_output);
+            let by_output = by_output.as_slice().unwrap_or_default();
+            let by_input = tape.map(|tape| net.backward(&tape, by_output));
             tensor(by_input.unwrap_or_default(), &shape)
         });
     }

@@ -6,19 +6,25 @@ pub(crate) mod host;
 use burn_backend::Backend;
 use burn_backend::tensor::FloatTensor;
 use scoville_convnet::{Layer, Layout};
-use scoville_kernels::ConvNet;
+use scoville_kernels::{Array, Error};
 
 use crate::Fault;
 
+/// A network that runs on arrays as they are, one sample a row, without a backend's tensors.
+pub(crate) trait OnArrays {
+    fn forward(&self, x: &Array) -> Result<Array, Error>;
+
+    /// The same, and the way back.
+    fn record(&self, x: &Array) -> Result<(Array, Back<'_>), Error>;
+}
+
+/// From the derivative by the outputs to the one by the inputs.
+pub(crate) type Back<'a> = Box<dyn FnOnce(&Array) -> Result<Array, Error> + 'a>;
+
 /// A network that is ready to run on the backend `B`.
-pub(crate) trait Run<B: Backend>: Send + Sync {
+pub(crate) trait Run<B: Backend>: OnArrays + Send + Sync {
     /// Runs the batch `x`; the result has the shape `shape`.
     fn run(&self, x: FloatTensor<B>, shape: &[usize]) -> Result<FloatTensor<B>, Fault>;
-
-    /// The network itself, where it runs on arrays on a GPU.
-    fn on_arrays(&self) -> Option<&ConvNet> {
-        None
-    }
 
     /// Bytes that the tape takes for a sample.
     fn tape_bytes(&self) -> usize;

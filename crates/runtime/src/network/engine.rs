@@ -2,7 +2,7 @@
 
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{AutodiffBackend, Shape, Slice, TensorMetadata};
-use scoville_kernels::{Array, Bridge, ConvNet, Device};
+use scoville_kernels::{Array, Bridge, Device};
 
 use super::Network;
 use crate::Error;
@@ -58,14 +58,14 @@ where
         let n = x.rows();
         self.check_memory(n, end, false)?;
         self.expect_input(x)?;
-        if let Some(net) = self.sole(n, end)? {
-            let (out, _) = match &self.scaling {
-                Some(scaling) => net.forward(&scaling.apply(x)?)?,
-                None => net.forward(x)?,
-            };
-            return Ok(out);
-        }
+        let sole = self.sole(n, end)?;
         contained("the forward pass", || {
+            if let Some(net) = sole {
+                return Ok(match &self.scaling {
+                    Some(scaling) => net.forward(&scaling.apply(x)?)?,
+                    None => net.forward(x)?,
+                });
+            }
             self.export(self.forward(self.import(x)?, n, end, false)?, n)
         })
     }
@@ -161,33 +161,36 @@ where
     }
 
     /// The network that all of a run of `n` samples is, if it takes arrays as they are: then burn has no part in it.
-    fn sole(&self, n: usize, end: End) -> Result<Option<&ConvNet>, Error> {
+    fn sole(&self, n: usize, end: End) -> Result<Option<&dyn Run<B>>, Error> {
         if !self.batched || !self.recipe.prologue.keeps_order() {
             return Ok(None);
         }
         let plan = self.plan(n, end)?;
-        let network = self.program.sole_network(&plan);
-        Ok(network.and_then(Run::on_arrays))
+        Ok(self.program.sole_network(&plan))
     }
 
     /// The gradient by the one network that the model is.
     fn direct_gradient(
         &self,
-        net: &ConvNet,
+        net: &dyn Run<B>,
         x: &Array,
         head: Head,
     ) -> Result<(Array, Array), Error> {
-        let (values, tape) = match &self.scaling {
-            Some(scaling) => net.forward(&scaling.apply(x)?)?,
-            None => net.forward(x)?,
-        };
+        let (values, back) = contained("the forward pass", || {
+            Ok(match &self.scaling {
+                Some(scaling) => net.record(&scaling.apply(x)?)?,
+                None => net.record(x)?,
+            })
+        })?;
         let by_values = head(&values)?;
         self.expect(BY_VALUES, &by_values, x.rows(), values.cols())?;
-        let gradient = net.backward(&tape, &by_values)?;
-        let by_input = match &self.scaling {
-            Some(scaling) => scaling.back(&gradient)?,
-            None => gradient,
-        };
+        let by_input = contained("the backward pass", || {
+            let gradient = back(&by_values)?;
+            match &self.scaling {
+                Some(scaling) => scaling.back(&gradient),
+                None => Ok(gradient),
+            }
+        })?;
         Ok((values, by_input))
     }
 

@@ -197,7 +197,7 @@ pub struct TargetArgs {
 
     /// Samples that go through the model at once, or auto: 128 on the CPU and 1024 on a GPU, fewer where the model needs much
     /// memory. Changes no score but those of `universal`, `robust-patch` and `feature-adversary`, for which the samples of a batch belong
-    /// together; `assess` halves it where memory runs out
+    /// together. It is halved where memory runs out
     #[arg(long, help_heading = "Run", env = "SCOVILLE_BATCH", value_name = "N", value_parser = parse::batch, default_value = "auto")]
     pub batch: Batch,
 }

@@ -1,11 +1,11 @@
-//! Burn's panics as errors.
+//! A backend's panics as errors.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::Error;
 
-/// Turns a panic inside burn into an error: its own checks are assertions.
+/// Turns a panic into an error: burn's own checks are assertions, and no fault in a network of ours shall end more than the call.
 pub(crate) fn contained<T>(
     during: &'static str,
     run: impl FnOnce() -> Result<T, Error>,

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use scoville_kernels::tells_of_memory;
 use scoville_onnx::Node;
 
 /// Why a model could not be loaded or run.
@@ -89,7 +90,7 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
-    /// Burn panicked or the device failed.
+    /// Burn or a network of ours panicked, or the device failed.
     #[error("the backend failed during {during}: {message}")]
     Backend {
         /// Forward, backward or load.
@@ -145,6 +146,9 @@ pub enum Fault {
     /// The device failed while a constant was moved to it or a node ran.
     #[error("{0}")]
     Backend(String),
+    /// A network of ours could not run on it.
+    #[error(transparent)]
+    Kernels(#[from] scoville_kernels::Error),
 }
 
 impl Error {
@@ -172,7 +176,12 @@ impl Error {
         match self {
             Error::TooLarge { .. } => true,
             Error::Kernels(error) => error.is_out_of_memory(),
-            Error::Backend { message, .. } => scoville_kernels::tells_of_memory(message),
+            Error::Backend { message, .. } => tells_of_memory(message),
+            Error::Node { fault, .. } => match fault.as_ref() {
+                Fault::Kernels(error) => error.is_out_of_memory(),
+                Fault::Backend(message) => tells_of_memory(message),
+                _ => false,
+            },
             _ => false,
         }
     }
@@ -189,4 +198,24 @@ fn count(n: usize, noun: &str) -> String {
 fn list(unsupported: &[Unsupported]) -> String {
     let parts: Vec<String> = unsupported.iter().map(Unsupported::to_string).collect();
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_ran_out_of_memory_is_told_from_others() {
+        let node = |fault| Error::Node {
+            node: "n".into(),
+            op: "Conv".into(),
+            inputs: String::new(),
+            fault: Box::new(fault),
+        };
+        let too_large = scoville_kernels::Error::TooLarge { bytes: 2, limit: 1 };
+        assert!(node(Fault::Kernels(too_large)).is_out_of_memory());
+        assert!(node(Fault::Backend("Out of memory".into())).is_out_of_memory());
+        assert!(!node(Fault::Backend("lost".into())).is_out_of_memory());
+        assert!(!node(Fault::shape("out of memory")).is_out_of_memory());
+    }
 }

@@ -35,15 +35,14 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
     let rows: Vec<usize> = (0..loaded.data.len()).collect();
     let (mut waiting, mut most) = (rows.as_slice(), loaded.batch);
     while !waiting.is_empty() {
-        let (batch, later) = waiting.split_at(most.min(waiting.len()));
+        let batch = &waiting[..most.min(waiting.len())];
         let values = loaded.data.read(batch).or_fail(Exit::BadInput, "")?;
-        let answers = match Answers::of(&loaded, batch, values, asked) {
-            Err(error) if batch.len() > 1 && error.is_out_of_memory() => {
-                most = batch.len().div_ceil(2);
-                continue;
-            }
-            answers => answers.or_fail(Exit::Internal, "")?,
-        };
+        let run = |n: usize| Answers::of(&loaded, &batch[..n], &values, asked);
+        let (answers, done) = as_many_as_fit(batch.len(), &run).or_fail(Exit::Internal, "")?;
+        if done < batch.len() {
+            most = done;
+        }
+        let (batch, later) = waiting.split_at(done);
         if let Some(file) = &mut out {
             write(file, &answers.outputs)?;
         }
@@ -91,11 +90,12 @@ impl Answers {
     fn of(
         loaded: &Loaded,
         rows: &[usize],
-        values: Vec<f32>,
+        values: &[f32],
         asked: Asked,
     ) -> Result<Self, scoville_targets::Error> {
         let (target, mut answers) = (loaded.target(), Answers::default());
         let (device, cols) = (target.device(), loaded.data.sample_len());
+        let values = values[..rows.len() * cols].to_vec();
         let x = Array::from_vec(device, rows.len(), cols, values)?;
         let labels = rows.iter().map(|&row| loaded.data.y[row]).collect();
         let labels = Array::from_vec(device, rows.len(), 1, labels)?;
@@ -113,6 +113,17 @@ impl Answers {
             answers.outputs = scores.to_vec()?;
         }
         Ok(answers)
+    }
+}
+
+/// What `run` makes of `n` samples, or of half as many as long as they do not fit into memory; and of how many.
+fn as_many_as_fit<T>(
+    n: usize,
+    run: &impl Fn(usize) -> Result<T, scoville_targets::Error>,
+) -> Result<(T, usize), scoville_targets::Error> {
+    match run(n) {
+        Err(error) if n > 1 && error.is_out_of_memory() => as_many_as_fit(n.div_ceil(2), run),
+        result => result.map(|result| (result, n)),
     }
 }
 
@@ -135,14 +146,20 @@ fn of_texts(args: &PredictArgs) -> Result<Exit, Failure> {
     }
     let loaded = texts::load(&args.target, false)?;
     let (target, data) = (&loaded.targets[0], &loaded.data);
-    for start in (0..data.len()).step_by(loaded.batch) {
-        let rows: Vec<usize> = (start..data.len().min(start + loaded.batch)).collect();
-        let texts = &data.texts[start..start + rows.len()];
-        let scores = text::Scores::scores(target, texts).or_fail(Exit::Internal, "")?;
+    let (mut start, mut most) = (0, loaded.batch);
+    while start < data.len() {
+        let batch = most.min(data.len() - start);
+        let run = |n: usize| text::Scores::scores(target, &data.texts[start..start + n]);
+        let (scores, done) = as_many_as_fit(batch, &run).or_fail(Exit::Internal, "")?;
+        if done < batch {
+            most = done;
+        }
+        let rows: Vec<usize> = (start..start + done).collect();
         let predicted = text::predicted(&scores, text::Labels::classes(target));
         if let Reader::Left = print_lines(&rows, &data.y, &predicted, &scores)? {
             break;
         }
+        start += done;
     }
     Ok(Exit::Done)
 }
@@ -186,4 +203,30 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     let powers: Vec<f32> = logits.iter().map(|z| (z - most).exp()).collect();
     let sum: f32 = powers.iter().sum();
     powers.iter().map(|p| p / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use scoville_kernels::Error;
+
+    use super::as_many_as_fit;
+
+    #[test]
+    fn a_batch_is_halved_until_it_fits() {
+        let holds = |most: usize| {
+            move |n: usize| match n > most {
+                true => Err(Error::TooLarge { bytes: 2, limit: 1 }.into()),
+                false => Ok(n),
+            }
+        };
+        for (n, most, expected) in [(8, 8, 8), (100, 30, 25), (3, 1, 1), (1, 1, 1)] {
+            assert_eq!(
+                as_many_as_fit(n, &holds(most)).unwrap(),
+                (expected, expected)
+            );
+        }
+        assert!(as_many_as_fit(4, &holds(0)).unwrap_err().is_out_of_memory());
+        let broken = |_: usize| Err::<(), _>(Error::DeviceMismatch { kernel: "x" }.into());
+        assert!(!as_many_as_fit(4, &broken).unwrap_err().is_out_of_memory());
+    }
 }

@@ -48,9 +48,9 @@ impl Run<Gpu> for Arc<ConvNet> {
     fn run(&self, x: FloatTensor<Gpu>, shape: &[usize]) -> Result<FloatTensor<Gpu>, Fault> {
         let from = x.shape().to_vec();
         let prepared = Step.prepare::<NoCheckpointing>([x.node()]).compute_bound();
-        let samples = matrix(x.into_primitive()).map_err(fault)?;
-        let (out, tape) = ConvNet::forward(self, &samples).map_err(fault)?;
-        let out = CubeBackend::take(out, shape).map_err(fault)?;
+        let samples = matrix(x.into_primitive())?;
+        let (out, tape) = ConvNet::forward(self, &samples)?;
+        let out = CubeBackend::take(out, shape)?;
         Ok(match prepared.stateful() {
             OpsKind::Tracked(prepared) => {
                 let state = State {
@@ -71,10 +71,6 @@ impl Run<Gpu> for Arc<ConvNet> {
     fn work_bytes(&self, samples: usize) -> usize {
         ConvNet::work_bytes(self, samples)
     }
-}
-
-fn fault(error: Error) -> Fault {
-    Fault::Backend(error.to_string())
 }
 
 /// A tensor of any rank, one sample a row.

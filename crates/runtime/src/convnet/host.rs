@@ -43,12 +43,13 @@ impl OnArrays for Arc<Net> {
         let (rows, cols) = (x.rows(), x.cols());
         let (out, tape) = Net::forward(self, elements(x)?, true);
         let out = Array::from_vec(&Device::Cpu, rows, self.outputs(), out)?;
-        let back = move |by_output: &Array| match tape {
-            Some(tape) => {
-                let by_input = self.backward(&tape, elements(by_output)?);
-                Array::from_vec(&Device::Cpu, rows, cols, by_input)
-            }
-            None => Array::zeros(&Device::Cpu, rows, cols),
+        let tape = tape.ok_or_else(|| Error::Device {
+            doing: "recording a forward pass".into(),
+            reason: "it left no tape".into(),
+        })?;
+        let back = move |by_output: &Array| {
+            let by_input = self.backward(&tape, elements(by_output)?);
+            Array::from_vec(&Device::Cpu, rows, cols, by_input)
         };
         Ok((out, Box::new(back)))
     }
@@ -64,7 +65,8 @@ impl Run<Host> for Arc<Net> {
         let from = x.shape().to_vec();
         let prepared = Step.prepare::<NoCheckpointing>([x.node()]).compute_bound();
         let x = contiguous(x.into_primitive());
-        let values = x.as_slice().unwrap_or_default();
+        let no_floats = || Fault::Backend(format!("a network reads {:?}", x.dtype()));
+        let values = x.as_slice().ok_or_else(no_floats)?;
         Ok(match prepared.stateful() {
             OpsKind::Tracked(prepared) => {
                 let (out, tape) = Net::forward(self, values, true);

@@ -1,4 +1,4 @@
-//! A convolutional network as one step of a backend's tape.
+//! A convolutional network as one step of a backend's tape, or as all of a model.
 
 pub(crate) mod gpu;
 pub(crate) mod host;

@@ -160,7 +160,7 @@ where
         })
     }
 
-    /// The network that all of a run of `n` samples is, if it takes arrays as they are: then burn has no part in it.
+    /// The network that all of a run of `n` samples is, if samples come in its order: then burn has no part in it.
     fn sole(&self, n: usize, end: End) -> Result<Option<&dyn Run<B>>, Error> {
         if !self.batched || !self.recipe.prologue.keeps_order() {
             return Ok(None);

@@ -38,11 +38,8 @@ pub fn run(args: &PredictArgs) -> Result<Exit, Failure> {
         let batch = &waiting[..most.min(waiting.len())];
         let values = loaded.data.read(batch).or_fail(Exit::BadInput, "")?;
         let run = |n: usize| Answers::of(&loaded, &batch[..n], &values, asked);
-        let (answers, done) = as_many_as_fit(batch.len(), &run).or_fail(Exit::Internal, "")?;
-        if done < batch.len() {
-            most = done;
-        }
-        let (batch, later) = waiting.split_at(done);
+        let answers = as_many_as_fit(batch.len(), &mut most, run).or_fail(Exit::Internal, "")?;
+        let (batch, later) = waiting.split_at(most.min(batch.len()));
         if let Some(file) = &mut out {
             write(file, &answers.outputs)?;
         }
@@ -116,14 +113,20 @@ impl Answers {
     }
 }
 
-/// What `run` makes of `n` samples, or of half as many as long as they do not fit into memory; and of how many.
+/// What `run` makes of `n` samples, or of half as many as long as they do not fit into memory: then that is the `most`.
 fn as_many_as_fit<T>(
-    n: usize,
-    run: &impl Fn(usize) -> Result<T, scoville_targets::Error>,
-) -> Result<(T, usize), scoville_targets::Error> {
-    match run(n) {
-        Err(error) if n > 1 && error.is_out_of_memory() => as_many_as_fit(n.div_ceil(2), run),
-        result => result.map(|result| (result, n)),
+    mut n: usize,
+    most: &mut usize,
+    run: impl Fn(usize) -> Result<T, scoville_targets::Error>,
+) -> Result<T, scoville_targets::Error> {
+    loop {
+        match run(n) {
+            Err(error) if n > 1 && error.is_out_of_memory() => {
+                n = n.div_ceil(2);
+                *most = n;
+            }
+            result => return result,
+        }
     }
 }
 
@@ -150,16 +153,13 @@ fn of_texts(args: &PredictArgs) -> Result<Exit, Failure> {
     while start < data.len() {
         let batch = most.min(data.len() - start);
         let run = |n: usize| text::Scores::scores(target, &data.texts[start..start + n]);
-        let (scores, done) = as_many_as_fit(batch, &run).or_fail(Exit::Internal, "")?;
-        if done < batch {
-            most = done;
-        }
-        let rows: Vec<usize> = (start..start + done).collect();
+        let scores = as_many_as_fit(batch, &mut most, run).or_fail(Exit::Internal, "")?;
+        let rows: Vec<usize> = (start..start + most.min(batch)).collect();
         let predicted = text::predicted(&scores, text::Labels::classes(target));
         if let Reader::Left = print_lines(&rows, &data.y, &predicted, &scores)? {
             break;
         }
-        start += done;
+        start += rows.len();
     }
     Ok(Exit::Done)
 }
@@ -219,14 +219,19 @@ mod tests {
                 false => Ok(n),
             }
         };
-        for (n, most, expected) in [(8, 8, 8), (100, 30, 25), (3, 1, 1), (1, 1, 1)] {
-            assert_eq!(
-                as_many_as_fit(n, &holds(most)).unwrap(),
-                (expected, expected)
-            );
+        for (n, held, expected) in [(8, 8, 8), (100, 30, 25), (3, 1, 1), (1, 1, 1)] {
+            let mut most = n;
+            let done = as_many_as_fit(n, &mut most, holds(held)).unwrap();
+            assert_eq!((done, most), (expected, expected));
         }
-        assert!(as_many_as_fit(4, &holds(0)).unwrap_err().is_out_of_memory());
+        // Fewer that are left at the end are not all that fits.
+        let mut most = 25;
+        assert_eq!(as_many_as_fit(3, &mut most, holds(30)).unwrap(), 3);
+        assert_eq!(most, 25);
+        let failure = as_many_as_fit(4, &mut most, holds(0)).unwrap_err();
+        assert!(failure.is_out_of_memory());
         let broken = |_: usize| Err::<(), _>(Error::DeviceMismatch { kernel: "x" }.into());
-        assert!(!as_many_as_fit(4, &broken).unwrap_err().is_out_of_memory());
+        let failure = as_many_as_fit(4, &mut most, broken).unwrap_err();
+        assert!(!failure.is_out_of_memory());
     }
 }

@@ -61,10 +61,7 @@ where
         let sole = self.sole(n, end)?;
         contained("the forward pass", || {
             if let Some(net) = sole {
-                return Ok(match &self.scaling {
-                    Some(scaling) => net.forward(&scaling.apply(x)?)?,
-                    None => net.forward(x)?,
-                });
+                return self.scaled(x, |x| Ok(net.forward(x)?));
             }
             self.export(self.forward(self.import(x)?, n, end, false)?, n)
         })
@@ -104,11 +101,7 @@ where
             let Some(gradient) = B::grad_remove(&leaf, &mut gradients) else {
                 return Ok(Array::zeros(&x.device(), n, x.cols())?);
             };
-            let gradient = <B::InnerBackend as Bridge>::export(gradient, n, x.cols())?;
-            match &self.scaling {
-                Some(scaling) => scaling.back(&gradient),
-                None => Ok(gradient),
-            }
+            self.by_pixels(<B::InnerBackend as Bridge>::export(gradient, n, x.cols())?)
         })?;
         Ok((exported, by_input))
     }
@@ -177,20 +170,11 @@ where
         head: Head,
     ) -> Result<(Array, Array), Error> {
         let (values, back) = contained("the forward pass", || {
-            Ok(match &self.scaling {
-                Some(scaling) => net.record(&scaling.apply(x)?)?,
-                None => net.record(x)?,
-            })
+            self.scaled(x, |x| Ok(net.record(x)?))
         })?;
         let by_values = head(&values)?;
         self.expect(BY_VALUES, &by_values, x.rows(), values.cols())?;
-        let by_input = contained("the backward pass", || {
-            let gradient = back(&by_values)?;
-            match &self.scaling {
-                Some(scaling) => scaling.back(&gradient),
-                None => Ok(gradient),
-            }
-        })?;
+        let by_input = contained("the backward pass", || self.by_pixels(back(&by_values)?))?;
         Ok((values, by_input))
     }
 
@@ -258,6 +242,26 @@ where
         };
         let cols = out.shape().num_elements() / n.max(1);
         Ok(B::float_reshape(out, Shape::from([n, cols])))
+    }
+
+    /// What `run` makes of the pixels `x`, scaled.
+    fn scaled<R>(
+        &self,
+        x: &Array,
+        run: impl FnOnce(&Array) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        match &self.scaling {
+            Some(scaling) => run(&scaling.apply(x)?),
+            None => run(x),
+        }
+    }
+
+    /// From the derivative by the scaled pixels to the one by the pixels.
+    fn by_pixels(&self, gradient: Array) -> Result<Array, Error> {
+        match &self.scaling {
+            Some(scaling) => scaling.back(&gradient),
+            None => Ok(gradient),
+        }
     }
 
     /// Pixels as a tensor, scaled.
